@@ -1,0 +1,144 @@
+/*
+ * The kernels' only source, included once for each instruction set with LW_KERNELS_TABLE and LW_KERNELS_NAME defined.
+ *
+ * A lane is 32 bits wide and there are always 8: the compiler splits them over narrower registers or halves wider ones, but
+ * the operations on each lane, and the order in which lanes are added at the end, never change.
+ */
+#include "math/kernels.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float f32x8 __attribute__((vector_size(32)));
+typedef int32_t i32x8 __attribute__((vector_size(32)));
+
+#define KERNEL_INLINE static inline __attribute__((always_inline))
+
+KERNEL_INLINE void lanes_load(f32x8 *ret, const float *from)
+{
+    memcpy(ret, from, sizeof(*ret));
+}
+
+/* ((0+4)+(2+6)) + ((1+5)+(3+7)): a tree, the same for all. */
+KERNEL_INLINE float lanes_sum(const f32x8 *v)
+{
+    const f32x8 x = *v;
+
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+static float kernel_dot(const float *a, const float *b, size_t n)
+{
+    f32x8 sum = {0}, x, y;
+    size_t i = 0;
+    float rest = 0.0f;
+
+    for (; i + LW_LANES <= n; i += LW_LANES) {
+        lanes_load(&x, a + i);
+        lanes_load(&y, b + i);
+        sum += x * y;
+    }
+    for (; i < n; i++) {
+        rest += a[i] * b[i];
+    }
+    return lanes_sum(&sum) + rest;
+}
+
+static float kernel_distance_squared(const float *a, const float *b, size_t n)
+{
+    f32x8 sum = {0}, x, y;
+    size_t i = 0;
+    float rest = 0.0f;
+
+    for (; i + LW_LANES <= n; i += LW_LANES) {
+        lanes_load(&x, a + i);
+        lanes_load(&y, b + i);
+        x -= y;
+        sum += x * x;
+    }
+    for (; i < n; i++) {
+        rest += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    return lanes_sum(&sum) + rest;
+}
+
+static void kernel_add_scaled(float *y, const float *x, float scale, size_t n)
+{
+    f32x8 a, b;
+    size_t i = 0;
+
+    for (; i + LW_LANES <= n; i += LW_LANES) {
+        lanes_load(&a, y + i);
+        lanes_load(&b, x + i);
+        a += b * scale;
+        memcpy(y + i, &a, sizeof(a));
+    }
+    for (; i < n; i++) {
+        y[i] += scale * x[i];
+    }
+}
+
+static float kernel_nearest(const float *values, size_t n, float point, size_t *ret_index)
+{
+    const i32x8 absolute = {0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF,
+                            0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF};
+    f32x8 best, distance;
+    i32x8 at = {0}, now = {0}, closer;
+    float least;
+    size_t index;
+
+    lanes_load(&best, values);
+    best = (f32x8)((i32x8)(best - point) & absolute);
+    for (size_t i = LW_LANES; i < n; i += LW_LANES) {
+        lanes_load(&distance, values + i);
+        distance = (f32x8)((i32x8)(distance - point) & absolute);
+        now += (int32_t)LW_LANES;
+        closer = distance < best;
+        best = (f32x8)(((i32x8)distance & closer) | ((i32x8)best & ~closer));
+        at = (now & closer) | (at & ~closer);
+    }
+    least = best[0];
+    index = (size_t)at[0];
+    for (size_t lane = 1; lane < LW_LANES; lane++) {
+        size_t candidate = (size_t)at[lane] + lane;
+
+        if (best[lane] < least || (best[lane] == least && candidate < index)) {
+            least = best[lane];
+            index = candidate;
+        }
+    }
+    *ret_index = index;
+    return least;
+}
+
+static void kernel_extremes(const float *values, size_t n, float *ret_least, float *ret_greatest)
+{
+    f32x8 least, greatest, x;
+    i32x8 pick;
+
+    lanes_load(&least, values);
+    greatest = least;
+    for (size_t i = LW_LANES; i < n; i += LW_LANES) {
+        lanes_load(&x, values + i);
+        pick = x < least;
+        least = (f32x8)(((i32x8)x & pick) | ((i32x8)least & ~pick));
+        pick = x > greatest;
+        greatest = (f32x8)(((i32x8)x & pick) | ((i32x8)greatest & ~pick));
+    }
+    *ret_least = least[0];
+    *ret_greatest = greatest[0];
+    for (size_t lane = 1; lane < LW_LANES; lane++) {
+        *ret_least = least[lane] < *ret_least ? least[lane] : *ret_least;
+        *ret_greatest = greatest[lane] > *ret_greatest ? greatest[lane] : *ret_greatest;
+    }
+}
+
+const struct lw_kernels LW_KERNELS_TABLE = {
+    .name = LW_KERNELS_NAME,
+    .dot = kernel_dot,
+    .distance_squared = kernel_distance_squared,
+    .add_scaled = kernel_add_scaled,
+    .nearest = kernel_nearest,
+    .extremes = kernel_extremes,
+};

@@ -1,0 +1,66 @@
+/*
+ * The contract of a tier 1 model: one const struct of function pointers a class, listed in registry.c.
+ *
+ * A class states which view of an entity it reads and its own options; an instance is immutable once fitted (but for
+ * update), holds no thread or lock, and may be scored from many threads at once. Rows are float[n_rows][n_dims],
+ * row-major, already scaled by the view; NaN means missing, and each class says what it makes of it.
+ */
+#ifndef LW_MODEL_MODEL_H
+#define LW_MODEL_MODEL_H
+
+#include "base/bytes.h"
+#include "base/option.h"
+#include "base/rng.h"
+#include "lapwing/status.h"
+
+#include <stddef.h>
+
+#define LW_MODEL_CONTRACT_VERSION 1
+#define LW_MODEL_DIMS_MAX 4096
+
+/* What a model reads: each view is computed once a step and shared by all models that read it. */
+enum lw_view {
+    LW_VIEW_VALUES,    /* step values, centred, scaled and compressed: asinh */
+    LW_VIEW_FEATURES,  /* the named feature table */
+    LW_VIEW_RESIDUAL,  /* forecast errors in trained units */
+    LW_VIEW_EMBEDDING, /* dyadic means projected on principal components */
+    LW_VIEW_PATCH      /* the last L steps */
+};
+
+struct lw_model; /* Each class defines its own. */
+
+struct lw_model_class {
+    int version;         /* LW_MODEL_CONTRACT_VERSION */
+    const char *name;    /* "iforest": file, test, bench and docs page share it */
+    const char *title;   /* "Isolation Forest" */
+    const char *formula; /* One line of text. */
+    const char *source;  /* The paper. */
+    enum lw_view view;
+    const struct lw_option *options; /* NULL-able when n_options is 0. */
+    size_t n_options;
+    size_t options_bytes; /* sizeof the options struct that the table describes. */
+
+    /* Learn from rows. n_rows >= 2, 1 <= n_dims <= LW_MODEL_DIMS_MAX. Deterministic from the stream. The caller owns
+     * *ret_model. LW_EINVAL on shapes or options outside their bounds, LW_ENOMEM. */
+    enum lw_status (*fit)(const void *options, const float *rows, size_t n_rows, size_t n_dims, struct lw_rng *rng,
+                          struct lw_model **ret_model, struct lw_error *reterr);
+    /* One distance >= 0 a row, larger is stranger. Allocates nothing. Batches and single rows give the same bits. */
+    void (*score)(const struct lw_model *model, const float *rows, size_t n_rows, float *ret_distances);
+    /* How much each dimension adds to one row's distance: float[n_dims], finite, >= 0; all zero when nothing stands out. */
+    void (*attribute)(const struct lw_model *model, const float *row, float *ret_shares);
+    /* NULL where the method has none: learn one row more. */
+    enum lw_status (*update)(struct lw_model *model, const float *row, struct lw_rng *rng, struct lw_error *reterr);
+    /* Versioned bytes; load refuses what is damaged (LW_EFORMAT) or too new (LW_EVERSION). A loaded model scores the same bits. */
+    void (*save)(const struct lw_model *model, struct lw_writer *writer);
+    enum lw_status (*load)(struct lw_reader *reader, struct lw_model **ret_model, struct lw_error *reterr);
+    size_t (*n_dims)(const struct lw_model *model);
+    size_t (*bytes)(const struct lw_model *model); /* Memory held. */
+    void (*destroy)(struct lw_model *model);       /* Takes NULL. */
+};
+
+/* All classes, NULL-terminated. */
+const struct lw_model_class *const *lw_model_classes(void);
+/* The class of that name, or NULL. */
+const struct lw_model_class *lw_model_class_find(const char *name);
+
+#endif
