@@ -1,0 +1,60 @@
+/*
+ * Contracts for what is plugged into an engine: sources today; sinks and models as they come.
+ */
+#ifndef LAPWING_PLUGIN_H
+#define LAPWING_PLUGIN_H
+
+#include "lapwing/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Labels a series may have. */
+#define LW_LABELS_MAX 32
+
+/** One label of a series. Borrowed text, UTF-8, terminated. */
+struct lw_label {
+    const char *name;
+    const char *value;
+};
+
+/** A series as sources name it: Prometheus' data model. Borrowed. */
+struct lw_series_key {
+    const char *metric;
+    const struct lw_label *labels; /**< In any order; names unique. */
+    size_t n_labels;               /**< At most LW_LABELS_MAX. */
+};
+
+/** One reading of a series known to the feed by number. */
+struct lw_point {
+    uint32_t series; /**< From lw_feed.series. */
+    uint32_t flags;  /**< LW_POINT_MORE or 0. */
+    int64_t time_ns; /**< Nanoseconds since 1970-01-01 UTC. */
+    double value;    /**< NaN: known to be missing. */
+    uint64_t tag;    /**< Handed back with the verdicts it closes: a row number, say. */
+};
+
+/** The next point belongs to the same row (detectors with step "row"). */
+#define LW_POINT_MORE 1u
+
+/** Where a source delivers. All functions are given by the host; a source calls them from its own thread only. */
+struct lw_feed {
+    /** The number of a series; adds it when new. LW_ELIMIT when the host takes no more series. */
+    enum lw_status (*series)(void *context, const struct lw_series_key *key, uint32_t *ret_series, struct lw_error *reterr);
+    /** Takes all n points or waits until there is room; LW_EBUSY never takes a part. Points of one series come in the source's order. */
+    enum lw_status (*push)(void *context, const struct lw_point *points, size_t n);
+    /** Event time up to which the source is complete. */
+    enum lw_status (*watermark)(void *context, int64_t time_ns);
+    /** Counts samples this source had to drop, by reason: a short name such as "bad_time". */
+    void (*dropped)(void *context, const char *reason, uint64_t n);
+    void *context;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
