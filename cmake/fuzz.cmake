@@ -1,0 +1,12 @@
+# One libFuzzer executable for each fuzz/fuzz_<parser>.c; the preset `fuzz` brings clang and the sanitizers.
+file(GLOB fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
+foreach(source IN LISTS fuzzers)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    if(TARGET lapwing_program)
+        target_link_libraries(${name} PRIVATE lapwing_program)
+    endif()
+    target_link_libraries(${name} PRIVATE lapwing_flags lapwing_static)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endforeach()
