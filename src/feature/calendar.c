@@ -13,7 +13,7 @@
 #define DAY_NS (86400 * SECOND_NS)
 #define FIRST_YEAR 1970
 #define LAST_YEAR 2105
-#define DAYS 49674 /* From 1970-01-01 up to and without 2106-01-01. */
+#define DAYS 49673 /* From 1970-01-01 up to and without 2106-01-01. */
 
 struct lw_calendar {
     struct lw_zone *zone; /* NULL: UTC. */
