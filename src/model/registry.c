@@ -1,0 +1,25 @@
+/* Every class of models there is. A new one is added to the array, and the contract test then runs over it. */
+#include "model/iforest.h"
+#include "model/model.h"
+
+#include <string.h>
+
+static const struct lw_model_class *const registry_classes[] = {
+    &lw_model_iforest,
+    NULL,
+};
+
+const struct lw_model_class *const *lw_model_classes(void)
+{
+    return registry_classes;
+}
+
+const struct lw_model_class *lw_model_class_find(const char *name)
+{
+    for (size_t i = 0; registry_classes[i] != NULL; i++) {
+        if (strcmp(registry_classes[i]->name, name) == 0) {
+            return registry_classes[i];
+        }
+    }
+    return NULL;
+}
