@@ -1,0 +1,324 @@
+/*
+ * Tier 0 for one series: surprise, novelty, and what comes of them.
+ *
+ * Two questions are asked of each row. Surprise: how far is it from what is normal here? q is the root of the summed squares
+ * of four deviations in scales: from the level, from the time of day, from the forecast, and of the mean of the last rows.
+ * Novelty: was a value like this ever seen? The state score tells how unusual now is and fades slowly; the event score says
+ * that something worth telling starts, when a signal is new or when the surprise is rarer than the alarm budget.
+ */
+#include "detect/baseline/baseline.h"
+
+#include "detect/baseline/baseline_internal.h"
+#include "feature/calendar.h"
+#include "math/elementary.h"
+#include "math/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#define DAY_NS INT64_C(86400000000000)
+#define HOUR_NS INT64_C(3600000000000)
+#define VALUE_MAX 0x1p+59 /* In units: squares stay inside a float. */
+#define SURPRISE_MAX 1e6
+#define RANGE_FLOOR 0.01
+#define MEMORY_DAYS 7.0
+#define RANGE_DAYS 120.0
+#define HOLD_KEEP 0.97
+#define SHORT_ROWS 8.0
+#define STATE_HALF 6.0 /* The state score is 0.5 here. */
+#define MUTE_ROWS 300.0
+#define BENCHMARK_ROWS 800.0
+#define BENCHMARK_DAYS 7.0
+#define PRIOR_SHARE (500.0 / 800.0)
+#define BAND_SCALES 3.0
+
+/* Vigilance and place of each channel's prototypes. */
+static const struct {
+    double vigilance;
+    uint16_t first, slots;
+} channel_rules[CHANNEL_COUNT] = {
+    [CHANNEL_VALUE] = {0.08, 0, BASELINE_SLOTS},
+    [CHANNEL_LEAST] = {0.20, BASELINE_SLOTS, BASELINE_SLOTS_OTHER},
+    [CHANNEL_WEEKLY] = {0.20, BASELINE_SLOTS + BASELINE_SLOTS_OTHER, BASELINE_SLOTS_OTHER},
+    [CHANNEL_SWING] = {0.30, BASELINE_SLOTS + 2 * BASELINE_SLOTS_OTHER, BASELINE_SLOTS_OTHER},
+};
+
+/* One row on its way through the parts. */
+struct row {
+    const struct lw_baseline_config *config;
+    double value;      /* In units, from the origin. */
+    double rows_a_day;
+    double level, spread; /* Of the value, before this row. */
+    struct lw_track_pace pace;
+    double z_level, z_short, z_step;
+    struct lw_season_view season;
+    struct lw_forecast_view forecast;
+    double surprise, smoothed; /* q and the two-row blend of it. */
+    double floor_units;
+    double novelty[CHANNEL_COUNT];
+};
+
+size_t lw_baseline_bytes(void)
+{
+    return sizeof(struct lw_baseline);
+}
+
+void lw_baseline_init(struct lw_baseline *baseline)
+{
+    memset(baseline, 0, sizeof(*baseline));
+    lw_forecast_init(&baseline->forecast);
+    for (unsigned i = 0; i < BASELINE_PROTOTYPES; i++) {
+        baseline->prototypes[i] = INFINITY;
+    }
+}
+
+/* 2^(exponent of x), for finite x other than 0, kept where its inverse is finite as well. */
+static double power_of_two_near(double x)
+{
+    uint64_t bits;
+    int64_t exponent;
+    double power;
+
+    memcpy(&bits, &x, sizeof(bits));
+    exponent = (int64_t)((bits >> 52) & 0x7FF);
+    exponent = exponent < 64 ? 64 : (exponent > 1982 ? 1982 : exponent);
+    bits = (uint64_t)exponent << 52;
+    memcpy(&power, &bits, sizeof(power));
+    return power;
+}
+
+static double baseline_to_units(struct lw_baseline *baseline, double value)
+{
+    double offset, units;
+
+    if (baseline->rows == 0) {
+        baseline->origin = value;
+    }
+    offset = value - baseline->origin;
+    if (baseline->unit == 0.0) {
+        if (offset == 0.0) {
+            return 0.0;
+        }
+        baseline->unit = power_of_two_near(offset);
+        baseline->inverse_unit = 1.0 / baseline->unit;
+    }
+    units = offset * baseline->inverse_unit;
+    return units > VALUE_MAX ? VALUE_MAX : (units < -VALUE_MAX ? -VALUE_MAX : units);
+}
+
+static float baseline_to_metric(const struct lw_baseline *baseline, double units)
+{
+    double value = baseline->origin + units * baseline->unit;
+
+    return value > (double)FLT_MAX ? FLT_MAX : (value < -(double)FLT_MAX ? -FLT_MAX : (float)value);
+}
+
+static double row_gate(const struct row *row, double z, double deviation)
+{
+    if (fabs(deviation) < row->floor_units) {
+        return 0.0;
+    }
+    if (row->config->direction == LW_DIRECTION_UP) {
+        return z > 0.0 ? z : 0.0;
+    }
+    if (row->config->direction == LW_DIRECTION_DOWN) {
+        return z < 0.0 ? z : 0.0;
+    }
+    return z;
+}
+
+static struct lw_season_phase row_phase(const struct lw_calendar *calendar, int64_t time_ns)
+{
+    struct lw_season_phase phase;
+    int64_t local = calendar != NULL ? lw_calendar_local_ns(calendar, time_ns) : time_ns;
+    int64_t day = local / DAY_NS - (local % DAY_NS < 0);
+    int64_t in_day = local - day * DAY_NS;
+    int64_t weekday = ((day + 4) % 7 + 7) % 7; /* 1970-01-01 was a Thursday. */
+
+    if (calendar != NULL && lw_calendar_is_holiday_local(calendar, local)) {
+        weekday = 0;
+    }
+    phase.day = (double)in_day / (double)DAY_NS;
+    phase.hour = (uint16_t)(weekday * 24 + in_day / HOUR_NS);
+    return phase;
+}
+
+static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t time_ns, double value)
+{
+    int64_t learnt = lw_cadence_step(&baseline->cadence, time_ns);
+    int64_t step_ns = row->config->step_ns > 0 ? row->config->step_ns : learnt;
+    double slow, early = 1.0 / ((double)baseline->rows + 1.0);
+
+    row->value = baseline_to_units(baseline, value);
+    row->rows_a_day = step_ns > 0 ? (double)DAY_NS / (double)step_ns : 1440.0;
+    row->rows_a_day = row->rows_a_day > 1.0 ? row->rows_a_day : 1.0;
+    slow = 1.0 / (MEMORY_DAYS * row->rows_a_day);
+    row->pace.rate = early > slow ? early : slow;
+    row->pace.clip = baseline->rows < TRACK_EARLY_ROWS ? TRACK_CLIP_EARLY : TRACK_CLIP;
+    row->pace.shift_rows = (uint16_t)(row->rows_a_day < 100.0 ? 100.0 : (row->rows_a_day > 1440.0 ? 1440.0 : row->rows_a_day));
+    row->pace.shift_rate = 4.0 / (double)row->pace.shift_rows;
+    row->pace.floor = RANGE_FLOOR * lw_range_width(&baseline->novelty[CHANNEL_VALUE].range);
+}
+
+/* The largest absolute deviation that is never anomalous, in units. */
+static double row_floor(const struct row *row, const struct lw_baseline *baseline, double expected)
+{
+    double relative = row->config->floor_relative * fabs(baseline->origin + expected * baseline->unit);
+    double floor = relative > row->config->floor_absolute ? relative : row->config->floor_absolute;
+
+    return floor * baseline->inverse_unit;
+}
+
+static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t time_ns)
+{
+    struct lw_season_phase phase = row_phase(row->config->calendar, time_ns);
+    double deviation, short_deviation, z[4], sum = 0.0;
+
+    row->level = baseline->value.level;
+    row->spread = lw_track_spread(&baseline->value);
+    row->spread = row->spread > row->pace.floor ? row->spread : row->pace.floor;
+    deviation = row->value - row->level;
+    row->z_level = lw_track_step(&baseline->value, &row->pace, row->value);
+    row->season = lw_season_step(&baseline->season, &row->pace, row->rows_a_day, phase, row->value);
+    row->forecast = lw_forecast_step(&baseline->forecast, &row->pace, row->level, row->spread, row->value);
+    baseline->short_mean += (float)((row->season.residual - (double)baseline->short_mean) / SHORT_ROWS);
+    short_deviation = (double)baseline->short_mean - baseline->short_track.level;
+    row->z_short = lw_track_step(&baseline->short_track, &row->pace, (double)baseline->short_mean);
+    row->z_step = lw_track_step(&baseline->step, &row->pace, row->value - (double)baseline->last);
+    row->floor_units = row_floor(row, baseline, row->season.expected);
+    z[0] = row_gate(row, row->z_level, deviation);
+    z[1] = row_gate(row, row->season.z, row->season.deviation);
+    z[2] = row_gate(row, row->forecast.z, row->forecast.error);
+    z[3] = row_gate(row, row->z_short, short_deviation);
+    for (unsigned i = 0; i < 4; i++) {
+        sum += z[i] * z[i];
+    }
+    row->surprise = sqrt(sum);
+    row->surprise = row->surprise < SURPRISE_MAX ? row->surprise : SURPRISE_MAX;
+    baseline->last = (float)row->value;
+}
+
+/* 1 - 2^(-x). */
+static double share_of(double x)
+{
+    return 1.0 - lw_exp2(-x);
+}
+
+static double row_state(struct row *row, struct lw_baseline *baseline)
+{
+    double log_now = lw_log(1.0 + row->surprise);
+    double z_step = row_gate(row, row->z_step, row->value);
+    double state_now = lw_log(1.0 + sqrt(row->surprise * row->surprise + z_step * z_step));
+    double hold, state;
+
+    baseline->log_mean += (float)(0.5 * (log_now - (double)baseline->log_mean));
+    row->smoothed = lw_exp(0.5 * (log_now + (double)baseline->log_mean)) - 1.0;
+    baseline->state_mean += (float)(0.5 * (state_now - (double)baseline->state_mean));
+    state = 0.5 * (state_now + (double)baseline->state_mean);
+    hold = HOLD_KEEP * (double)baseline->hold;
+    hold = state > hold ? state : hold;
+    baseline->hold = (float)hold;
+    return share_of((lw_exp(0.5 * (state + hold)) - 1.0) / STATE_HALF);
+}
+
+static double row_channel(const struct row *row, struct lw_baseline *baseline, enum baseline_channel channel, double value)
+{
+    uint16_t first = channel_rules[channel].first;
+    struct lw_novelty_rule rule = {.vigilance = channel_rules[channel].vigilance,
+                                   .pull = 1.0 / (RANGE_DAYS * row->rows_a_day),
+                                   .row = baseline->rows,
+                                   .slots = channel_rules[channel].slots};
+
+    return lw_novelty_step(&baseline->novelty[channel], &rule, baseline->prototypes + first, baseline->used + first, value);
+}
+
+static double row_novelty(struct row *row, struct lw_baseline *baseline)
+{
+    float least, greatest;
+    double width, most = 0.0;
+
+    if (baseline->rows == 0) {
+        for (unsigned i = 0; i < BASELINE_RING; i++) {
+            baseline->ring[i] = (float)row->value;
+        }
+    }
+    baseline->ring[baseline->ring_at] = (float)row->value;
+    baseline->ring_at = (uint16_t)(baseline->ring_at + 1 < BASELINE_RING ? baseline->ring_at + 1 : 0);
+    lw_kernels_best()->extremes(baseline->ring, BASELINE_RING, &least, &greatest);
+    row->novelty[CHANNEL_VALUE] = row_channel(row, baseline, CHANNEL_VALUE, row->value);
+    row->novelty[CHANNEL_LEAST] = row_channel(row, baseline, CHANNEL_LEAST, (double)least);
+    row->novelty[CHANNEL_WEEKLY] = row_channel(row, baseline, CHANNEL_WEEKLY, (double)baseline->season.week_mean_now);
+    width = lw_range_width(&baseline->novelty[CHANNEL_VALUE].range);
+    row->novelty[CHANNEL_SWING] = 0.0;
+    if (baseline->rows >= BASELINE_RING && width > 0.0) {
+        double swing = lw_log((double)greatest - (double)least + 0.01 * width);
+
+        row->novelty[CHANNEL_SWING] = row_channel(row, baseline, CHANNEL_SWING, swing);
+    }
+    for (unsigned i = 0; i < CHANNEL_COUNT; i++) {
+        most = row->novelty[i] > most ? row->novelty[i] : most;
+    }
+    return most;
+}
+
+static double row_event(const struct row *row, struct lw_baseline *baseline, double novelty, struct lw_baseline_result *result)
+{
+    double seven_days = BENCHMARK_DAYS * row->rows_a_day;
+    struct lw_incident_rule rule = {.rows = (double)baseline->rows, .tail = row->config->tail};
+    double strength, return_rows;
+
+    rule.budget_rows = seven_days < BENCHMARK_ROWS ? seven_days : BENCHMARK_ROWS;
+    rule.prior_rows = PRIOR_SHARE * rule.budget_rows;
+    return_rows = lw_incident_step(&baseline->incident, &rule, row->smoothed, &strength);
+    result->return_rows = (float)return_rows;
+    strength = novelty > strength ? novelty : strength;
+    return lw_refractory_step(&baseline->refractory, baseline->rows, strength);
+}
+
+static void result_band(const struct row *row, const struct lw_baseline *baseline, struct lw_baseline_result *result)
+{
+    double half = BAND_SCALES * row->season.scale;
+
+    half = half > row->floor_units ? half : row->floor_units;
+    result->expected = baseline_to_metric(baseline, row->season.expected);
+    result->lower = baseline_to_metric(baseline, row->season.expected - half);
+    result->upper = baseline_to_metric(baseline, row->season.expected + half);
+}
+
+void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline, int64_t time_ns, double value,
+                      struct lw_baseline_result *ret_result)
+{
+    struct row row = {.config = config};
+    double state, event, novelty;
+
+    memset(ret_result, 0, sizeof(*ret_result));
+    if (value != value) {
+        baseline->hold *= (float)HOLD_KEEP;
+        ret_result->score = (float)share_of((lw_exp(0.5 * (double)baseline->hold) - 1.0) / STATE_HALF);
+        return;
+    }
+    row_prepare(&row, baseline, time_ns, value);
+    row_surprise(&row, baseline, time_ns);
+    state = row_state(&row, baseline);
+    novelty = row_novelty(&row, baseline);
+    event = row_event(&row, baseline, novelty, ret_result);
+    result_band(&row, baseline, ret_result);
+    baseline->rows += baseline->rows < UINT32_MAX;
+    ret_result->score = (float)state;
+    ret_result->event = (float)share_of(event);
+    ret_result->q = (float)row.smoothed;
+    ret_result->onset = event >= 1.0;
+    ret_result->alarm = ret_result->onset || (baseline->incident.alarmed > 0.0f && row.smoothed >= INCIDENT_SURPRISE);
+}
+
+void lw_baseline_prefetch(const struct lw_baseline *baseline, int64_t time_ns)
+{
+    const char *bytes = (const char *)baseline;
+
+    (void)time_ns;
+    for (size_t at = 0; at < offsetof(struct lw_baseline, incident); at += 64) {
+        __builtin_prefetch(bytes + at, 1);
+    }
+}

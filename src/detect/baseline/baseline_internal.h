@@ -1,0 +1,52 @@
+/* The state of one series: every part by value, what each sample touches first, profiles and prototypes behind. */
+#ifndef LW_DETECT_BASELINE_BASELINE_INTERNAL_H
+#define LW_DETECT_BASELINE_BASELINE_INTERNAL_H
+
+#include "detect/baseline/baseline.h"
+#include "detect/baseline/cadence.h"
+#include "detect/baseline/forecast.h"
+#include "detect/baseline/incident.h"
+#include "detect/baseline/novelty.h"
+#include "detect/baseline/season.h"
+#include "detect/baseline/track.h"
+
+#define BASELINE_RING 48
+#define BASELINE_SLOTS 32       /* Prototypes of the value itself. */
+#define BASELINE_SLOTS_OTHER 16 /* Of each other signal. */
+#define BASELINE_PROTOTYPES (BASELINE_SLOTS + 3 * BASELINE_SLOTS_OTHER)
+#define BASELINE_BYTES_MAX 4096
+
+enum baseline_channel { CHANNEL_VALUE, CHANNEL_LEAST, CHANNEL_WEEKLY, CHANNEL_SWING, CHANNEL_COUNT };
+
+/*
+ * Everything inside is in units of `unit`, a power of two near the first change of the series, relative to `origin`, its first
+ * value: so a series scaled by a power of two has the same state bit for bit, and a large level costs no precision.
+ */
+struct lw_baseline {
+    double origin;
+    double unit;         /* 0 until a second value differs from the origin. */
+    double inverse_unit;
+    uint32_t rows;       /* With a value; saturates. */
+    uint16_t ring_at;
+    uint16_t reserved;
+    struct lw_cadence cadence;
+    float last;          /* The value before. */
+    float short_mean;    /* Of the season's residual over 8 rows. */
+    float log_mean;      /* Two-row mean of log(1 + q). */
+    float state_mean;    /* The same with the step member. */
+    float hold;
+    float outside;       /* 1 while values lie outside the legal range. */
+    struct lw_track value, step, short_track;
+    struct lw_forecast forecast;
+    struct lw_novelty novelty[CHANNEL_COUNT];
+    struct lw_refractory refractory;
+    float ring[BASELINE_RING]; /* The last values. */
+    float prototypes[BASELINE_PROTOTYPES];
+    uint32_t used[BASELINE_PROTOTYPES];
+    struct lw_incident incident;
+    struct lw_season season;
+};
+
+_Static_assert(sizeof(struct lw_baseline) <= BASELINE_BYTES_MAX, "a series' state must stay below 4 KB with its entity's part");
+
+#endif

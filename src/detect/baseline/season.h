@@ -1,0 +1,48 @@
+/* The usual course of a day and of a week, and how much a row strays from it. */
+#ifndef LW_DETECT_BASELINE_SEASON_H
+#define LW_DETECT_BASELINE_SEASON_H
+
+#include "detect/baseline/track.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SEASON_DAY_BINS 96
+#define SEASON_WEEK_BINS 168
+
+/* All zero is a fresh one. Only bins below n_bins are in use. */
+struct lw_season {
+    struct lw_track residual; /* Of value minus day profile. */
+    struct lw_track weekly;   /* Of residual minus week profile. */
+    float week_mean_now;      /* Mean deviation of the last 16 rows or so from the usual hour of the week. */
+    uint16_t n_bins;          /* 0 until the sampling step is known. */
+    uint16_t hour;            /* Hour of the week of the row before, and how many rows it has had so far. */
+    uint16_t hour_rows;
+    uint16_t reserved;
+    float level[SEASON_DAY_BINS];
+    float above[SEASON_DAY_BINS], below[SEASON_DAY_BINS]; /* Mean squared residual by time of day. */
+    uint16_t rows[SEASON_DAY_BINS];
+    float week[SEASON_WEEK_BINS]; /* Mean residual by hour of the week. */
+    uint8_t weeks[SEASON_WEEK_BINS];
+};
+
+/* Where a row lies in the day and the week. */
+struct lw_season_phase {
+    double day;    /* Share of the local day that has passed, in [0, 1). */
+    uint16_t hour; /* Hour of the week, 0 is Sunday midnight; on a holiday the same hour of Sunday. */
+};
+
+/* What a row came to. */
+struct lw_season_view {
+    double z;         /* Residual in scales of this time of day. */
+    double scale;     /* That scale. */
+    double residual;  /* Value minus profile. */
+    double expected;  /* Profile plus the residual's level. */
+    double deviation; /* Value minus expected. */
+};
+
+/* Score one row, then learn it. rows_a_day sets the memories; pace is the series' own. */
+struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace, double rows_a_day,
+                                     struct lw_season_phase phase, double value);
+
+#endif
