@@ -1,0 +1,67 @@
+/*
+ * Faults of the data itself, watched for each series: silent, stuck, reset, duplicated, skewed clock.
+ *
+ * The caller tells what happens; each call returns the type of a fault that begins with it, else LW_TYPE_NONE. lw_fault_active() says
+ * what holds now and since when, so an end is a call after which it says less. The state is plain data of at most 96 bytes.
+ */
+#ifndef LW_DETECT_FAULT_H
+#define LW_DETECT_FAULT_H
+
+#include "base/bytes.h"
+#include "lapwing/lapwing.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Compiled per detector, immutable. */
+struct lw_fault_config {
+    int64_t step_ns;         /* Step of the detector; 0 with step "sample" or "row". */
+    int64_t lateness_ns;     /* Allowed lateness. */
+    int64_t silent_after_ns; /* A series is silent after exactly this long; 0: learn it. */
+    int64_t silent_least_ns; /* When learnt: never sooner than this (0: 30 s). */
+    int64_t budget_ns;       /* Resets are reported at most once in this much time (0: a week). */
+};
+
+/* All zero is a fresh one: lw_fault_init(). */
+struct lw_fault {
+    int64_t last_time_ns;   /* Of the last sample; valid when n_samples > 0. */
+    double last_value;
+    int64_t period_ns;      /* When the newer of the two periods began: the longest of each are kept. */
+    int64_t start_ns[3];    /* Since when: silent, stuck; duplicated or skewed. */
+    int64_t reset_ns;       /* Last reset reported; valid when the flag is set. */
+    float typical_s;        /* Median of the intervals between samples. */
+    float wide_s;           /* Their .95 quantile. */
+    float gap_s[2];         /* Longest interval of this period and of the one before. */
+    uint16_t run[2];        /* Longest run of one value of this period and of the one before, saturating. */
+    uint16_t run_length;    /* Of the value of now, saturating. */
+    uint16_t flags;
+    uint32_t n_samples;     /* Saturating. */
+    float repeats;          /* Share of samples that repeat the one before. */
+    float least, greatest;  /* Of all values. */
+    float duplicates;       /* Share of duplicates, lately. */
+};
+
+void lw_fault_init(struct lw_fault *fault);
+/* One sample as it is folded: in time order, when its step closes. NaN only says that the series speaks. STUCK or NONE. */
+enum lw_anomaly_type lw_fault_sample(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns, double value);
+/* The moment from which on the series counts as silent if nothing more comes; INT64_MAX: cannot tell. Changes with samples only. */
+int64_t lw_fault_silent_at(const struct lw_fault_config *config, const struct lw_fault *fault);
+/* Event time has come to now_ns. SILENT, since lw_fault_silent_at(), or NONE. */
+enum lw_anomaly_type lw_fault_advance(const struct lw_fault_config *config, struct lw_fault *fault, int64_t now_ns);
+/* A sample arrived and was taken, while the watermark was at watermark_ns (INT64_MIN: none yet). SKEW or NONE. */
+enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns,
+                                      int64_t watermark_ns);
+/* A sample arrived too late. SKEW or NONE. */
+enum lw_anomaly_type lw_fault_late(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns,
+                                   int64_t watermark_ns);
+/* A sample arrived again. DUPLICATE or NONE. */
+enum lw_anomaly_type lw_fault_duplicate(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns);
+/* The counter behind the series went back at time_ns. RESET when that is worth telling, else NONE. Over at once: never active. */
+enum lw_anomaly_type lw_fault_reset(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns);
+/* The fault that holds now, the gravest of several (silent, skewed, stuck, duplicated); *ret_start_ns (may be NULL) is since when. */
+enum lw_anomaly_type lw_fault_active(const struct lw_fault *fault, int64_t *ret_start_ns);
+void lw_fault_save(const struct lw_fault *fault, struct lw_writer *writer);
+/* LW_EFORMAT when the bytes end early or cannot be. */
+enum lw_status lw_fault_load(struct lw_fault *ret_fault, struct lw_reader *reader, struct lw_error *reterr) LW_MUST_USE;
+
+#endif
