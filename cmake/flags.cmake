@@ -34,9 +34,12 @@ target_compile_options(lapwing_flags INTERFACE -ffp-contract=off -fno-fast-math 
 lapwing_probe_compile(lapwing_flags
     -Wall -Wextra -Wformat -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough
     -Wstrict-prototypes -Wmissing-prototypes -Wshadow
-    -Werror=format-security -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion
+    -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion
     -fstack-clash-protection -fstack-protector-strong -fexceptions
     -fno-delete-null-pointer-checks -fno-strict-overflow)
+set(CMAKE_REQUIRED_FLAGS -Wformat) # Without it, gcc warns that the next flag is without effect.
+lapwing_probe_compile(lapwing_flags -Werror=format-security)
+unset(CMAKE_REQUIRED_FLAGS)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     lapwing_probe_compile(lapwing_flags
         -Wtrampolines -Wbidi-chars=any -ftrivial-auto-var-init=zero -fstrict-flex-arrays=3
