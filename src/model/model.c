@@ -2,9 +2,10 @@
  * What all classes share: the checks before a fit, and the envelope around a class's bytes.
  *
  * The envelope: u32 magic "LWMD", u16 version, text name of the class, u64 length, that many bytes of the class's own,
- * u64 FNV-1a hash of everything before it (Fowler, Noll and Vo; RFC 9923). The hash finds what a disk or a copy damaged.
+ * u64 hash of everything before it, which finds what a disk or a copy damaged.
  */
 #include "base/error.h"
+#include "base/hash.h"
 #include "model/model.h"
 
 #include <math.h>
@@ -69,16 +70,6 @@ bool lw_model_row_is_missing(const float *row, size_t n_dims)
     return true;
 }
 
-static uint64_t envelope_hash(const uint8_t *bytes, size_t n_bytes)
-{
-    uint64_t hash = 0xCBF29CE484222325u;
-
-    for (size_t i = 0; i < n_bytes; i++) {
-        hash = (hash ^ bytes[i]) * 0x100000001B3u;
-    }
-    return hash;
-}
-
 void lw_model_save(const struct lw_model_class *model_class, const struct lw_model *model, struct lw_writer *writer)
 {
     size_t start = writer->n_bytes, payload, n_bytes;
@@ -96,7 +87,7 @@ void lw_model_save(const struct lw_model_class *model_class, const struct lw_mod
     for (size_t i = 0; i < ENVELOPE_LENGTH_BYTES; i++) {
         writer->data[payload - ENVELOPE_LENGTH_BYTES + i] = (uint8_t)((uint64_t)n_bytes >> (8 * i));
     }
-    lw_write_u64(writer, envelope_hash(writer->data + start, writer->n_bytes - start));
+    lw_write_u64(writer, lw_hash_bytes(writer->data + start, writer->n_bytes - start, 0));
 }
 
 /* Reads the head and the hash, leaves the reader behind the envelope and gives a reader of the class's own bytes. */
@@ -123,7 +114,7 @@ static enum lw_status envelope_open(struct lw_reader *reader, char *ret_name, st
                             lw_reader_left(reader), (unsigned long long)n_bytes);
     }
     payload = lw_read_view(reader, (size_t)n_bytes);
-    hash = payload != NULL ? envelope_hash(reader->data + start, reader->at - start) : 0;
+    hash = payload != NULL ? lw_hash_bytes(reader->data + start, reader->at - start, 0) : 0;
     if (lw_read_u64(reader) != hash || reader->status != LW_OK) {
         return lw_error_set(reterr, LW_EFORMAT, "the model is damaged: its checksum does not fit");
     }
