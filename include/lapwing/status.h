@@ -19,12 +19,13 @@ extern "C" {
 /** What a call came to. 0 is good, errors are negative; numbers are never reused. */
 enum lw_status {
     LW_OK = 0,
-    LW_EINVAL = -1,    /**< An argument or option is outside what the call's docstring allows. */
-    LW_ENOMEM = -2,    /**< Memory could not be had. */
-    LW_EIO = -3,       /**< The operating system refused a read, write, sync, rename or socket call. */
-    LW_EFORMAT = -4,   /**< Bytes or text are not what their format asks for, or fail their checksum. */
-    LW_EVERSION = -5,  /**< Bytes were written by a version this one cannot read. */
-    LW_ELIMIT = -6,    /**< A stated limit would be exceeded. */
+    LW_EINVAL = -1, /**< An argument or option is outside what the call's docstring allows. */
+    LW_ENOMEM = -2, /**< Memory could not be had. */
+    LW_EIO = -3,    /**< The operating system refused a read, write, sync, rename or socket call. */
+    LW_EFORMAT = -4,  /**< Bytes or text are not what their format asks for, or fail their checksum.
+                       */
+    LW_EVERSION = -5, /**< Bytes were written by a version this one cannot read. */
+    LW_ELIMIT = -6,   /**< A stated limit would be exceeded. */
     LW_ENOTFOUND = -7, /**< No such thing. */
     LW_EBUSY = -8,     /**< A bounded queue is full: try again later. */
     LW_EEXIST = -9     /**< There is one of that name already. */

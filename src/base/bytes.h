@@ -1,8 +1,9 @@
 /*
  * Little-endian bytes out and in, for every versioned format of ours.
  *
- * A writer grows on the heap and remembers its first failure; a reader never reads past its end and remembers the first
- * short read: callers check once, at the end. Floats travel as their IEEE 754 bits.
+ * A writer grows on the heap and remembers its first failure; a reader never reads past its end and
+ * remembers the first short read: callers check once, at the end. Floats travel as their IEEE 754
+ * bits.
  */
 #ifndef LW_BASE_BYTES_H
 #define LW_BASE_BYTES_H
@@ -40,7 +41,8 @@ struct lw_reader {
     const uint8_t *data; /* Borrowed. */
     size_t n_bytes;
     size_t at;
-    enum lw_status status; /* LW_OK or LW_EFORMAT (read past the end); after a failure every read gives 0. */
+    enum lw_status status; /* LW_OK or LW_EFORMAT (read past the end); after a failure every read
+                              gives 0. */
 };
 
 void lw_reader_init(struct lw_reader *reader, const void *data, size_t n_bytes);

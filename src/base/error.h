@@ -4,7 +4,8 @@
 
 #include "lapwing/status.h"
 
-/* Formats one sentence into reterr (may be NULL) and returns status, so that a caller can `return lw_error_set(...)`. */
+/* Formats one sentence into reterr (may be NULL) and returns status, so that a caller can `return
+ * lw_error_set(...)`. */
 enum lw_status lw_error_set(struct lw_error *reterr, enum lw_status status, const char *format, ...)
     LW_PRINTF(3, 4);
 

@@ -1,9 +1,10 @@
 /*
  * Multiply and fold.
  *
- * 16 bytes a round enter as the two factors of a 64 x 64 bit product, one of them with the state; the halves of the 128-bit
- * product are xored, so that every bit of both words reaches the middle of the next state. The tail is padded with zeros and
- * the length goes in first, so that padding and missing bytes differ. Words are read as little-endian.
+ * 16 bytes a round enter as the two factors of a 64 x 64 bit product, one of them with the state;
+ * the halves of the 128-bit product are xored, so that every bit of both words reaches the middle
+ * of the next state. The tail is padded with zeros and the length goes in first, so that padding
+ * and missing bytes differ. Words are read as little-endian.
  */
 #include "base/hash.h"
 
@@ -34,7 +35,8 @@ static uint64_t product_fold(uint64_t a, uint64_t b)
 
 static uint64_t hash_round(uint64_t state, const uint8_t *bytes)
 {
-    return product_fold(word_at(bytes) ^ SALT_FIRST ^ state, word_at(bytes + 8) ^ SALT_SECOND) + state;
+    return product_fold(word_at(bytes) ^ SALT_FIRST ^ state, word_at(bytes + 8) ^ SALT_SECOND) +
+           state;
 }
 
 uint64_t lw_hash_bytes(const void *bytes, size_t n_bytes, uint64_t seed)

@@ -1,9 +1,10 @@
 /*
  * Interning: see base/intern.h.
  *
- * Three parts: the bytes, in blocks that never move; the items, an array by id; and an open-addressed table of slots, a power
- * of two and at most three quarters full, probed one by one. A slot keeps half of the hash, so that most misses cost no look
- * at the bytes and growing hashes nothing again.
+ * Three parts: the bytes, in blocks that never move; the items, an array by id; and an
+ * open-addressed table of slots, a power of two and at most three quarters full, probed one by one.
+ * A slot keeps half of the hash, so that most misses cost no look at the bytes and growing hashes
+ * nothing again.
  */
 #include "base/intern.h"
 
@@ -59,13 +60,14 @@ static struct slot *slots_create(size_t n_slots)
     return slots;
 }
 
-enum lw_status lw_intern_create(uint32_t max_items, size_t max_bytes, struct lw_intern **ret_intern, struct lw_error *reterr)
+enum lw_status lw_intern_create(uint32_t max_items, size_t max_bytes, struct lw_intern **ret_intern,
+                                struct lw_error *reterr)
 {
     struct lw_intern *intern;
 
     if (max_items > LW_INTERN_ITEMS_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "a table of %u items is above the limit of %u", max_items,
-                            LW_INTERN_ITEMS_MAX);
+        return lw_error_set(reterr, LW_EINVAL, "a table of %u items is above the limit of %u",
+                            max_items, LW_INTERN_ITEMS_MAX);
     }
     intern = lw_mem_calloc(1, sizeof(*intern));
     if (intern != NULL) {
@@ -100,14 +102,16 @@ void lw_intern_destroy(struct lw_intern *intern)
     lw_mem_free(intern);
 }
 
-/* Where an item with that hash begins its search. The upper half is kept, so the place comes from it alone. */
+/* Where an item with that hash begins its search. The upper half is kept, so the place comes from
+ * it alone. */
 static size_t slot_first(uint32_t hash, size_t n_slots)
 {
     return (size_t)hash & (n_slots - 1);
 }
 
 /* The slot that holds the bytes, or the free one where they belong. */
-static struct slot *slot_of(const struct lw_intern *intern, uint32_t hash, const char *bytes, size_t n_bytes)
+static struct slot *slot_of(const struct lw_intern *intern, uint32_t hash, const char *bytes,
+                            size_t n_bytes)
 {
     size_t at = slot_first(hash, intern->n_slots);
 
@@ -119,7 +123,8 @@ static struct slot *slot_of(const struct lw_intern *intern, uint32_t hash, const
             return slot;
         }
         item = &intern->items[slot->id];
-        if (slot->hash == hash && item->n_bytes == n_bytes && (n_bytes == 0 || memcmp(item->bytes, bytes, n_bytes) == 0)) {
+        if (slot->hash == hash && item->n_bytes == n_bytes &&
+            (n_bytes == 0 || memcmp(item->bytes, bytes, n_bytes) == 0)) {
             return slot;
         }
     }
@@ -135,7 +140,9 @@ static bool intern_grow(struct lw_intern *intern)
 {
     size_t n_slots = intern->n_slots * 2;
     struct slot *slots = slots_create(n_slots);
-    struct item *items = slots == NULL ? NULL : lw_mem_realloc(intern->items, 2 * intern->items_capacity * sizeof(*items));
+    struct item *items = slots == NULL ? NULL
+                                       : lw_mem_realloc(intern->items, 2 * intern->items_capacity *
+                                                                           sizeof(*items));
 
     if (items == NULL) {
         lw_mem_free(slots);
@@ -181,22 +188,26 @@ static char *block_room(struct lw_intern *intern, size_t n_bytes)
     return block->bytes + block->used_bytes - n_bytes;
 }
 
-static enum lw_status intern_check_limits(const struct lw_intern *intern, size_t n_bytes, struct lw_error *reterr)
+static enum lw_status intern_check_limits(const struct lw_intern *intern, size_t n_bytes,
+                                          struct lw_error *reterr)
 {
     if (n_bytes > LW_INTERN_ITEM_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "a name of %zu bytes is above the limit of %d", n_bytes, LW_INTERN_ITEM_MAX);
+        return lw_error_set(reterr, LW_ELIMIT, "a name of %zu bytes is above the limit of %d",
+                            n_bytes, LW_INTERN_ITEM_MAX);
     }
     if (intern->n_items >= intern->max_items) {
-        return lw_error_set(reterr, LW_ELIMIT, "the limit of %u different names is reached", intern->max_items);
+        return lw_error_set(reterr, LW_ELIMIT, "the limit of %u different names is reached",
+                            intern->max_items);
     }
     if (n_bytes > intern->max_bytes - intern->used_bytes) {
-        return lw_error_set(reterr, LW_ELIMIT, "the limit of %zu bytes of names is reached", intern->max_bytes);
+        return lw_error_set(reterr, LW_ELIMIT, "the limit of %zu bytes of names is reached",
+                            intern->max_bytes);
     }
     return LW_OK;
 }
 
-enum lw_status lw_intern_add(struct lw_intern *intern, const char *bytes, size_t n_bytes, uint32_t *ret_id,
-                             struct lw_error *reterr)
+enum lw_status lw_intern_add(struct lw_intern *intern, const char *bytes, size_t n_bytes,
+                             uint32_t *ret_id, struct lw_error *reterr)
 {
     uint32_t hash = hash_of(bytes, n_bytes);
     struct slot *slot = slot_of(intern, hash, bytes, n_bytes);
@@ -213,7 +224,8 @@ enum lw_status lw_intern_add(struct lw_intern *intern, const char *bytes, size_t
     }
     if (intern->n_items == intern->items_capacity) {
         if (!intern_grow(intern)) {
-            return lw_error_set(reterr, LW_ENOMEM, "no memory for more than %u names", intern->n_items);
+            return lw_error_set(reterr, LW_ENOMEM, "no memory for more than %u names",
+                                intern->n_items);
         }
         slot = slot_of(intern, hash, bytes, n_bytes);
     }

@@ -59,7 +59,8 @@ static void json_begin(struct lw_json *json, bool is_object)
     assert(json->depth < LW_JSON_DEPTH_MAX);
     json->depth++;
     json->has_members &= ~json_bit(json);
-    json->is_object = is_object ? json->is_object | json_bit(json) : json->is_object & ~json_bit(json);
+    json->is_object = is_object ? json->is_object | json_bit(json)
+                                : json->is_object & ~json_bit(json);
     lw_write_u8(&json->out, is_object ? '{' : '[');
 }
 

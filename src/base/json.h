@@ -6,8 +6,9 @@
  *     lw_json_int(&json, 12);
  *     lw_json_end(&json);
  *
- * As with the byte writer, the first failure is remembered and checked once at the end. A call that would make the text no JSON
- * (a value without a key, an end without a begin) is a mistake of ours: it is asserted.
+ * As with the byte writer, the first failure is remembered and checked once at the end. A call that
+ * would make the text no JSON (a value without a key, an end without a begin) is a mistake of ours:
+ * it is asserted.
  */
 #ifndef LW_BASE_JSON_H
 #define LW_BASE_JSON_H
@@ -21,7 +22,8 @@
 #define LW_JSON_DEPTH_MAX 32
 
 struct lw_json {
-    struct lw_writer out; /* The text so far: out.data, out.n_bytes, not terminated; out.status is LW_OK or LW_ENOMEM. */
+    struct lw_writer out; /* The text so far: out.data, out.n_bytes, not terminated; out.status is
+                             LW_OK or LW_ENOMEM. */
     int depth;
     uint32_t is_object;   /* Bit d: the container at depth d + 1 is an object. */
     uint32_t has_members; /* Bit d: it has one already, so the next needs a comma. */

@@ -34,8 +34,8 @@ static void field_to_json(struct lw_json *json, const struct lw_log_field *field
     }
 }
 
-static void line_as_json(struct lw_json *line, const char *time, const char *level, const char *message,
-                         const struct lw_log_field *fields)
+static void line_as_json(struct lw_json *line, const char *time, const char *level,
+                         const char *message, const struct lw_log_field *fields)
 {
     lw_json_begin_object(line);
     lw_json_key(line, "time");
@@ -67,7 +67,9 @@ static bool text_is_bare(const char *text)
 static void field_to_text(struct lw_writer *out, const struct lw_log_field *field)
 {
     struct lw_json value;
-    const char *bare = field->type == LW_LOG_IS_TEXT && text_is_bare(field->value.text) ? field->value.text : NULL;
+    const char *bare = field->type == LW_LOG_IS_TEXT && text_is_bare(field->value.text)
+                           ? field->value.text
+                           : NULL;
 
     lw_write_u8(out, ' ');
     lw_write_raw(out, field->key, strlen(field->key));
@@ -89,8 +91,8 @@ static void field_to_text(struct lw_writer *out, const struct lw_log_field *fiel
     lw_json_fini(&value);
 }
 
-static void line_as_text(struct lw_writer *out, const char *time, const char *level, const char *message,
-                         const struct lw_log_field *fields)
+static void line_as_text(struct lw_writer *out, const char *time, const char *level,
+                         const char *message, const struct lw_log_field *fields)
 {
     char head[LW_TIME_TEXT_MAX + 8];
     int length = snprintf(head, sizeof(head), "%s %-5s ", time, level);
@@ -102,9 +104,11 @@ static void line_as_text(struct lw_writer *out, const char *time, const char *le
     }
 }
 
-void lw_log_write(const struct lw_log *log, enum lw_log_level level, const char *message, const struct lw_log_field *fields)
+void lw_log_write(const struct lw_log *log, enum lw_log_level level, const char *message,
+                  const struct lw_log_field *fields)
 {
-    static const char no_memory[] = "{\"level\":\"error\",\"message\":\"no memory for a log line\"}\n";
+    static const char no_memory[] =
+        "{\"level\":\"error\",\"message\":\"no memory for a log line\"}\n";
     char time[LW_TIME_TEXT_MAX];
     struct lw_json line;
 

@@ -13,7 +13,8 @@ void *lw_mem_alloc(size_t n_bytes);
 void *lw_mem_calloc(size_t n_items, size_t item_bytes);
 /* As realloc: on NULL the old block stays. */
 void *lw_mem_realloc(void *bytes, size_t n_bytes);
-/* Whole cleared pages, huge ones advised; for slabs. Freed by lw_mem_free_pages with the same size. */
+/* Whole cleared pages, huge ones advised; for slabs. Freed by lw_mem_free_pages with the same size.
+ */
 void *lw_mem_alloc_pages(size_t n_bytes);
 void lw_mem_free_pages(void *bytes, size_t n_bytes);
 /* Takes NULL. */

@@ -21,16 +21,20 @@ struct unit {
 };
 
 /* Longest first, as lw_duration_format and exact_format walk them. */
-static const struct unit duration_units[] = {{"w", 604800000000000}, {"d", 86400000000000}, {"h", 3600000000000},
-                                             {"m", 60000000000},     {"s", 1000000000},     {"ms", 1000000},
-                                             {"us", 1000},           {"ns", 1}};
-static const struct unit size_units[] = {
-    {"TiB", (int64_t)1 << 40}, {"GiB", (int64_t)1 << 30}, {"MiB", (int64_t)1 << 20}, {"KiB", (int64_t)1 << 10}, {"B", 1}};
+static const struct unit duration_units[] = {
+    {"w", 604800000000000}, {"d", 86400000000000}, {"h", 3600000000000}, {"m", 60000000000},
+    {"s", 1000000000},      {"ms", 1000000},       {"us", 1000},         {"ns", 1}};
+static const struct unit size_units[] = {{"TiB", (int64_t)1 << 40},
+                                         {"GiB", (int64_t)1 << 30},
+                                         {"MiB", (int64_t)1 << 20},
+                                         {"KiB", (int64_t)1 << 10},
+                                         {"B", 1}};
 
 #define N_DURATION_UNITS (sizeof(duration_units) / sizeof(duration_units[0]))
 #define N_SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
 
-static const struct unit *unit_find(const struct unit *units, size_t n_units, const char *name, size_t length)
+static const struct unit *unit_find(const struct unit *units, size_t n_units, const char *name,
+                                    size_t length)
 {
     for (size_t i = 0; i < n_units; i++) {
         if (strlen(units[i].name) == length && memcmp(units[i].name, name, length) == 0) {
@@ -58,10 +62,11 @@ static double fraction_read(const char **text)
 }
 
 /*
- * One or more of digits[.digits]unit, with spaces between, added up; false when the text is not that or does not fit.
- * Whole parts are exact; of a fraction what lies below one is dropped.
+ * One or more of digits[.digits]unit, with spaces between, added up; false when the text is not
+ * that or does not fit. Whole parts are exact; of a fraction what lies below one is dropped.
  */
-static bool quantity_parse(const char *text, const struct unit *units, size_t n_units, int64_t *ret_sum)
+static bool quantity_parse(const char *text, const struct unit *units, size_t n_units,
+                           int64_t *ret_sum)
 {
     int64_t sum = 0;
 
@@ -108,7 +113,9 @@ enum lw_status lw_duration_parse(const char *text, int64_t *ret_ns, struct lw_er
     int64_t ns;
 
     if (!duration_parse(text, &ns)) {
-        return lw_error_set(reterr, LW_EINVAL, "expected a duration such as \"250ms\", \"10s\" or \"7d\", got \"%s\"", text);
+        return lw_error_set(reterr, LW_EINVAL,
+                            "expected a duration such as \"250ms\", \"10s\" or \"7d\", got \"%s\"",
+                            text);
     }
     *ret_ns = ns;
     return LW_OK;
@@ -126,29 +133,34 @@ int lw_duration_format(int64_t ns, char *ret_text, size_t capacity)
     }
     first = left / (uint64_t)duration_units[i].size;
     if (i + 1 == N_DURATION_UNITS) {
-        return snprintf(ret_text, capacity, "%s%llu%s", sign, (unsigned long long)first, left == 0 ? "s" : "ns");
+        return snprintf(ret_text, capacity, "%s%llu%s", sign, (unsigned long long)first,
+                        left == 0 ? "s" : "ns");
     }
     second = left % (uint64_t)duration_units[i].size / (uint64_t)duration_units[i + 1].size;
     if (second == 0) {
-        return snprintf(ret_text, capacity, "%s%llu%s", sign, (unsigned long long)first, duration_units[i].name);
+        return snprintf(ret_text, capacity, "%s%llu%s", sign, (unsigned long long)first,
+                        duration_units[i].name);
     }
-    return snprintf(ret_text, capacity, "%s%llu%s %llu%s", sign, (unsigned long long)first, duration_units[i].name,
-                    (unsigned long long)second, duration_units[i + 1].name);
+    return snprintf(ret_text, capacity, "%s%llu%s %llu%s", sign, (unsigned long long)first,
+                    duration_units[i].name, (unsigned long long)second, duration_units[i + 1].name);
 }
 
 /* The one unit that gives a whole number, so that it reads back as the same value. */
-static int exact_format(int64_t value, const struct unit *units, size_t n_units, char *ret_text, size_t capacity)
+static int exact_format(int64_t value, const struct unit *units, size_t n_units, char *ret_text,
+                        size_t capacity)
 {
     for (size_t i = 0; i < n_units; i++) {
         if (value != 0 && value % units[i].size == 0) {
-            return snprintf(ret_text, capacity, "%lld%s", (long long)(value / units[i].size), units[i].name);
+            return snprintf(ret_text, capacity, "%lld%s", (long long)(value / units[i].size),
+                            units[i].name);
         }
     }
     return snprintf(ret_text, capacity, "%lld", (long long)value);
 }
 
 /* A bound or value in the option's held unit, as a user would write it. */
-static int number_format(const struct lw_option *option, double value, char *ret_text, size_t capacity)
+static int number_format(const struct lw_option *option, double value, char *ret_text,
+                         size_t capacity)
 {
     char text[LW_DOUBLE_TEXT_MAX];
     int64_t whole;
@@ -188,7 +200,8 @@ static void expected_format(const struct lw_option *option, char ret_phrase[PHRA
         for (size_t i = 0; option->choices[i] != NULL && length < PHRASE_MAX; i++) {
             const char *join = i == 0 ? "" : (option->choices[i + 1] == NULL ? " or " : ", ");
 
-            length += (size_t)snprintf(ret_phrase + length, PHRASE_MAX - length, "%s%s", join, option->choices[i]);
+            length += (size_t)snprintf(ret_phrase + length, PHRASE_MAX - length, "%s%s", join,
+                                       option->choices[i]);
         }
         return;
     case LW_OPTION_INT:
@@ -199,7 +212,8 @@ static void expected_format(const struct lw_option *option, char ret_phrase[PHRA
     }
     (void)number_format(option, option->min, least, sizeof(least));
     (void)number_format(option, option->max, greatest, sizeof(greatest));
-    (void)snprintf(ret_phrase, PHRASE_MAX, "%s from %s to %s", nouns[option->type], least, greatest);
+    (void)snprintf(ret_phrase, PHRASE_MAX, "%s from %s to %s", nouns[option->type], least,
+                   greatest);
 }
 
 static bool bool_parse(const char *text, bool *ret_value)
@@ -331,8 +345,8 @@ static const char *nearest_name(const struct lw_option *table, size_t n, const c
     return nearest;
 }
 
-enum lw_status lw_options_set(const struct lw_option *table, size_t n, void *ret_struct, const char *name, const char *text,
-                              struct lw_error *reterr)
+enum lw_status lw_options_set(const struct lw_option *table, size_t n, void *ret_struct,
+                              const char *name, const char *text, struct lw_error *reterr)
 {
     const struct lw_option *option = lw_options_find(table, n, name);
     char phrase[PHRASE_MAX];
@@ -351,7 +365,8 @@ enum lw_status lw_options_set(const struct lw_option *table, size_t n, void *ret
     return LW_OK;
 }
 
-int lw_option_format(const struct lw_option *option, const void *from_struct, char *ret_text, size_t capacity)
+int lw_option_format(const struct lw_option *option, const void *from_struct, char *ret_text,
+                     size_t capacity)
 {
     const unsigned char *field = (const unsigned char *)from_struct + option->offset;
     char number_text[LW_DOUBLE_TEXT_MAX];

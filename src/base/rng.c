@@ -43,7 +43,8 @@ double lw_rng_double(struct lw_rng *rng)
 
 uint64_t lw_rng_below(struct lw_rng *rng, uint64_t n)
 {
-    uint64_t reject_below = (0 - n) % n; /* 2^64 mod n: numbers below it would be drawn once too often. */
+    uint64_t reject_below = (0 - n) % n; /* 2^64 mod n: numbers below it would be drawn once too
+                                            often. */
     uint64_t x = lw_rng_next(rng);
 
     while (x < reject_below) {

@@ -1,7 +1,7 @@
 /*
- * The seeded stream of random numbers: xoshiro256** of Blackman and Vigna ("Scrambled Linear Pseudorandom Number
- * Generators", ACM TOMS 2021), filled from the seed by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
- * The same seed gives the same numbers on every machine.
+ * The seeded stream of random numbers: xoshiro256** of Blackman and Vigna ("Scrambled Linear
+ * Pseudorandom Number Generators", ACM TOMS 2021), filled from the seed by SplitMix64 (Steele, Lea
+ * and Flood, OOPSLA 2014). The same seed gives the same numbers on every machine.
  */
 #ifndef LW_BASE_RNG_H
 #define LW_BASE_RNG_H

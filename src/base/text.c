@@ -1,9 +1,10 @@
 /*
  * Text helpers: see base/text.h.
  *
- * lw_double_format: a double that a person wrote has few decimals. If x 10^k is next to a whole number r below 2^53, and
- * r / 10^k gives x again (both exact, so the quotient is rounded once, as a reader of the decimals rounds it), r with
- * k decimals is the answer; the smallest such k gives the fewest digits. The rest tries 15, 16 and 17 digits, and 17 always do.
+ * lw_double_format: a double that a person wrote has few decimals. If x 10^k is next to a whole
+ * number r below 2^53, and r / 10^k gives x again (both exact, so the quotient is rounded once, as
+ * a reader of the decimals rounds it), r with k decimals is the answer; the smallest such k gives
+ * the fewest digits. The rest tries 15, 16 and 17 digits, and 17 always do.
  */
 #include "base/text.h"
 
@@ -38,7 +39,8 @@ size_t lw_text_distance(const char *a, const char *b)
 
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
-            row[j] = least_of(least_of(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
+            row[j] = least_of(least_of(last[j], row[j - 1]) + 1,
+                              last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
                 row[j] = least_of(row[j], before[j - 2] + 1);
             }
@@ -50,7 +52,8 @@ size_t lw_text_distance(const char *a, const char *b)
     return last[n_b];
 }
 
-/* Writes whole / 10^decimals without trailing work: the caller knows that no shorter form exists. */
+/* Writes whole / 10^decimals without trailing work: the caller knows that no shorter form exists.
+ */
 static size_t decimals_put(int64_t whole, int decimals, char *ret_text)
 {
     char digits[LW_DOUBLE_TEXT_MAX];
@@ -82,7 +85,8 @@ size_t lw_double_format(double value, char ret_text[LW_DOUBLE_TEXT_MAX])
     int length = 0;
 
     if (size >= 1e-5 && size < 1e15) {
-        for (int decimals = 0; decimals <= DECIMALS_MAX && size * power < 0x1p+53; decimals++, power *= 10.0) {
+        for (int decimals = 0; decimals <= DECIMALS_MAX && size * power < 0x1p+53;
+             decimals++, power *= 10.0) {
             double whole = floor(value * power + 0.5);
 
             if (whole / power == value && fabs(whole) < 0x1p+53) {

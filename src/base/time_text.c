@@ -1,4 +1,5 @@
-/* Times as text: see base/time_text.h. Hand-written because strptime knows no fraction and reads the locale. */
+/* Times as text: see base/time_text.h. Hand-written because strptime knows no fraction and reads
+ * the locale. */
 #include "base/time_text.h"
 
 #include "base/civil.h"
@@ -50,7 +51,8 @@ static bool cursor_number(struct cursor *cursor, int n, int *ret_number)
     return true;
 }
 
-/* Digits of a fraction of `unit_ns`, in nanoseconds; those below one nanosecond are dropped. At least one. */
+/* Digits of a fraction of `unit_ns`, in nanoseconds; those below one nanosecond are dropped. At
+ * least one. */
 static bool cursor_fraction(struct cursor *cursor, int64_t unit_ns, int64_t *ret_ns)
 {
     int64_t ns = 0;
@@ -75,8 +77,9 @@ static bool cursor_date(struct cursor *cursor, int64_t *ret_days)
         return false;
     }
     separator = *cursor->at;
-    if ((separator != '-' && separator != '/') || !cursor_skip(cursor, separator) || !cursor_number(cursor, 2, &month) ||
-        !cursor_skip(cursor, separator) || !cursor_number(cursor, 2, &day)) {
+    if ((separator != '-' && separator != '/') || !cursor_skip(cursor, separator) ||
+        !cursor_number(cursor, 2, &month) || !cursor_skip(cursor, separator) ||
+        !cursor_number(cursor, 2, &day)) {
         return false;
     }
     if (month < 1 || month > 12 || day < 1 || day > lw_civil_month_days(year, month)) {
@@ -92,14 +95,16 @@ static bool cursor_time(struct cursor *cursor, int64_t *ret_s, int64_t *ret_ns)
     int hour, minute, second = 0;
 
     *ret_ns = 0;
-    if (!cursor_number(cursor, 2, &hour) || !cursor_skip(cursor, ':') || !cursor_number(cursor, 2, &minute)) {
+    if (!cursor_number(cursor, 2, &hour) || !cursor_skip(cursor, ':') ||
+        !cursor_number(cursor, 2, &minute)) {
         return false;
     }
     if (cursor_skip(cursor, ':')) {
         if (!cursor_number(cursor, 2, &second)) {
             return false;
         }
-        if ((cursor_skip(cursor, '.') || cursor_skip(cursor, ',')) && !cursor_fraction(cursor, NS_PER_S, ret_ns)) {
+        if ((cursor_skip(cursor, '.') || cursor_skip(cursor, ',')) &&
+            !cursor_fraction(cursor, NS_PER_S, ret_ns)) {
             return false;
         }
     }
@@ -122,10 +127,12 @@ static bool cursor_zone(struct cursor *cursor, int64_t *ret_offset_s)
         return cursor_skip(cursor, 'T') && cursor_skip(cursor, 'C');
     }
     sign = cursor_at(cursor, '-') ? -1 : 1;
-    if ((!cursor_skip(cursor, '-') && !cursor_skip(cursor, '+')) || !cursor_number(cursor, 2, &hours)) {
+    if ((!cursor_skip(cursor, '-') && !cursor_skip(cursor, '+')) ||
+        !cursor_number(cursor, 2, &hours)) {
         return false;
     }
-    if ((cursor_skip(cursor, ':') || cursor_at_digit(cursor)) && !cursor_number(cursor, 2, &minutes)) {
+    if ((cursor_skip(cursor, ':') || cursor_at_digit(cursor)) &&
+        !cursor_number(cursor, 2, &minutes)) {
         return false;
     }
     *ret_offset_s = sign * (hours * 3600 + minutes * 60);
@@ -150,10 +157,12 @@ bool lw_time_parse_iso(const char *text, size_t n_bytes, int64_t *ret_ns)
         return false;
     }
     if (cursor.at < cursor.end) {
-        if (!cursor_skip(&cursor, ' ') && !cursor_skip(&cursor, 'T') && !cursor_skip(&cursor, 't')) {
+        if (!cursor_skip(&cursor, ' ') && !cursor_skip(&cursor, 'T') &&
+            !cursor_skip(&cursor, 't')) {
             return false;
         }
-        if (!cursor_time(&cursor, &second_of_day, &fraction_ns) || !cursor_zone(&cursor, &offset_s)) {
+        if (!cursor_time(&cursor, &second_of_day, &fraction_ns) ||
+            !cursor_zone(&cursor, &offset_s)) {
             return false;
         }
     }
@@ -161,8 +170,10 @@ bool lw_time_parse_iso(const char *text, size_t n_bytes, int64_t *ret_ns)
            time_join(days * SECONDS_PER_DAY + second_of_day - offset_s, fraction_ns, ret_ns);
 }
 
-/* Reads [-+]digits[.digits]; the whole part, and the fraction in nanoseconds of a unit of unit_ns. */
-static bool epoch_read(struct cursor *cursor, int64_t unit_ns, int64_t *ret_whole, int64_t *ret_fraction_ns)
+/* Reads [-+]digits[.digits]; the whole part, and the fraction in nanoseconds of a unit of unit_ns.
+ */
+static bool epoch_read(struct cursor *cursor, int64_t unit_ns, int64_t *ret_whole,
+                       int64_t *ret_fraction_ns)
 {
     int64_t whole = 0;
     const char *first;
@@ -195,7 +206,8 @@ bool lw_time_parse_epoch(const char *text, size_t n_bytes, enum lw_time_unit uni
     if (!cursor_skip(&cursor, '-')) {
         (void)cursor_skip(&cursor, '+');
     }
-    if (!epoch_read(&cursor, unit_ns[unit], &whole, &fraction_ns) || whole > INT64_MAX / unit_ns[unit] - 1) {
+    if (!epoch_read(&cursor, unit_ns[unit], &whole, &fraction_ns) ||
+        whole > INT64_MAX / unit_ns[unit] - 1) {
         return false;
     }
     whole = whole * unit_ns[unit] + fraction_ns;
@@ -257,7 +269,9 @@ size_t lw_time_format(int64_t ns, char ret_text[LW_TIME_TEXT_MAX])
         int n_digits = fraction % 1000000 == 0 ? 3 : (fraction % 1000 == 0 ? 6 : 9);
 
         *at++ = '.';
-        at = digits_put(at, n_digits == 3 ? fraction / 1000000 : (n_digits == 6 ? fraction / 1000 : fraction), n_digits);
+        at = digits_put(
+            at, n_digits == 3 ? fraction / 1000000 : (n_digits == 6 ? fraction / 1000 : fraction),
+            n_digits);
     }
     *at++ = 'Z';
     *at = '\0';

@@ -1,10 +1,10 @@
 /*
  * exp and log from polynomials.
  *
- * log: x = m 2^e with m in [sqrt(1/2), sqrt(2)), s = (m-1)/(m+1), log m = 2 (s + s^3/3 + ... + s^21/21): |s| < 0.1716, so
- * the first term left out is below 2^-58. exp: x = k ln 2 + r with |r| <= 0.3466, e^r by its Taylor series up to r^13
- * (r^14/14! < 2^-57), ln 2 split in two parts so that k ln 2 is exact (Cody and Waite, "Software Manual for the Elementary
- * Functions", 1980).
+ * log: x = m 2^e with m in [sqrt(1/2), sqrt(2)), s = (m-1)/(m+1), log m = 2 (s + s^3/3 + ... +
+ * s^21/21): |s| < 0.1716, so the first term left out is below 2^-58. exp: x = k ln 2 + r with |r|
+ * <= 0.3466, e^r by its Taylor series up to r^13 (r^14/14! < 2^-57), ln 2 split in two parts so
+ * that k ln 2 is exact (Cody and Waite, "Software Manual for the Elementary Functions", 1980).
  */
 #include "math/elementary.h"
 
@@ -72,8 +72,9 @@ double lw_log(double x)
 double lw_exp(double x)
 {
     static const double inverse_factorial[] = {
-        1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
-        1.0 / 5040.0,       1.0 / 720.0,       1.0 / 120.0,      1.0 / 24.0,      1.0 / 6.0,      0.5};
+        1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
+        1.0 / 362880.0,     1.0 / 40320.0,     1.0 / 5040.0,     1.0 / 720.0,
+        1.0 / 120.0,        1.0 / 24.0,        1.0 / 6.0,        0.5};
     double k, r, sum;
     int64_t n;
 

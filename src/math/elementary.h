@@ -1,9 +1,10 @@
 /*
- * Our own exp and log: the same bits on every machine and compiler, because libm's differ between versions.
+ * Our own exp and log: the same bits on every machine and compiler, because libm's differ between
+ * versions.
  *
- * Errors stay below 2 units in the last place over the whole range (tests compare with long double). Only +, -, *, / and
- * integer operations are used, in a fixed order; the build forbids contraction. sqrt, floor and fabs of libm are exact
- * by IEEE 754 and used as they are.
+ * Errors stay below 2 units in the last place over the whole range (tests compare with long
+ * double). Only +, -, *, / and integer operations are used, in a fixed order; the build forbids
+ * contraction. sqrt, floor and fabs of libm are exact by IEEE 754 and used as they are.
  */
 #ifndef LW_MATH_ELEMENTARY_H
 #define LW_MATH_ELEMENTARY_H

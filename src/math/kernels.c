@@ -9,9 +9,11 @@ extern const struct lw_kernels lw_kernels_avx512;
 extern const struct lw_kernels lw_kernels_neon;
 #endif
 
-/* Tables in ascending order of speed; each list is a prefix of the longest, chosen without writing to any global. */
+/* Tables in ascending order of speed; each list is a prefix of the longest, chosen without writing
+ * to any global. */
 #if defined(__x86_64__)
-static const struct lw_kernels *const kernels_list[] = {&lw_kernels_plain, &lw_kernels_avx2, &lw_kernels_avx512};
+static const struct lw_kernels *const kernels_list[] = {&lw_kernels_plain, &lw_kernels_avx2,
+                                                        &lw_kernels_avx512};
 
 static size_t kernels_usable(void)
 {

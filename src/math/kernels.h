@@ -1,9 +1,11 @@
 /*
- * The one home of SIMD: a table of function pointers, one table for each instruction set, picked once at start.
+ * The one home of SIMD: a table of function pointers, one table for each instruction set, picked
+ * once at start.
  *
- * Every kernel is written once, in math/kernels_body.h, on vectors of 8 virtual lanes (GCC vector extensions), and that file is
- * compiled once for each instruction set. Lanes are summed in one fixed order, so all tables give the same bits;
- * tests/property/test_kernels_equal.c holds them together. To add a kernel: a member here, its body there, a line in that test.
+ * Every kernel is written once, in math/kernels_body.h, on vectors of 8 virtual lanes (GCC vector
+ * extensions), and that file is compiled once for each instruction set. Lanes are summed in one
+ * fixed order, so all tables give the same bits; tests/property/test_kernels_equal.c holds them
+ * together. To add a kernel: a member here, its body there, a line in that test.
  */
 #ifndef LW_MATH_KERNELS_H
 #define LW_MATH_KERNELS_H
@@ -21,8 +23,8 @@ struct lw_kernels {
     float (*distance_squared)(const float *a, const float *b, size_t n);
     /* y[i] += scale x[i]. */
     void (*add_scaled)(float *y, const float *x, float scale, size_t n);
-    /* Smallest |point - values[i]| over n > 0 floats; *ret_index is the first i that has it. n a multiple of LW_LANES: pad
-     * with +inf. */
+    /* Smallest |point - values[i]| over n > 0 floats; *ret_index is the first i that has it. n a
+     * multiple of LW_LANES: pad with +inf. */
     float (*nearest)(const float *values, size_t n, float point, size_t *ret_index);
     /* Smallest and largest of n floats, n a multiple of LW_LANES and > 0, none NaN. */
     void (*extremes)(const float *values, size_t n, float *ret_least, float *ret_greatest);

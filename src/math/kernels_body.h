@@ -1,8 +1,10 @@
 /*
- * The kernels' only source, included once for each instruction set with LW_KERNELS_TABLE and LW_KERNELS_NAME defined.
+ * The kernels' only source, included once for each instruction set with LW_KERNELS_TABLE and
+ * LW_KERNELS_NAME defined.
  *
- * A lane is 32 bits wide and there are always 8: the compiler splits them over narrower registers or halves wider ones, but
- * the operations on each lane, and the order in which lanes are added at the end, never change.
+ * A lane is 32 bits wide and there are always 8: the compiler splits them over narrower registers
+ * or halves wider ones, but the operations on each lane, and the order in which lanes are added at
+ * the end, never change.
  */
 #include "math/kernels.h"
 

@@ -1,7 +1,7 @@
 /*
- * An ordinary main for a fuzz target: runs every file of the folders and files named, so that plain CI replays what
- * fuzzing found. Ends with `N passed, N failed`; an input that cannot be read, or an empty corpus, is a failure, and one
- * that crashes takes the process with it.
+ * An ordinary main for a fuzz target: runs every file of the folders and files named, so that plain
+ * CI replays what fuzzing found. Ends with `N passed, N failed`; an input that cannot be read, or
+ * an empty corpus, is a failure, and one that crashes takes the process with it.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -74,7 +74,8 @@ void lw_mem_free(void *bytes)
     free(bytes);
 }
 
-/* Pages come from the heap here: aligned and cleared as base/mem.h promises, and watched by the sanitizers. */
+/* Pages come from the heap here: aligned and cleared as base/mem.h promises, and watched by the
+ * sanitizers. */
 void *lw_mem_alloc_pages(size_t n_bytes)
 {
     enum { PAGE_BYTES = 4096 };

@@ -1,5 +1,6 @@
 /*
- * The heap of the tests: base/mem.h over malloc, counting every call and failing the one a test asks for.
+ * The heap of the tests: base/mem.h over malloc, counting every call and failing the one a test
+ * asks for.
  *
  * The counters belong to the process and are atomic; arm and read them from one thread.
  */
@@ -9,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Allocations asked for since the process began: alloc, calloc, realloc and pages, failed ones too. */
+/* Allocations asked for since the process began: alloc, calloc, realloc and pages, failed ones too.
+ */
 uint64_t lw_test_mem_calls(void);
 /* Blocks that are allocated now and not yet freed. */
 int64_t lw_test_mem_live(void);

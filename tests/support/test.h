@@ -1,5 +1,6 @@
 /*
- * What every cmocka test includes first: cmocka with its headers, and a runner that ends with `N passed, N failed`.
+ * What every cmocka test includes first: cmocka with its headers, and a runner that ends with `N
+ * passed, N failed`.
  *
  *     static void test_window__drops_points_behind_the_watermark(void **state) { ... }
  *
@@ -11,7 +12,8 @@
  *         return LW_TEST_RUN(tests);
  *     }
  *
- * LW_TEST_DATA is the path of tests/data. cmocka has no skip here: a test that cannot run must fail.
+ * LW_TEST_DATA is the path of tests/data. cmocka has no skip here: a test that cannot run must
+ * fail.
  */
 #ifndef LW_TESTS_SUPPORT_TEST_H
 #define LW_TESTS_SUPPORT_TEST_H

@@ -29,7 +29,8 @@ static void test_hash__tells_padding_from_zeros(void **state)
     }
 }
 
-/* Flips each input bit of random keys; each output bit must flip in about half the trials (5 sigma: 0.5 +- 0.04). */
+/* Flips each input bit of random keys; each output bit must flip in about half the trials (5 sigma:
+ * 0.5 +- 0.04). */
 static void test_hash__avalanches(void **state)
 {
     enum { KEYS = 4000, KEY_BYTES = 23 };
@@ -64,7 +65,8 @@ static void test_hash__avalanches(void **state)
     }
 }
 
-/* 100,000 names like real series: no two share 64 bits, and the upper 32 share about n^2 / 2^33 = 1.2 pairs. */
+/* 100,000 names like real series: no two share 64 bits, and the upper 32 share about n^2 / 2^33
+ * = 1.2 pairs. */
 static void test_hash__spreads_series_names(void **state)
 {
     enum { N = 100000, BUCKETS = 1024 };
@@ -73,7 +75,8 @@ static void test_hash__spreads_series_names(void **state)
     (void)state;
     for (int i = 0; i < N; i++) {
         char name[64];
-        int length = snprintf(name, sizeof(name), "node_cpu_seconds_total{cpu=\"%d\",instance=\"10.0.%d.%d\"}", i % 16,
+        int length = snprintf(name, sizeof(name),
+                              "node_cpu_seconds_total{cpu=\"%d\",instance=\"10.0.%d.%d\"}", i % 16,
                               i / 4096, i / 16 % 256);
 
         buckets[lw_hash_bytes(name, (size_t)length, 0) >> 54]++;

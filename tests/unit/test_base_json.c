@@ -31,8 +31,10 @@ static void test_json__writes_commas_colons_and_nesting(void **state)
     lw_json_key(&json, "raw");
     lw_json_raw(&json, "{\"a\":1}", 7);
     lw_json_end(&json);
-    assert_string_equal(lw_json_peek(&json), "{\"name\":\"cpu\",\"rows\":[-9223372036854775808,0.1,{},[],true,false,null],"
-                                             "\"raw\":{\"a\":1}}");
+    assert_string_equal(
+        lw_json_peek(&json),
+        "{\"name\":\"cpu\",\"rows\":[-9223372036854775808,0.1,{},[],true,false,null],"
+        "\"raw\":{\"a\":1}}");
     lw_json_fini(&json);
 }
 
@@ -59,7 +61,8 @@ static void test_json__escapes_and_mends_text(void **state)
     (void)state;
     lw_json_init(&json);
     lw_json_text_n(&json, "a\"\\/\b\f\n\r\t\x01\x1F\x7F\0z", 14);
-    assert_string_equal(lw_json_peek(&json), "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u0000z\"");
+    assert_string_equal(lw_json_peek(&json),
+                        "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u0000z\"");
     lw_json_reset(&json);
     lw_json_text(&json, "\xC3\xA9\xF0\x9F\xA6\x86");
     assert_string_equal(lw_json_peek(&json), "\"\xC3\xA9\xF0\x9F\xA6\x86\"");

@@ -29,8 +29,11 @@ static int64_t fixed_now(void)
 
 static struct lw_log log_to(struct lines *lines, enum lw_log_format format)
 {
-    return (struct lw_log){
-        .level = LW_LOG_INFO, .format = format, .now_ns = fixed_now, .write = lines_write, .user = lines};
+    return (struct lw_log){.level = LW_LOG_INFO,
+                           .format = format,
+                           .now_ns = fixed_now,
+                           .write = lines_write,
+                           .user = lines};
 }
 
 static void test_log__writes_json_lines(void **state)
@@ -40,12 +43,14 @@ static void test_log__writes_json_lines(void **state)
 
     (void)state;
     lw_log(&log, LW_LOG_INFO, "file read", LW_LOG_TEXT("file", "a\n\"b"), LW_LOG_INT("rows", 12),
-           LW_LOG_NUMBER("score", 0.5), LW_LOG_NUMBER("none", (double)NAN), LW_LOG_BOOL("done", true));
+           LW_LOG_NUMBER("score", 0.5), LW_LOG_NUMBER("none", (double)NAN),
+           LW_LOG_BOOL("done", true));
     lw_log(&log, LW_LOG_ERROR, "bare");
-    assert_string_equal(lines.text,
-                        "{\"time\":\"2015-02-26T21:42:53.250Z\",\"level\":\"info\",\"message\":\"file read\","
-                        "\"file\":\"a\\n\\\"b\",\"rows\":12,\"score\":0.5,\"none\":null,\"done\":true}\n"
-                        "{\"time\":\"2015-02-26T21:42:53.250Z\",\"level\":\"error\",\"message\":\"bare\"}\n");
+    assert_string_equal(
+        lines.text,
+        "{\"time\":\"2015-02-26T21:42:53.250Z\",\"level\":\"info\",\"message\":\"file read\","
+        "\"file\":\"a\\n\\\"b\",\"rows\":12,\"score\":0.5,\"none\":null,\"done\":true}\n"
+        "{\"time\":\"2015-02-26T21:42:53.250Z\",\"level\":\"error\",\"message\":\"bare\"}\n");
 }
 
 static void test_log__writes_text_for_people(void **state)
@@ -54,10 +59,13 @@ static void test_log__writes_text_for_people(void **state)
     struct lw_log log = log_to(&lines, LW_LOG_AS_TEXT);
 
     (void)state;
-    lw_log(&log, LW_LOG_WARN, "file read", LW_LOG_TEXT("file", "a.csv"), LW_LOG_TEXT("why", "two words"),
-           LW_LOG_TEXT("empty", ""), LW_LOG_TEXT("none", NULL), LW_LOG_INT("rows", -1), LW_LOG_BOOL("done", false));
-    assert_string_equal(lines.text, "2015-02-26T21:42:53.250Z warn  file read file=a.csv why=\"two words\" empty=\"\" "
-                                    "none=null rows=-1 done=false\n");
+    lw_log(&log, LW_LOG_WARN, "file read", LW_LOG_TEXT("file", "a.csv"),
+           LW_LOG_TEXT("why", "two words"), LW_LOG_TEXT("empty", ""), LW_LOG_TEXT("none", NULL),
+           LW_LOG_INT("rows", -1), LW_LOG_BOOL("done", false));
+    assert_string_equal(
+        lines.text,
+        "2015-02-26T21:42:53.250Z warn  file read file=a.csv why=\"two words\" empty=\"\" "
+        "none=null rows=-1 done=false\n");
 }
 
 static void test_log__input_cannot_forge_a_line(void **state)
@@ -98,7 +106,8 @@ static void test_log__speaks_even_without_memory(void **state)
     lw_test_mem_fail_at(1);
     lw_log(&log, LW_LOG_INFO, "lost");
     lw_test_mem_fail_at(0);
-    assert_string_equal(lines.text, "{\"level\":\"error\",\"message\":\"no memory for a log line\"}\n");
+    assert_string_equal(lines.text,
+                        "{\"level\":\"error\",\"message\":\"no memory for a log line\"}\n");
 }
 
 int main(void)

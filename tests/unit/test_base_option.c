@@ -19,9 +19,22 @@ struct sample {
 static const char *const modes[] = {"last", "mean", "sum", NULL};
 
 static const struct lw_option table[] = {
-    {.name = "is_on", .type = LW_OPTION_BOOL, .offset = offsetof(struct sample, is_on), .fallback = "yes"},
-    {.name = "count", .type = LW_OPTION_INT, .offset = offsetof(struct sample, count), .fallback = "10", .min = -5, .max = 100},
-    {.name = "share", .type = LW_OPTION_DOUBLE, .offset = offsetof(struct sample, share), .fallback = "0.25", .min = 0, .max = 1},
+    {.name = "is_on",
+     .type = LW_OPTION_BOOL,
+     .offset = offsetof(struct sample, is_on),
+     .fallback = "yes"},
+    {.name = "count",
+     .type = LW_OPTION_INT,
+     .offset = offsetof(struct sample, count),
+     .fallback = "10",
+     .min = -5,
+     .max = 100},
+    {.name = "share",
+     .type = LW_OPTION_DOUBLE,
+     .offset = offsetof(struct sample, share),
+     .fallback = "0.25",
+     .min = 0,
+     .max = 1},
     {.name = "step",
      .type = LW_OPTION_DURATION,
      .offset = offsetof(struct sample, step_ns),
@@ -34,7 +47,11 @@ static const struct lw_option table[] = {
      .fallback = "64KiB",
      .min = 1,
      .max = 1048576},
-    {.name = "mode", .type = LW_OPTION_ENUM, .offset = offsetof(struct sample, mode), .fallback = "mean", .choices = modes},
+    {.name = "mode",
+     .type = LW_OPTION_ENUM,
+     .offset = offsetof(struct sample, mode),
+     .fallback = "mean",
+     .choices = modes},
     {.name = "name",
      .type = LW_OPTION_TEXT,
      .offset = offsetof(struct sample, name),
@@ -44,7 +61,8 @@ static const struct lw_option table[] = {
 
 #define N_OPTIONS (sizeof(table) / sizeof(table[0]))
 
-static enum lw_status set(struct sample *sample, const char *name, const char *text, struct lw_error *reterr)
+static enum lw_status set(struct sample *sample, const char *name, const char *text,
+                          struct lw_error *reterr)
 {
     return lw_options_set(table, N_OPTIONS, sample, name, text, reterr);
 }
@@ -75,7 +93,8 @@ static void test_option__says_what_it_expected_and_got(void **state)
         {"count", "7.5", "count: expected a whole number from -5 to 100, got \"7.5\""},
         {"count", "", "count: expected a whole number from -5 to 100, got \"\""},
         {"count", " 7", "count: expected a whole number from -5 to 100, got \" 7\""},
-        {"count", "99999999999999999999", "count: expected a whole number from -5 to 100, got \"99999999999999999999\""},
+        {"count", "99999999999999999999",
+         "count: expected a whole number from -5 to 100, got \"99999999999999999999\""},
         {"share", "1.5", "share: expected a number from 0 to 1, got \"1.5\""},
         {"share", "nan", "share: expected a number from 0 to 1, got \"nan\""},
         {"share", "0.5x", "share: expected a number from 0 to 1, got \"0.5x\""},
@@ -99,7 +118,8 @@ static void test_option__says_what_it_expected_and_got(void **state)
         struct lw_error error = {.status = LW_OK};
         enum lw_status status = set(&sample, cases[i].name, cases[i].text, &error);
 
-        assert_int_equal(status, strncmp(cases[i].message, "no option", 9) == 0 ? LW_ENOTFOUND : LW_EINVAL);
+        assert_int_equal(status,
+                         strncmp(cases[i].message, "no option", 9) == 0 ? LW_ENOTFOUND : LW_EINVAL);
         assert_int_equal(error.status, status);
         assert_string_equal(error.message, cases[i].message);
         assert_memory_equal(&sample, &before, sizeof(sample));
@@ -112,12 +132,24 @@ static void test_option__writes_what_it_reads(void **state)
     static const struct {
         const char *name, *text, *written;
     } cases[] = {
-        {"is_on", "off", "false"},     {"is_on", "true", "true"},    {"count", "-5", "-5"},
-        {"share", "0.1", "0.1"},       {"share", "1", "1"},          {"step", "90s", "90s"},
-        {"step", "1h30m", "90m"},      {"step", "1.5s", "1500ms"},   {"step", "1h 30m", "90m"},
-        {"step", "1w", "7d"},          {"step", "0.25 h", "15m"},    {"buffer", "1000", "1000B"},
-        {"buffer", "1.5KiB", "1536B"}, {"buffer", "1MiB", "1MiB"},   {"mode", "sum", "sum"},
-        {"name", "", ""},              {"name", "1234567", "1234567"}, {"step", "1500us", "1500us"},
+        {"is_on", "off", "false"},
+        {"is_on", "true", "true"},
+        {"count", "-5", "-5"},
+        {"share", "0.1", "0.1"},
+        {"share", "1", "1"},
+        {"step", "90s", "90s"},
+        {"step", "1h30m", "90m"},
+        {"step", "1.5s", "1500ms"},
+        {"step", "1h 30m", "90m"},
+        {"step", "1w", "7d"},
+        {"step", "0.25 h", "15m"},
+        {"buffer", "1000", "1000B"},
+        {"buffer", "1.5KiB", "1536B"},
+        {"buffer", "1MiB", "1MiB"},
+        {"mode", "sum", "sum"},
+        {"name", "", ""},
+        {"name", "1234567", "1234567"},
+        {"step", "1500us", "1500us"},
     };
     struct sample sample;
 
@@ -128,7 +160,8 @@ static void test_option__writes_what_it_reads(void **state)
         char text[64];
 
         assert_int_equal(set(&sample, cases[i].name, cases[i].text, NULL), LW_OK);
-        assert_int_equal(lw_option_format(option, &sample, text, sizeof(text)), strlen(cases[i].written));
+        assert_int_equal(lw_option_format(option, &sample, text, sizeof(text)),
+                         strlen(cases[i].written));
         assert_string_equal(text, cases[i].written);
         assert_int_equal(set(&sample, cases[i].name, text, NULL), LW_OK);
     }
@@ -179,7 +212,8 @@ static void test_duration__message_names_the_text(void **state)
 
     (void)state;
     assert_int_equal(lw_duration_parse("ten", &ns, &error), LW_EINVAL);
-    assert_string_equal(error.message, "expected a duration such as \"250ms\", \"10s\" or \"7d\", got \"ten\"");
+    assert_string_equal(error.message,
+                        "expected a duration such as \"250ms\", \"10s\" or \"7d\", got \"ten\"");
 }
 
 static void test_duration__writes_the_two_largest_units(void **state)
@@ -204,7 +238,8 @@ static void test_duration__writes_the_two_largest_units(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[32];
 
-        assert_int_equal(lw_duration_format(cases[i].ns, text, sizeof(text)), strlen(cases[i].text));
+        assert_int_equal(lw_duration_format(cases[i].ns, text, sizeof(text)),
+                         strlen(cases[i].text));
         assert_string_equal(text, cases[i].text);
     }
 }

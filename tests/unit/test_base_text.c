@@ -1,4 +1,5 @@
-/* base/text: edit distance against its textbook definition, doubles that read back, UTF-8 against RFC 3629's table. */
+/* base/text: edit distance against its textbook definition, doubles that read back, UTF-8 against
+ * RFC 3629's table. */
 #include "support/test.h"
 
 #include "base/rng.h"
@@ -110,7 +111,8 @@ static void test_double__reads_back_as_the_same_bits(void **state)
 
         memcpy(&value, &bits, sizeof(value));
         if (i % 3 == 1) {
-            value = (double)(int64_t)(bits >> (bits % 60)) / 1000.0; /* Decimals, as data has them. */
+            value = (double)(int64_t)(bits >> (bits % 60)) / 1000.0; /* Decimals, as data has them.
+                                                                      */
         } else if (i % 3 == 2) {
             value = lw_rng_double(&rng);
         }
@@ -125,7 +127,8 @@ static void test_double__reads_back_as_the_same_bits(void **state)
     }
 }
 
-/* No decimal of fewer digits may read back as the value: the shortest %.{n}e that does has as many digits. */
+/* No decimal of fewer digits may read back as the value: the shortest %.{n}e that does has as many
+ * digits. */
 static void test_double__uses_the_fewest_digits(void **state)
 {
     struct lw_rng rng;

@@ -1,4 +1,5 @@
-/* base/time_text: what is read, what is refused, and that writing and reading agree with the C library's calendar. */
+/* base/time_text: what is read, what is refused, and that writing and reading agree with the C
+ * library's calendar. */
 #include "support/test.h"
 
 #include "base/rng.h"
@@ -46,7 +47,8 @@ static void test_time_text__reads_the_usual_forms(void **state)
         int64_t ns = iso(cases[i].text);
 
         if (ns != cases[i].ns) {
-            fail_msg("\"%s\" gave %lld, not %lld", cases[i].text, (long long)ns, (long long)cases[i].ns);
+            fail_msg("\"%s\" gave %lld, not %lld", cases[i].text, (long long)ns,
+                     (long long)cases[i].ns);
         }
     }
 }
@@ -86,7 +88,8 @@ static void test_time_text__refuses_what_is_no_time(void **state)
     }
 }
 
-/* Every prefix of a good text lies in memory of its exact size: a sanitizer sees a read behind it. */
+/* Every prefix of a good text lies in memory of its exact size: a sanitizer sees a read behind it.
+ */
 static void test_time_text__never_reads_past_the_length(void **state)
 {
     static const char whole[] = "2015-02-26T21:42:53.25+01:00";
@@ -176,10 +179,12 @@ static void test_epoch__is_exact_in_every_unit(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int64_t ns = INT64_MIN;
-        bool is_read = lw_time_parse_epoch(cases[i].text, strlen(cases[i].text), cases[i].unit, &ns);
+        bool is_read = lw_time_parse_epoch(cases[i].text, strlen(cases[i].text), cases[i].unit,
+                                           &ns);
 
         if (ns != cases[i].ns || is_read != (ns != INT64_MIN)) {
-            fail_msg("\"%s\" gave %lld, not %lld", cases[i].text, (long long)ns, (long long)cases[i].ns);
+            fail_msg("\"%s\" gave %lld, not %lld", cases[i].text, (long long)ns,
+                     (long long)cases[i].ns);
         }
     }
 }
