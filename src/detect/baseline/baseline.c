@@ -28,7 +28,11 @@
 #define HOLD_KEEP 0.97
 #define SHORT_ROWS 8.0
 #define STATE_HALF 6.0 /* The state score is 0.5 here. */
-#define MUTE_ROWS 300.0
+#define SWING_FLOOR 0.01 /* Of the range: a calm stretch has this swing. */
+#define OUTSIDE_STRENGTH 1.9
+#define FULL_ROWS_LEAST 300.0 /* Full confidence after a day, within these rows. */
+#define FULL_ROWS_MOST 600.0
+#define FULL_ROWS_FEW 100.0
 #define BENCHMARK_ROWS 800.0
 #define BENCHMARK_DAYS 7.0
 #define PRIOR_SHARE (500.0 / 800.0)
@@ -57,7 +61,7 @@ struct row {
     struct lw_forecast_view forecast;
     double surprise, smoothed; /* q and the two-row blend of it. */
     double floor_units;
-    double novelty[CHANNEL_COUNT];
+    struct lw_novelty_view novelty[CHANNEL_COUNT];
 };
 
 size_t lw_baseline_bytes(void)
@@ -173,7 +177,10 @@ static double row_floor(const struct row *row, const struct lw_baseline *baselin
 
 static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t time_ns)
 {
-    struct lw_season_phase phase = row_phase(row->config->calendar, time_ns);
+    struct lw_season_row in = {.phase = row_phase(row->config->calendar, time_ns),
+                               .rows_a_day = row->rows_a_day,
+                               .value = row->value,
+                               .level = baseline->value.level};
     double deviation, short_deviation, z[4], sum = 0.0;
 
     row->level = baseline->value.level;
@@ -181,7 +188,7 @@ static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t 
     row->spread = row->spread > row->pace.floor ? row->spread : row->pace.floor;
     deviation = row->value - row->level;
     row->z_level = lw_track_step(&baseline->value, &row->pace, row->value);
-    row->season = lw_season_step(&baseline->season, &row->pace, row->rows_a_day, phase, row->value);
+    row->season = lw_season_step(&baseline->season, &row->pace, &in);
     row->forecast = lw_forecast_step(&baseline->forecast, &row->pace, row->level, row->spread, row->value);
     baseline->short_mean += (float)((row->season.residual - (double)baseline->short_mean) / SHORT_ROWS);
     short_deviation = (double)baseline->short_mean - baseline->short_track.level;
@@ -223,21 +230,28 @@ static double row_state(struct row *row, struct lw_baseline *baseline)
     return share_of((lw_exp(0.5 * (state + hold)) - 1.0) / STATE_HALF);
 }
 
-static double row_channel(const struct row *row, struct lw_baseline *baseline, enum baseline_channel channel, double value)
+/* A novelty on the side nobody asked about, or closer than the floor, is none. */
+static void row_channel(struct row *row, struct lw_baseline *baseline, enum baseline_channel channel, double value)
 {
     uint16_t first = channel_rules[channel].first;
     struct lw_novelty_rule rule = {.vigilance = channel_rules[channel].vigilance,
                                    .pull = 1.0 / (RANGE_DAYS * row->rows_a_day),
-                                   .row = baseline->rows,
                                    .slots = channel_rules[channel].slots};
+    struct lw_novelty_view *view = &row->novelty[channel];
+    double distance;
 
-    return lw_novelty_step(&baseline->novelty[channel], &rule, baseline->prototypes + first, baseline->used + first, value);
+    *view = lw_novelty_step(&baseline->novelty[channel], &rule, baseline->prototypes + first, baseline->ages + first, value);
+    distance = channel == CHANNEL_SWING ? fabs(row->value - row->season.expected) : view->distance;
+    if (row_gate(row, row->value - row->level < 0.0 ? -1.0 : 1.0, distance) == 0.0) {
+        view->relative = 0.0;
+        view->severity = 0.0;
+    }
 }
 
-static double row_novelty(struct row *row, struct lw_baseline *baseline)
+static void row_novelty(struct row *row, struct lw_baseline *baseline)
 {
     float least, greatest;
-    double width, most = 0.0;
+    double width;
 
     if (baseline->rows == 0) {
         for (unsigned i = 0; i < BASELINE_RING; i++) {
@@ -247,33 +261,105 @@ static double row_novelty(struct row *row, struct lw_baseline *baseline)
     baseline->ring[baseline->ring_at] = (float)row->value;
     baseline->ring_at = (uint16_t)(baseline->ring_at + 1 < BASELINE_RING ? baseline->ring_at + 1 : 0);
     lw_kernels_best()->extremes(baseline->ring, BASELINE_RING, &least, &greatest);
-    row->novelty[CHANNEL_VALUE] = row_channel(row, baseline, CHANNEL_VALUE, row->value);
-    row->novelty[CHANNEL_LEAST] = row_channel(row, baseline, CHANNEL_LEAST, (double)least);
-    row->novelty[CHANNEL_WEEKLY] = row_channel(row, baseline, CHANNEL_WEEKLY, (double)baseline->season.week_mean_now);
+    row_channel(row, baseline, CHANNEL_VALUE, row->value);
+    row_channel(row, baseline, CHANNEL_LEAST, (double)least);
+    row_channel(row, baseline, CHANNEL_WEEKLY, (double)baseline->season.week_mean_now);
     width = lw_range_width(&baseline->novelty[CHANNEL_VALUE].range);
-    row->novelty[CHANNEL_SWING] = 0.0;
     if (baseline->rows >= BASELINE_RING && width > 0.0) {
-        double swing = lw_log((double)greatest - (double)least + 0.01 * width);
-
-        row->novelty[CHANNEL_SWING] = row_channel(row, baseline, CHANNEL_SWING, swing);
+        row_channel(row, baseline, CHANNEL_SWING, lw_log((double)greatest - (double)least + SWING_FLOOR * width));
     }
-    for (unsigned i = 0; i < CHANNEL_COUNT; i++) {
-        most = row->novelty[i] > most ? row->novelty[i] : most;
-    }
-    return most;
 }
 
-static double row_event(const struct row *row, struct lw_baseline *baseline, double novelty, struct lw_baseline_result *result)
+/* Rows that the alarm budget leaves between two alarms. */
+static double row_budget(const struct row *row)
 {
-    double seven_days = BENCHMARK_DAYS * row->rows_a_day;
-    struct lw_incident_rule rule = {.rows = (double)baseline->rows, .tail = row->config->tail};
-    double strength, return_rows;
+    const struct lw_baseline_config *config = row->config;
+    double rows, least = (double)config->budget_rows;
 
-    rule.budget_rows = seven_days < BENCHMARK_ROWS ? seven_days : BENCHMARK_ROWS;
-    rule.prior_rows = PRIOR_SHARE * rule.budget_rows;
-    return_rows = lw_incident_step(&baseline->incident, &rule, row->smoothed, &strength);
-    result->return_rows = (float)return_rows;
+    if (config->benchmark && config->budget_ns <= 0 && config->budget_rows <= 0) {
+        rows = BENCHMARK_DAYS * row->rows_a_day;
+        least = BENCHMARK_ROWS;
+    } else {
+        rows = config->budget_ns > 0 ? (double)config->budget_ns / (double)DAY_NS : BENCHMARK_DAYS;
+        rows *= row->rows_a_day;
+    }
+    return least > 0.0 && least < rows ? least : rows;
+}
+
+/* Strength of the strongest novelty: above 1 when it is an alarm. At the point benchmark any that is new; else a rare one. */
+static double row_novelty_strength(const struct row *row, struct lw_baseline *baseline, const struct lw_incident_rule *rule)
+{
+    double relative = 0.0, severity = 0.0, return_rows;
+
+    for (unsigned i = 0; i < CHANNEL_COUNT; i++) {
+        relative = row->novelty[i].relative > relative ? row->novelty[i].relative : relative;
+        severity = row->novelty[i].severity > severity ? row->novelty[i].severity : severity;
+    }
+    if (row->config->benchmark || relative < 1.0) {
+        return row->config->benchmark ? relative : 0.0;
+    }
+    return_rows = lw_births_return_rows(&baseline->births, rule->rows, rule->prior_rows, severity);
+    lw_births_add(&baseline->births, rule->rows, severity);
+    if (return_rows < rule->budget_rows) {
+        return 0.0;
+    }
+    return 1.0 + 0.1 * lw_log10(return_rows / rule->budget_rows);
+}
+
+static double row_outside(const struct row *row, struct lw_baseline *baseline, double value)
+{
+    bool was = baseline->outside != 0;
+
+    baseline->outside = value < row->config->legal_min || value > row->config->legal_max;
+    return baseline->outside && !was ? OUTSIDE_STRENGTH : 0.0;
+}
+
+/* Which signal speaks loudest: novelty by its channel, surprise by its member. */
+static uint8_t row_kind(const struct row *row, const struct lw_baseline *baseline, double novelty, double surprise)
+{
+    static const uint8_t member_kinds[] = {LW_KIND_SPIKE, LW_KIND_PATTERN, LW_KIND_SPIKE, LW_KIND_LEVEL};
+    static const uint8_t channel_kinds[CHANNEL_COUNT] = {LW_KIND_SPIKE, LW_KIND_LEVEL, LW_KIND_PATTERN, LW_KIND_NOISE};
+    double members[] = {row->z_level, row->season.z, row->forecast.z, row->z_short};
+    uint8_t kind = LW_KIND_NONE;
+    unsigned most = 0;
+
+    if (baseline->outside) {
+        return LW_KIND_RANGE;
+    }
+    if (novelty >= 1.0 && novelty >= surprise) {
+        for (unsigned i = 1; i < CHANNEL_COUNT; i++) {
+            most = row->novelty[i].relative > row->novelty[most].relative ? i : most;
+        }
+        kind = channel_kinds[most];
+    } else if (row->smoothed >= INCIDENT_SURPRISE) {
+        for (unsigned i = 1; i < 4; i++) {
+            most = fabs(members[i]) > fabs(members[most]) ? i : most;
+        }
+        kind = member_kinds[most];
+        if (baseline->value.risen > row->pace.shift_rows || baseline->value.fallen > row->pace.shift_rows) {
+            kind = LW_KIND_TREND;
+        }
+    }
+    if (kind == LW_KIND_SPIKE && row->value < row->level) {
+        kind = LW_KIND_DROP;
+    }
+    return kind;
+}
+
+static double row_event(const struct row *row, struct lw_baseline *baseline, double value, struct lw_baseline_result *result)
+{
+    double budget = row_budget(row);
+    struct lw_incident_rule rule = {.rows = (double)baseline->rows, .tail = row->config->tail};
+    double strength, novelty, outside = row_outside(row, baseline, value);
+
+    /* Two kinds of alarm share the budget; at the point benchmark novelty is bounded by its vigilance alone. */
+    rule.budget_rows = row->config->benchmark ? budget : 2.0 * budget;
+    rule.prior_rows = PRIOR_SHARE * (budget < BENCHMARK_ROWS ? budget : BENCHMARK_ROWS);
+    result->return_rows = (float)lw_incident_step(&baseline->incident, &rule, row->smoothed, &strength);
+    novelty = row_novelty_strength(row, baseline, &rule);
+    result->kind = row_kind(row, baseline, novelty, strength);
     strength = novelty > strength ? novelty : strength;
+    strength = outside > strength ? outside : strength;
     return lw_refractory_step(&baseline->refractory, baseline->rows, strength);
 }
 
@@ -287,30 +373,63 @@ static void result_band(const struct row *row, const struct lw_baseline *baselin
     result->upper = baseline_to_metric(baseline, row->season.expected + half);
 }
 
+static enum lw_confidence row_confidence(const struct row *row, const struct lw_baseline *baseline)
+{
+    double rows = (double)baseline->rows;
+    double full = row->rows_a_day > FULL_ROWS_MOST ? FULL_ROWS_MOST : row->rows_a_day;
+    double least = MEMORY_DAYS * row->rows_a_day < FULL_ROWS_LEAST ? MEMORY_DAYS * row->rows_a_day : FULL_ROWS_LEAST;
+
+    full = full > least ? full : least;
+    full = full > FULL_ROWS_FEW ? full : FULL_ROWS_FEW;
+    if (rows < TRACK_EARLY_ROWS) {
+        return LW_CONFIDENCE_NONE;
+    }
+    return rows < full ? LW_CONFIDENCE_LOW : LW_CONFIDENCE_FULL;
+}
+
+/* A row without a value teaches nothing: what was unusual fades. */
+static void baseline_skip(struct lw_baseline *baseline, struct lw_baseline_result *result)
+{
+    result->expected = result->lower = result->upper = NAN;
+    result->score = NAN;
+    if (baseline->rows < TRACK_EARLY_ROWS) {
+        return;
+    }
+    baseline->hold = (float)(HOLD_KEEP * (double)baseline->hold);
+    result->score = (float)share_of((lw_exp(0.5 * (double)baseline->hold) - 1.0) / STATE_HALF);
+    result->confidence = LW_CONFIDENCE_LOW;
+}
+
 void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline, int64_t time_ns, double value,
                       struct lw_baseline_result *ret_result)
 {
     struct row row = {.config = config};
-    double state, event, novelty;
+    double state, event;
 
     memset(ret_result, 0, sizeof(*ret_result));
     if (value != value) {
-        baseline->hold *= (float)HOLD_KEEP;
-        ret_result->score = (float)share_of((lw_exp(0.5 * (double)baseline->hold) - 1.0) / STATE_HALF);
+        baseline_skip(baseline, ret_result);
         return;
     }
     row_prepare(&row, baseline, time_ns, value);
     row_surprise(&row, baseline, time_ns);
     state = row_state(&row, baseline);
-    novelty = row_novelty(&row, baseline);
-    event = row_event(&row, baseline, novelty, ret_result);
+    row_novelty(&row, baseline);
+    event = row_event(&row, baseline, value, ret_result);
     result_band(&row, baseline, ret_result);
+    ret_result->confidence = (uint8_t)row_confidence(&row, baseline);
+    ret_result->q = (float)row.smoothed;
     baseline->rows += baseline->rows < UINT32_MAX;
+    if (ret_result->confidence == LW_CONFIDENCE_NONE) {
+        ret_result->score = NAN;
+        ret_result->kind = LW_KIND_NONE;
+        return;
+    }
     ret_result->score = (float)state;
     ret_result->event = (float)share_of(event);
-    ret_result->q = (float)row.smoothed;
     ret_result->onset = event >= 1.0;
-    ret_result->alarm = ret_result->onset || (baseline->incident.alarmed > 0.0f && row.smoothed >= INCIDENT_SURPRISE);
+    ret_result->alarm = ret_result->onset || baseline->outside ||
+                        (baseline->incident.alarmed > 0.0f && row.smoothed >= INCIDENT_SURPRISE);
 }
 
 void lw_baseline_prefetch(const struct lw_baseline *baseline, int64_t time_ns)

@@ -110,7 +110,8 @@ static void visit_novelty(struct visit *visit, struct lw_baseline *baseline)
     visit_f32s(visit, baseline->ring, BASELINE_RING);
     visit_u16s(visit, &baseline->ring_at, 1);
     visit_f32s(visit, baseline->prototypes, BASELINE_PROTOTYPES);
-    visit_u32s(visit, baseline->used, BASELINE_PROTOTYPES);
+    visit_u8s(visit, baseline->ages, BASELINE_PROTOTYPES);
+    visit_f32s(visit, baseline->births.weight, NOVELTY_BIRTH_BINS);
 }
 
 static void visit_incident(struct visit *visit, struct lw_baseline *baseline)
@@ -158,6 +159,7 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_f32s(visit, &baseline->log_mean, 1);
     visit_f32s(visit, &baseline->state_mean, 1);
     visit_f32s(visit, &baseline->hold, 1);
+    visit_u16s(visit, &baseline->outside, 1);
     visit_track(visit, &baseline->value);
     visit_track(visit, &baseline->step);
     visit_track(visit, &baseline->short_track);

@@ -14,7 +14,7 @@
 #define BASELINE_SLOTS 32       /* Prototypes of the value itself. */
 #define BASELINE_SLOTS_OTHER 16 /* Of each other signal. */
 #define BASELINE_PROTOTYPES (BASELINE_SLOTS + 3 * BASELINE_SLOTS_OTHER)
-#define BASELINE_BYTES_MAX 4096
+#define BASELINE_BYTES_MAX 3712
 
 enum baseline_channel { CHANNEL_VALUE, CHANNEL_LEAST, CHANNEL_WEEKLY, CHANNEL_SWING, CHANNEL_COUNT };
 
@@ -35,14 +35,16 @@ struct lw_baseline {
     float log_mean;      /* Two-row mean of log(1 + q). */
     float state_mean;    /* The same with the step member. */
     float hold;
-    float outside;       /* 1 while values lie outside the legal range. */
+    uint16_t outside;    /* 1 while values lie outside the legal range. */
+    uint16_t reserved_too;
     struct lw_track value, step, short_track;
     struct lw_forecast forecast;
     struct lw_novelty novelty[CHANNEL_COUNT];
     struct lw_refractory refractory;
+    struct lw_births births;
     float ring[BASELINE_RING]; /* The last values. */
     float prototypes[BASELINE_PROTOTYPES];
-    uint32_t used[BASELINE_PROTOTYPES];
+    uint8_t ages[BASELINE_PROTOTYPES];
     struct lw_incident incident;
     struct lw_season season;
 };

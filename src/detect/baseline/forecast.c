@@ -3,11 +3,11 @@
  *
  * Inputs: 1, the last three u, and averages over 8 and 64 rows; so slow series are followed as well as quick ones. Forgetting is
  * 1 - 1/2000 a row, held back while the matrix's trace is 50 or more: without it a quiet stretch winds the matrix up and
- * the next change throws the coefficients away. An error counts with at most 3 scales, rows beyond 50 spreads are not
+ * the next change throws the coefficients away. A row whose error passes 3 scales gets the weight 3 scales / error, rows beyond 50 spreads are not
  * learnt at all, and the first 30 rows predict the last value. Only the upper triangle of the matrix is kept.
  *
- * Source: Ljung and Soderstrom, "Theory and Practice of Recursive Identification", 1983, 2.2. We depart from it by the clipped
- * error and the hold on forgetting.
+ * Source: Ljung and Soderstrom, "Theory and Practice of Recursive Identification", 1983, 2.2. We depart from it by the weights
+ * and the hold on forgetting.
  */
 #include "detect/baseline/forecast.h"
 
@@ -54,12 +54,12 @@ static void forecast_multiply(const double *inverse, const double *inputs, doubl
     memcpy(ret_product, sum, sizeof(sum));
 }
 
-static void forecast_learn(struct lw_forecast *forecast, const double *inputs, double error)
+static void forecast_learn(struct lw_forecast *forecast, const double *inputs, double error, double weight)
 {
     double product[FORECAST_INPUTS];
     double forget = forecast_trace(forecast->inverse) < FORECAST_TRACE_MAX ? FORECAST_FORGET : 1.0;
     double grow = 1.0 / forget;
-    double inverse_power, power = forget;
+    double inverse_power, power = forget / weight;
     unsigned at = 0;
 
     forecast_multiply(forecast->inverse, inputs, product);
@@ -92,7 +92,7 @@ struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const str
 {
     double inputs[FORECAST_INPUTS];
     double unit = spread > 0.0 ? 1.0 / spread : 0.0;
-    double predicted = 0.0, limit, clipped;
+    double predicted = 0.0, limit;
     struct lw_forecast_view view;
 
     inputs[0] = 1.0;
@@ -111,9 +111,9 @@ struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const str
     view.z = lw_track_step(&forecast->error, pace, view.error);
     if (unit > 0.0 && fabs((value - level) * unit) <= FORECAST_VALUE_MAX) {
         double error = value - (level + predicted * spread);
+        double size = fabs(error);
 
-        clipped = error > limit ? limit : (error < -limit ? -limit : error);
-        forecast_learn(forecast, inputs, clipped * unit);
+        forecast_learn(forecast, inputs, error * unit, size > limit && limit > 0.0 ? limit / size : 1.0);
     }
     forecast_shift(forecast, value);
     return view;

@@ -4,7 +4,7 @@
  * The day has up to 96 bins (fewer when a day has fewer rows). Bin k stands for the moment k / n_bins of the local day and the
  * profile is read by linear interpolation between neighbours, so hourly rows on the hour meet exactly one bin. A bin
  * moves by max(1 / rows, n_bins / rows of 7 days) of the clipped residual, shared by nearness; while its first day
- * lasts the residual is not clipped. A bin never seen starts at what its left neighbour says. The scale depends on the time of
+ * lasts the residual is not clipped. A bin never seen starts at the value's level, which weighs as one row. The scale depends on the time of
  * day: a bin's own two variances (memory 14 days), shrunk to the overall ones, which weigh as much as 20 rows.
  *
  * The week profile holds, for 168 hours, the mean of what the day profile leaves (memory 4 weeks). It feeds the novelty of slow
@@ -13,6 +13,7 @@
 #include "detect/baseline/season.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SEASON_DAY_MEMORY 7.0
 #define SEASON_SCALE_MEMORY 14.0
@@ -25,21 +26,27 @@ static double season_clip(double value, double limit)
     return value > limit ? limit : (value < -limit ? -limit : value);
 }
 
-/* A change of the number of bins means the step was learnt anew: the old profile is of no use. */
-static void season_fit_bins(struct lw_season *season, double rows_a_day, double value)
+/* The step was learnt anew when a day has clearly more or fewer rows than bins: the old profile is then of no use. */
+static void season_fit_bins(struct lw_season *season, double rows_a_day)
 {
     double wanted = floor(rows_a_day + 0.5);
-    uint16_t n_bins = wanted >= SEASON_DAY_BINS ? SEASON_DAY_BINS : (wanted < 1.0 ? 1 : (uint16_t)wanted);
+    double n_bins = (double)season->n_bins;
 
-    if (n_bins == season->n_bins) {
+    wanted = wanted > SEASON_DAY_BINS ? SEASON_DAY_BINS : wanted;
+    if (wanted >= 0.8 * n_bins && wanted <= 1.25 * n_bins) {
         return;
     }
-    season->n_bins = n_bins;
-    for (unsigned i = 0; i < SEASON_DAY_BINS; i++) {
-        season->level[i] = (float)(value - season->residual.level);
-        season->above[i] = 0.0f;
-        season->below[i] = 0.0f;
-        season->rows[i] = 0;
+    season->n_bins = (uint16_t)wanted;
+    memset(season->rows, 0, sizeof(season->rows));
+}
+
+/* A bin's first row: it starts at the level, with the overall scale. */
+static void season_open_bin(struct lw_season *season, unsigned bin, double level)
+{
+    if (season->rows[bin] == 0) {
+        season->level[bin] = (float)level;
+        season->above[bin] = season->residual.above;
+        season->below[bin] = season->residual.below;
     }
 }
 
@@ -70,7 +77,7 @@ static void season_learn_bin(struct lw_season *season, unsigned bin, double weig
     }
     *count = (uint16_t)(*count + (*count < UINT16_MAX));
     rows = (double)*count;
-    rate = 1.0 / (rows < SEASON_DAY_MEMORY * rows_a_bin ? rows : SEASON_DAY_MEMORY * rows_a_bin);
+    rate = 1.0 / (rows + 1.0 < SEASON_DAY_MEMORY * rows_a_bin ? rows + 1.0 : SEASON_DAY_MEMORY * rows_a_bin);
     if (rows > rows_a_bin) {
         residual = season_clip(residual, limit);
     }
@@ -112,26 +119,25 @@ static void season_learn_week(struct lw_season *season, const struct lw_track_pa
     season->week[hour] = (float)((double)season->week[hour] + stray / rows);
 }
 
-struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace, double rows_a_day,
-                                     struct lw_season_phase phase, double value)
+struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace,
+                                     const struct lw_season_row *row)
 {
     struct lw_season_view view;
     double place, weight, profile, limit, rows_a_bin;
     unsigned left, right, near;
 
-    season_fit_bins(season, rows_a_day, value);
-    rows_a_bin = rows_a_day > (double)season->n_bins ? rows_a_day / (double)season->n_bins : 1.0;
-    place = phase.day * (double)season->n_bins;
+    season_fit_bins(season, row->rows_a_day);
+    rows_a_bin = row->rows_a_day > (double)season->n_bins ? row->rows_a_day / (double)season->n_bins : 1.0;
+    place = row->phase.day * (double)season->n_bins;
     left = (unsigned)place;
     left = left < season->n_bins ? left : 0;
     weight = place - (double)left;
-    right = left + 1 < season->n_bins ? left + 1 : 0;
-    if (season->rows[right] == 0) {
-        season->level[right] = season->level[left];
-    }
+    right = left + 1u < season->n_bins ? left + 1u : 0;
+    season_open_bin(season, left, row->level);
+    season_open_bin(season, right, row->level);
     profile = (1.0 - weight) * (double)season->level[left] + weight * (double)season->level[right];
     near = weight < 0.5 ? left : right;
-    view.residual = value - profile;
+    view.residual = row->value - profile;
     view.deviation = view.residual - season->residual.level;
     view.expected = profile + season->residual.level;
     view.scale = season_bin_scale(season, near, view.deviation, pace->floor);
@@ -141,6 +147,6 @@ struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_t
     lw_track_step(&season->residual, pace, view.residual);
     season_learn_bin(season, left, 1.0 - weight, rows_a_bin, view.residual, limit);
     season_learn_bin(season, right, weight, rows_a_bin, view.residual, limit);
-    season_learn_week(season, pace, rows_a_day, phase.hour, view.residual);
+    season_learn_week(season, pace, row->rows_a_day, row->phase.hour, view.residual);
     return view;
 }

@@ -32,6 +32,13 @@ struct lw_season_phase {
     uint16_t hour; /* Hour of the week, 0 is Sunday midnight; on a holiday the same hour of Sunday. */
 };
 
+struct lw_season_row {
+    struct lw_season_phase phase;
+    double rows_a_day; /* Sets the memories. */
+    double value;
+    double level; /* The value's own level before this row: where a bin never seen starts. */
+};
+
 /* What a row came to. */
 struct lw_season_view {
     double z;         /* Residual in scales of this time of day. */
@@ -41,8 +48,8 @@ struct lw_season_view {
     double deviation; /* Value minus expected. */
 };
 
-/* Score one row, then learn it. rows_a_day sets the memories; pace is the series' own. */
-struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace, double rows_a_day,
-                                     struct lw_season_phase phase, double value);
+/* Score one row, then learn it. */
+struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace,
+                                     const struct lw_season_row *row);
 
 #endif

@@ -88,13 +88,20 @@ static inline void lw_track_learn(struct lw_track *track, const struct lw_track_
     *side = (float)((double)*side + rate * (moved * moved - (double)*side));
 }
 
-/* Score a row against what came before it, then learn it: the usual way. */
+/*
+ * Score a row against what came before it, then learn it: the usual way. The first deviation of a signal that never varied is
+ * its scale: z is then 1.
+ */
 static inline double lw_track_step(struct lw_track *track, const struct lw_track_pace *pace, double x)
 {
     double deviation = x - track->level;
     double scale = lw_track_scale(track, deviation, pace->floor);
-    double z = scale > 0.0 ? deviation / scale : 0.0;
+    double z;
 
+    if (!(scale > 0.0)) {
+        scale = fabs(deviation);
+    }
+    z = scale > 0.0 ? deviation / scale : 0.0;
     lw_track_learn(track, pace, z, scale);
     return z;
 }
