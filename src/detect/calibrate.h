@@ -49,7 +49,7 @@ struct lw_calibrate_result {
 
 /* Median of n > 0 values, the lower of the two middle ones; reorders them. */
 double lw_median_of(double *values, size_t n);
-/* (distance / max(median, unit))^2; unit > 0. NaN for a NaN distance. */
+/* (distance / max(median, unit))^2, at most 1e12; unit > 0. NaN for a NaN distance. */
 double lw_energy(double distance, double median, double unit);
 /* Weighted mean of n energies; NaN ones and their weights are left out, NaN when none is left. */
 double lw_energy_combine(const double *energies, const double *weights, size_t n);

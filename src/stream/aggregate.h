@@ -1,7 +1,8 @@
 /*
  * What a step makes of its samples: one number of a range of a window, summed in time order so that the bits are always the same.
  *
- * NaN samples count as not there. Of no samples the count is 0 and everything else NaN.
+ * NaN samples count as not there. Of no samples the count is 0 and everything else NaN. A sum too large for a double is the largest
+ * double: an aggregate is never infinite.
  */
 #ifndef LW_STREAM_AGGREGATE_H
 #define LW_STREAM_AGGREGATE_H
