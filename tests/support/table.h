@@ -19,7 +19,7 @@ struct lw_test_table {
     size_t n_dims;
 };
 
-static inline void lw_test_table_fail(const char *path, const char *what)
+static inline __attribute__((noreturn)) void lw_test_table_fail(const char *path, const char *what)
 {
     (void)fprintf(stderr, "%s: %s\n", path, what);
     exit(1);
