@@ -1,0 +1,163 @@
+/* math/kernels: each table this CPU runs, against plain double loops written from the definitions.
+ */
+#include "support/test.h"
+
+#include "base/rng.h"
+#include "math/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define N_MAX 67
+
+struct arrays {
+    float a[N_MAX];
+    float b[N_MAX];
+};
+
+static struct arrays arrays_random(struct lw_rng *rng)
+{
+    struct arrays arrays;
+
+    for (size_t i = 0; i < N_MAX; i++) {
+        arrays.a[i] = (float)(lw_rng_double(rng) * 20.0 - 10.0);
+        arrays.b[i] = (float)(lw_rng_double(rng) * 20.0 - 10.0);
+    }
+    return arrays;
+}
+
+/* Rounding of a float sum of n terms: n half-units of the sum of their sizes is a safe bound. */
+static void assert_sum(float got, double truth, double sizes, size_t n)
+{
+    double bound = (double)(n + 2) * (double)FLT_EPSILON * sizes / 2.0;
+
+    if (fabs((double)got - truth) > bound) {
+        fail_msg("%g is off %g by more than %g", (double)got, truth, bound);
+    }
+}
+
+static void test_kernels__sums_agree_with_double_loops(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 1);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t n = 0; n <= N_MAX; n++) {
+            struct arrays x = arrays_random(&rng);
+            double dot = 0, dot_sizes = 0, distance = 0;
+
+            for (size_t i = 0; i < n; i++) {
+                dot += (double)x.a[i] * (double)x.b[i];
+                dot_sizes += fabs((double)x.a[i] * (double)x.b[i]);
+                distance += ((double)x.a[i] - (double)x.b[i]) * ((double)x.a[i] - (double)x.b[i]);
+            }
+            assert_sum(tables[t]->dot(x.a, x.b, n), dot, dot_sizes, n);
+            assert_sum(tables[t]->distance_squared(x.a, x.b, n), distance, distance, n + 2);
+        }
+    }
+}
+
+static void test_kernels__add_scaled_touches_n_floats_and_no_more(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 2);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t n = 0; n <= N_MAX; n++) {
+            struct arrays x = arrays_random(&rng);
+            float before[N_MAX];
+
+            memcpy(before, x.a, sizeof(before));
+            tables[t]->add_scaled(x.a, x.b, 0.37f, n);
+            for (size_t i = 0; i < N_MAX; i++) {
+                float product = x.b[i] * 0.37f; /* Rounded before it is added: no fused
+                                                   multiply-add. */
+
+                assert_true(x.a[i] == (i < n ? before[i] + product : before[i]));
+            }
+        }
+    }
+}
+
+/* Few different values, so that ties come up: the first of them must win. */
+static void test_kernels__nearest_finds_the_first_of_the_closest(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 3);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (int trial = 0; trial < 3000; trial++) {
+            size_t n = LW_LANES * (1 + lw_rng_below(&rng, 8));
+            size_t known = 1 + lw_rng_below(&rng, n);
+            float values[64], point = (float)lw_rng_below(&rng, 12), distance;
+            size_t index = SIZE_MAX, expected = 0;
+
+            for (size_t i = 0; i < n; i++) {
+                values[i] = i < known ? (float)lw_rng_below(&rng, 12) : INFINITY;
+                if (fabsf(values[i] - point) < fabsf(values[expected] - point)) {
+                    expected = i;
+                }
+            }
+            distance = tables[t]->nearest(values, n, point, &index);
+            assert_int_equal(index, expected);
+            assert_true(distance == fabsf(values[expected] - point));
+        }
+    }
+}
+
+static void test_kernels__extremes_are_those_of_the_array(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 4);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t n = LW_LANES; n <= 64; n += LW_LANES) {
+            struct arrays x = arrays_random(&rng);
+            float least, greatest, expected_least = x.a[0], expected_greatest = x.a[0];
+
+            x.a[lw_rng_below(&rng, n)] = INFINITY;
+            for (size_t i = 0; i < n; i++) {
+                expected_least = fminf(expected_least, x.a[i]);
+                expected_greatest = fmaxf(expected_greatest, x.a[i]);
+            }
+            tables[t]->extremes(x.a, n, &least, &greatest);
+            assert_true(least == expected_least && greatest == expected_greatest);
+        }
+    }
+}
+
+static void test_kernels__best_is_the_last_of_all(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+
+    (void)state;
+    assert_true(n_tables >= 1);
+    assert_string_equal(tables[0]->name, "plain");
+    assert_ptr_equal(lw_kernels_best(), tables[n_tables - 1]);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kernels__sums_agree_with_double_loops),
+        cmocka_unit_test(test_kernels__add_scaled_touches_n_floats_and_no_more),
+        cmocka_unit_test(test_kernels__nearest_finds_the_first_of_the_closest),
+        cmocka_unit_test(test_kernels__extremes_are_those_of_the_array),
+        cmocka_unit_test(test_kernels__best_is_the_last_of_all),
+    };
+    return LW_TEST_RUN(tests);
+}
