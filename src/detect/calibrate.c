@@ -37,8 +37,10 @@
 
 double lw_median_of(double *values, size_t n)
 {
+    struct lw_sorted sorted = lw_sorted_array(values, n);
+
     lw_sort(values, n);
-    return values[(n - 1) / 2];
+    return lw_quantile(&sorted, 0.5);
 }
 
 double lw_energy(double distance, double median, double unit)

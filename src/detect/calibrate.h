@@ -47,7 +47,7 @@ struct lw_calibrate_result {
     bool alarm, onset;
 };
 
-/* Median of n > 0 values, the lower of the two middle ones; reorders them. */
+/* Median of n > 0 values, none NaN; reorders them. */
 double lw_median_of(double *values, size_t n);
 /* (distance / max(median, unit))^2, at most 1e12; unit > 0. NaN for a NaN distance. */
 double lw_energy(double distance, double median, double unit);

@@ -18,27 +18,30 @@ struct lw_fault_config {
     int64_t step_ns;         /* Step of the detector; 0 with step "sample" or "row". */
     int64_t lateness_ns;     /* Allowed lateness. */
     int64_t silent_after_ns; /* A series is silent after exactly this long; 0: learn it. */
-    int64_t silent_least_ns; /* When learnt: never sooner than this (0: 30 s). */
+    int64_t silent_least_ns; /* When learnt: never sooner than this (0: 60 s). */
     int64_t budget_ns;       /* Resets are reported at most once in this much time (0: a week). */
 };
 
-/* All zero is a fresh one: lw_fault_init(). */
+/* Plain data, 96 bytes; all zero is a fresh one: lw_fault_init(). */
 struct lw_fault {
-    int64_t last_time_ns;   /* Of the last sample; valid when n_samples > 0. */
+    int64_t last_time_ns;     /* Of the last sample; this and what follows is valid when n_samples > 0. */
     double last_value;
-    int64_t period_ns;      /* When the newer of the two periods began: the longest of each are kept. */
-    int64_t start_ns[3];    /* Since when: silent, stuck; duplicated or skewed. */
-    int64_t reset_ns;       /* Last reset reported; valid when the flag is set. */
-    float typical_s;        /* Median of the intervals between samples. */
-    float wide_s;           /* Their .95 quantile. */
-    float gap_s[2];         /* Longest interval of this period and of the one before. */
-    uint16_t run[2];        /* Longest run of one value of this period and of the one before, saturating. */
-    uint16_t run_length;    /* Of the value of now, saturating. */
+    int64_t run_start_ns;     /* Since when the value is what it is. */
+    int64_t duplicate_ns;     /* Since when samples come twice, or the clock is off, when the flag says so. */
+    int64_t skew_ns;
+    uint32_t period_min;      /* Minute since 1970 when the newer of the two periods below began. */
+    uint32_t reset_min;       /* Minute of the last reset reported; 0: none. */
+    float typical_s, wide_s;  /* Median and .95 quantile of the intervals between samples; 0: none yet. */
+    float gap_s[2];           /* Longest interval of this period and of the one before. */
+    float repeats;            /* Share of samples that repeat the one before. */
+    float least, greatest;    /* Of all values; NaN: none yet. */
+    float lag_s;              /* How far behind (or before: negative) the watermark the skewed samples are. */
+    uint32_t watermark_mark;  /* Tells whether the watermark has moved. */
+    uint16_t run[2];          /* Longest run of one value of this period and of the one before; saturates. */
+    uint16_t run_length;      /* Of the value of now; saturates. */
+    uint16_t n_samples;       /* Saturates. */
+    uint16_t duplicates;      /* Share of duplicates lately, in 1/65536. */
     uint16_t flags;
-    uint32_t n_samples;     /* Saturating. */
-    float repeats;          /* Share of samples that repeat the one before. */
-    float least, greatest;  /* Of all values. */
-    float duplicates;       /* Share of duplicates, lately. */
 };
 
 void lw_fault_init(struct lw_fault *fault);
@@ -58,8 +61,11 @@ enum lw_anomaly_type lw_fault_late(const struct lw_fault_config *config, struct 
 enum lw_anomaly_type lw_fault_duplicate(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns);
 /* The counter behind the series went back at time_ns. RESET when that is worth telling, else NONE. Over at once: never active. */
 enum lw_anomaly_type lw_fault_reset(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns);
-/* The fault that holds now, the gravest of several (silent, skewed, stuck, duplicated); *ret_start_ns (may be NULL) is since when. */
-enum lw_anomaly_type lw_fault_active(const struct lw_fault *fault, int64_t *ret_start_ns);
+/*
+ * The fault that holds now, the first of several in the order skewed (which explains the others), silent, stuck, duplicated;
+ * *ret_start_ns (may be NULL) is since when, untouched for LW_TYPE_NONE.
+ */
+enum lw_anomaly_type lw_fault_active(const struct lw_fault_config *config, const struct lw_fault *fault, int64_t *ret_start_ns);
 void lw_fault_save(const struct lw_fault *fault, struct lw_writer *writer);
 /* LW_EFORMAT when the bytes end early or cannot be. */
 enum lw_status lw_fault_load(struct lw_fault *ret_fault, struct lw_reader *reader, struct lw_error *reterr) LW_MUST_USE;
