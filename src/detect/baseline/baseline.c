@@ -26,7 +26,7 @@
 #define MEMORY_DAYS 7.0
 #define RANGE_DAYS 120.0
 #define HOLD_KEEP 0.97
-#define SHORT_ROWS 8.0
+#define SHORT_ROWS 5.0
 #define STATE_HALF 6.0 /* The state score is 0.5 here. */
 #define SWING_FLOOR 0.01 /* Of the range: a calm stretch has this swing. */
 #define OUTSIDE_STRENGTH 1.9

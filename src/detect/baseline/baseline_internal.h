@@ -31,7 +31,7 @@ struct lw_baseline {
     uint16_t reserved;
     struct lw_cadence cadence;
     float last;          /* The value before. */
-    float short_mean;    /* Of the season's residual over 8 rows. */
+    float short_mean;    /* Of the season's residual over 5 rows. */
     float log_mean;      /* Two-row mean of log(1 + q). */
     float state_mean;    /* The same with the step member. */
     float hold;

@@ -3,8 +3,9 @@
  *
  * The day has up to 96 bins (fewer when a day has fewer rows). Bin k stands for the moment k / n_bins of the local day and the
  * profile is read by linear interpolation between neighbours, so hourly rows on the hour meet exactly one bin. A bin
- * moves by max(1 / rows, n_bins / rows of 7 days) of the clipped residual, shared by nearness; while its first day
- * lasts the residual is not clipped. A bin never seen starts at the value's level, which weighs as one row. The scale depends on the time of
+ * moves by max(1 / rows, n_bins / rows of 7 days) of the clipped deviation, shared by nearness; while its first day
+ * lasts it is not clipped. The deviation is taken from the residual's own level: the profile learns the shape of the day,
+ * and a level that shifts is learnt once, not twice. A bin never seen starts at the value's level, which weighs as one row. The scale depends on the time of
  * day: a bin's own two variances (memory 14 days), shrunk to the overall ones, which weigh as much as 20 rows.
  *
  * The week profile holds, for 168 hours, the mean of what the day profile leaves (memory 4 weeks). It feeds the novelty of slow
@@ -66,7 +67,7 @@ static double season_bin_scale(const struct lw_season *season, unsigned bin, dou
     return scale > floor ? scale : floor;
 }
 
-static void season_learn_bin(struct lw_season *season, unsigned bin, double weight, double rows_a_bin, double residual,
+static void season_learn_bin(struct lw_season *season, unsigned bin, double weight, double rows_a_bin, double deviation,
                              double limit)
 {
     double rows, rate;
@@ -79,9 +80,9 @@ static void season_learn_bin(struct lw_season *season, unsigned bin, double weig
     rows = (double)*count;
     rate = 1.0 / (rows + 1.0 < SEASON_DAY_MEMORY * rows_a_bin ? rows + 1.0 : SEASON_DAY_MEMORY * rows_a_bin);
     if (rows > rows_a_bin) {
-        residual = season_clip(residual, limit);
+        deviation = season_clip(deviation, limit);
     }
-    season->level[bin] = (float)((double)season->level[bin] + (rate < 1.0 ? rate : 1.0) * weight * residual);
+    season->level[bin] = (float)((double)season->level[bin] + (rate < 1.0 ? rate : 1.0) * weight * deviation);
 }
 
 static void season_learn_scale(struct lw_season *season, unsigned bin, double rows_a_bin, double z, double scale)
@@ -145,8 +146,8 @@ struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_t
     limit = TRACK_CLIP * lw_track_scale(&season->residual, view.deviation, pace->floor);
     season_learn_scale(season, near, rows_a_bin, view.z, view.scale);
     lw_track_step(&season->residual, pace, view.residual);
-    season_learn_bin(season, left, 1.0 - weight, rows_a_bin, view.residual, limit);
-    season_learn_bin(season, right, weight, rows_a_bin, view.residual, limit);
+    season_learn_bin(season, left, 1.0 - weight, rows_a_bin, view.deviation, limit);
+    season_learn_bin(season, right, weight, rows_a_bin, view.deviation, limit);
     season_learn_week(season, pace, row->rows_a_day, row->phase.hour, view.residual);
     return view;
 }
