@@ -22,9 +22,9 @@
 /* Compiled per detector and entity. */
 struct lw_life_rule {
     uint64_t seed;         /* Of ids: a hash of detector and entity. */
-    uint32_t quiet_steps;  /* Closes after so many steps in a row without alarm ... */
+    uint32_t quiet_steps;  /* Closes at so many steps in a row without alarm (at least 1) ... */
     int64_t quiet_ns;      /* ... and so much time since the last (0: steps alone count). */
-    struct lw_hysteresis hysteresis; /* Opens when an onset came and m of the last n steps were anomalous. */
+    struct lw_hysteresis hysteresis; /* Opens when an onset came and m of the last n steps were anomalous; starts at the onset. */
 };
 
 struct lw_life_series {
@@ -39,27 +39,29 @@ struct lw_life_series {
 struct lw_life_shape {
     uint32_t series;
     uint32_t n, n_above, n_below;
-    double sum_x, sum_xx, sum_y, sum_xy, sum_yy; /* x: steps since the start; y: deviation in band widths. */
+    int64_t first_ns;
+    double sum_x, sum_xx, sum_y, sum_xy, sum_yy; /* x: steps since the start; y: deviation in half band widths. */
 };
 
 /* All zero is a fresh one: lw_life_init(). Plain data. */
 struct lw_life {
-    uint64_t id;
-    int64_t time_ns;  /* Of the step being told. */
+    uint64_t id;          /* Of the anomaly that is open, or of the last one. */
+    int64_t time_ns;      /* Of the step being told. */
     int64_t start_ns, last_ns, peak_ns;
-    int64_t pending_ns; /* First anomalous step of those in history. */
-    uint64_t history;
-    uint32_t quiet;   /* Steps since the last alarm. */
-    uint32_t age;     /* Steps since the start. */
-    uint32_t n_steps; /* Anomalous ones. */
-    float peak_score, return_rows;
-    float told_score; /* Peak as last handed out. */
+    uint64_t history;     /* Of m of n. */
+    uint32_t quiet;       /* Steps since the last alarm. */
+    uint32_t age;         /* Steps since the start. */
+    uint32_t n_steps;     /* Anomalous ones. */
     uint32_t told_series; /* Leading series as last handed out. */
+    float peak_score, return_rows;
+    float told_score;     /* Peak as last handed out. */
+    float energy;         /* Of all series together, remembered or not. */
+    float blamed;         /* Energy of this step's entity verdict, which tier 1 shares out. */
     uint8_t told_type;
-    uint8_t phase;    /* enum lw_anomaly_phase; 0: none is open. */
-    bool armed;       /* An onset waits for m of n. */
-    bool step_alarm, step_onset, settled;
     uint8_t n_series;
+    bool open;
+    bool armed;           /* An onset waits for m of n, or is open: what is summed up belongs to an anomaly. */
+    bool step_alarm, step_onset, settled;
     float weights[LW_LIFE_TYPES]; /* Energy by the type that verdicts said. */
     struct lw_life_shape shape;
     struct lw_life_series series[LW_LIFE_SERIES_MAX];
@@ -72,16 +74,19 @@ void lw_life_begin(struct lw_life *life, int64_t time_ns);
  * One verdict of this step. Only alarms and onsets count; an onset opens, so the caller clears onset where it must not notify (as while
  * confidence is low). With LW_SERIES_NONE the blame comes by lw_life_contribute().
  */
-void lw_life_take(const struct lw_life_rule *rule, struct lw_life *life, const struct lw_verdict *verdict);
-/* Tier 1 blames a series for this step: energy >= 0 in squared surprise, at any scale common to all of one step. */
-void lw_life_contribute(struct lw_life *life, uint32_t series, float energy, float value, float expected);
+void lw_life_take(struct lw_life *life, const struct lw_verdict *verdict);
+/*
+ * Tier 1 blames a series for this step, after its verdict about the entity was taken: share >= 0, of all series together 1. Nothing
+ * happens when the entity's verdict was no alarm.
+ */
+void lw_life_contribute(struct lw_life *life, uint32_t series, float share, float value, float expected);
 /* The baseline took the new level for real: an open anomaly ends with this step, as a level shift. */
 void lw_life_settle(struct lw_life *life);
 /* The step is told. True when *ret_anomaly was filled and is to be handed out: opened, updated or closed. */
 bool lw_life_end(const struct lw_life_rule *rule, struct lw_life *life, struct lw_anomaly *ret_anomaly);
 /* Is an anomaly open? Then steps must be told even if no sample comes. */
 bool lw_life_open(const struct lw_life *life);
-/* Nothing open, nothing pending: telling empty steps would change nothing. */
+/* Nothing open, nothing pending: telling steps without alarms would change nothing. */
 bool lw_life_idle(const struct lw_life *life);
 void lw_life_save(const struct lw_life *life, struct lw_writer *writer);
 /* LW_EFORMAT when the bytes end early or cannot be. */
