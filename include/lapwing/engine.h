@@ -1,9 +1,10 @@
 /*
- * Hosting an engine: many detectors, many entities, the threads that own them, their history and their state on disk.
- * What `lapwing run` and `lapwing replay` are made of, and what any other host would use.
+ * Hosting an engine: many detectors, many entities, the threads that own them, their history and
+ * their state on disk. What `lapwing run` and `lapwing replay` are made of, and what any other host
+ * would use.
  *
- * The order of calls to feeds decides what is computed: the same series, points and watermarks in the same order give the same
- * verdicts, whatever the number of shards.
+ * The order of calls to feeds decides what is computed: the same series, points and watermarks in
+ * the same order give the same verdicts, whatever the number of shards.
  */
 #ifndef LAPWING_ENGINE_H
 #define LAPWING_ENGINE_H
@@ -40,22 +41,26 @@ struct lw_engine_anomaly {
     const char *entity;   /**< Name. */
     uint32_t entity_number;
     const struct lw_anomaly *anomaly;
-    const char *const *series;  /**< Names of anomaly->contributions[i].series; NULL for LW_SERIES_NONE. */
-    const char *sentence;       /**< What happened, for people. */
+    const char *const *series; /**< Names of anomaly->contributions[i].series; NULL for
+                                  LW_SERIES_NONE. */
+    const char *sentence;      /**< What happened, for people. */
 };
 
 /** Called on the shards' threads, one call at a time for each shard; must not call the engine. */
 struct lw_listener {
-    void (*verdict)(void *context, uint32_t shard, const struct lw_engine_verdict *verdict); /**< May be NULL. */
-    void (*anomaly)(void *context, uint32_t shard, const struct lw_engine_anomaly *anomaly); /**< May be NULL. */
+    void (*verdict)(void *context, uint32_t shard,
+                    const struct lw_engine_verdict *verdict); /**< May be NULL. */
+    void (*anomaly)(void *context, uint32_t shard,
+                    const struct lw_engine_anomaly *anomaly); /**< May be NULL. */
     void *context;
 };
 
 /** How an engine is laid out. Zero-initialise and set what matters. */
 struct lw_engine_config {
     uint32_t n_shards;      /**< Threads that own entities; 0: one a processor. */
-    uint32_t history_steps; /**< Steps of each series kept for the page and explanations; 0: none. */
-    size_t history_bytes;   /**< All series together; series beyond it have no history. 0: 64 MiB. */
+    uint32_t history_steps; /**< Steps of each series kept for the page and explanations; 0: none.
+                             */
+    size_t history_bytes; /**< All series together; series beyond it have no history. 0: 64 MiB. */
     const struct lw_listener *listener; /**< Copied; may be NULL. */
 };
 
@@ -67,27 +72,32 @@ struct lw_engine_config {
  * @param reterr      Filled on failure; may be NULL.
  * @return LW_OK; LW_EINVAL beyond a limit above; LW_ENOMEM; LW_EIO when a thread cannot be started.
  */
-LW_API enum lw_status lw_engine_create(const struct lw_engine_config *config, struct lw_engine **ret_engine,
+LW_API enum lw_status lw_engine_create(const struct lw_engine_config *config,
+                                       struct lw_engine **ret_engine,
                                        struct lw_error *reterr) LW_MUST_USE;
 
 /** Stops the threads and frees all; takes NULL. No feed of it may be in a call. */
 LW_API void lw_engine_destroy(struct lw_engine *engine);
 
 /**
- * Add a detector, or give the one of that name new options. A detector whose options did not change keeps its entities; one whose
- * options changed starts anew.
+ * Add a detector, or give the one of that name new options. A detector whose options did not change
+ * keeps its entities; one whose options changed starts anew.
  *
  * @param engine  Any thread, but no feed may be in a call.
  * @param name    Shorter than LW_NAME_MAX.
- * @param spec    Borrowed. Its options "match" and "entity" say which series it takes and what its entities are.
+ * @param spec    Borrowed. Its options "match" and "entity" say which series it takes and what its
+ * entities are.
  * @param reterr  Filled on failure; may be NULL.
  * @return LW_OK; LW_ELIMIT beyond LW_ENGINE_DETECTORS_MAX; as lw_detector_create() otherwise.
  */
-LW_API enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name, const struct lw_spec *spec,
+LW_API enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name,
+                                             const struct lw_spec *spec,
                                              struct lw_error *reterr) LW_MUST_USE;
 
-/** Drop a detector and its entities. LW_ENOTFOUND when there is none of that name. Threads as lw_engine_set_detector(). */
-LW_API enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const char *name, struct lw_error *reterr) LW_MUST_USE;
+/** Drop a detector and its entities. LW_ENOTFOUND when there is none of that name. Threads as
+ * lw_engine_set_detector(). */
+LW_API enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const char *name,
+                                                struct lw_error *reterr) LW_MUST_USE;
 
 /**
  * A way in for one source. Feeds may be used from different threads; each from one at a time.
@@ -98,13 +108,15 @@ LW_API enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const 
  * @param reterr    Filled on failure; may be NULL.
  * @return LW_OK; LW_ELIMIT beyond 64 feeds; LW_ENOMEM.
  */
-LW_API enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source, struct lw_feed *ret_feed,
-                                     struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
+                                     struct lw_feed *ret_feed, struct lw_error *reterr) LW_MUST_USE;
 
-/** Wait until everything pushed so far has been scored and the listener has returned. Any thread but the shards'. */
+/** Wait until everything pushed so far has been scored and the listener has returned. Any thread
+ * but the shards'. */
 LW_API void lw_engine_flush(struct lw_engine *engine);
 
-/** The input is complete: close all open steps of all entities, close open anomalies, flush. For replay. */
+/** The input is complete: close all open steps of all entities, close open anomalies, flush. For
+ * replay. */
 LW_API void lw_engine_finish(struct lw_engine *engine);
 
 /* ---- looking in: any thread; answers are a consistent picture of one entity at a time ---- */
@@ -114,13 +126,14 @@ struct lw_engine_totals {
     uint32_t n_shards, n_detectors, n_entities, n_series;
     uint64_t samples, verdicts, anomalies_opened, anomalies_open;
     uint64_t late, duplicates, not_finite, overflow, resets;
-    uint64_t unmatched;        /**< Points of series no detector takes. */
-    uint64_t series_refused;   /**< Beyond LW_ENGINE_SERIES_MAX or out of memory. */
+    uint64_t unmatched;             /**< Points of series no detector takes. */
+    uint64_t series_refused;        /**< Beyond LW_ENGINE_SERIES_MAX or out of memory. */
     uint64_t anomalies_by_type[16]; /**< Opened, by enum lw_anomaly_type. */
     size_t state_bytes, history_bytes;
     double alarms_promised_per_week; /**< Sum of the detectors' budgets. */
-    double alarms_per_week;          /**< Opened anomalies per week of event time; NaN before an hour has passed. */
-    uint32_t n_models;               /**< Tier 1 models in service. */
+    double alarms_per_week; /**< Opened anomalies per week of event time; NaN before an hour has
+                               passed. */
+    uint32_t n_models;      /**< Tier 1 models in service. */
 };
 LW_API void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals);
 
@@ -136,7 +149,8 @@ struct lw_feed_totals {
     } dropped[16];
 };
 /** Fills at most capacity entries; returns how many feeds there are. */
-LW_API size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *ret_feeds, size_t capacity);
+LW_API size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *ret_feeds,
+                              size_t capacity);
 
 /** One entity as the page shows it. */
 struct lw_entity_view {
@@ -144,15 +158,17 @@ struct lw_entity_view {
     char detector[LW_NAME_MAX];
     char name[LW_NAME_MAX];
     uint32_t n_series;
-    int64_t last_ns;      /**< Newest step closed; INT64_MIN before the first. */
-    uint8_t confidence;   /**< enum lw_verdict_confidence: the best of its series. */
+    int64_t last_ns;    /**< Newest step closed; INT64_MIN before the first. */
+    uint8_t confidence; /**< enum lw_verdict_confidence: the best of its series. */
     bool alarm;
-    float score;          /**< Of the entity as a whole, at the newest step; NaN: cannot tell. */
-    bool has_model;       /**< Tier 1 is trained. */
+    float score;           /**< Of the entity as a whole, at the newest step; NaN: cannot tell. */
+    bool has_model;        /**< Tier 1 is trained. */
     uint64_t open_anomaly; /**< Id; 0: none. */
 };
-/** Fills entities with number >= from, at most capacity, ascending; returns how many were filled. */
-LW_API size_t lw_engine_entities(struct lw_engine *engine, uint32_t from, struct lw_entity_view *ret_entities, size_t capacity);
+/** Fills entities with number >= from, at most capacity, ascending; returns how many were filled.
+ */
+LW_API size_t lw_engine_entities(struct lw_engine *engine, uint32_t from,
+                                 struct lw_entity_view *ret_entities, size_t capacity);
 
 /** One series of an entity as the page shows it: its newest step. */
 struct lw_series_view {
@@ -163,9 +179,11 @@ struct lw_series_view {
     int64_t last_ns;
     float value, expected, lower, upper, score;
 };
-/** As lw_engine_entities(), over the series of one entity. LW_ENOTFOUND when there is no such entity. */
-LW_API enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from, struct lw_series_view *ret_series,
-                                       size_t capacity, size_t *ret_n) LW_MUST_USE;
+/** As lw_engine_entities(), over the series of one entity. LW_ENOTFOUND when there is no such
+ * entity. */
+LW_API enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from,
+                                       struct lw_series_view *ret_series, size_t capacity,
+                                       size_t *ret_n) LW_MUST_USE;
 
 /** One step of a series' history. */
 struct lw_history_point {
@@ -173,9 +191,11 @@ struct lw_history_point {
     float value, expected, lower, upper, score;
     bool alarm;
 };
-/** Steps after since_ns, oldest first, at most capacity. LW_ENOTFOUND: no such entity or series; with no history kept *ret_n is 0. */
-LW_API enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series, int64_t since_ns,
-                                        struct lw_history_point *ret_points, size_t capacity, size_t *ret_n) LW_MUST_USE;
+/** Steps after since_ns, oldest first, at most capacity. LW_ENOTFOUND: no such entity or series;
+ * with no history kept *ret_n is 0. */
+LW_API enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series,
+                                        int64_t since_ns, struct lw_history_point *ret_points,
+                                        size_t capacity, size_t *ret_n) LW_MUST_USE;
 
 /** An anomaly with its names, as kept. */
 struct lw_anomaly_view {
@@ -187,9 +207,10 @@ struct lw_anomaly_view {
     char series[LW_CONTRIBUTIONS_MAX][LW_NAME_MAX]; /**< "" for the entity as a whole. */
     char sentence[512];
 };
-/** Newest first: anomalies changed after `after_change`, at most capacity; returns how many were filled. */
-LW_API size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change, struct lw_anomaly_view *ret_anomalies,
-                                  size_t capacity);
+/** Newest first: anomalies changed after `after_change`, at most capacity; returns how many were
+ * filled. */
+LW_API size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
+                                  struct lw_anomaly_view *ret_anomalies, size_t capacity);
 
 /* ---- state on disk ---- */
 
@@ -201,20 +222,22 @@ LW_API size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_chang
  * @param reterr  Filled on failure; may be NULL.
  * @return LW_OK; LW_EIO with the system's reason; LW_ENOMEM. On failure the file before stays.
  */
-LW_API enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_engine_save(struct lw_engine *engine, const char *path,
+                                     struct lw_error *reterr) LW_MUST_USE;
 
 /**
- * Take up the state of lw_engine_save(). Call after the detectors were set and before the first feed is used. Entities whose
- * detector is gone or has other options are left out and counted.
+ * Take up the state of lw_engine_save(). Call after the detectors were set and before the first
+ * feed is used. Entities whose detector is gone or has other options are left out and counted.
  *
  * @param engine       Fresh.
  * @param path         The file.
  * @param ret_skipped  Entities left out; may be NULL.
  * @param reterr       Filled on failure; may be NULL.
- * @return LW_OK; LW_ENOTFOUND when there is no file; LW_EFORMAT, LW_EVERSION, LW_EIO, LW_ENOMEM: the engine is as it was.
+ * @return LW_OK; LW_ENOTFOUND when there is no file; LW_EFORMAT, LW_EVERSION, LW_EIO, LW_ENOMEM:
+ * the engine is as it was.
  */
-LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32_t *ret_skipped,
-                                     struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
+                                     uint32_t *ret_skipped, struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- what can be configured ---- */
 
@@ -222,7 +245,8 @@ LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
 struct lw_option_view {
     const char *name, *type, *fallback, *bounds, *unit, *help;
 };
-/** Detector options (metric == false) or per-metric options, in order; returns how many there are and fills at most capacity. */
+/** Detector options (metric == false) or per-metric options, in order; returns how many there are
+ * and fills at most capacity. */
 LW_API size_t lw_spec_options(bool metric, struct lw_option_view *ret_options, size_t capacity);
 
 #ifdef __cplusplus

@@ -6,8 +6,9 @@
  *   pool     the memory of the entities of one thread           lw_pool_*
  *   entity   the state of one machine, sensor or service        lw_entity_*, lw_observe, lw_advance
  *
- * Nothing here starts a thread, opens a file, reads a clock or keeps a global, but for lw_detector_create(), which reads the
- * time-zone database when a spec names a zone. The same samples and watermarks give the same verdicts, bit for bit, on every machine.
+ * Nothing here starts a thread, opens a file, reads a clock or keeps a global, but for
+ * lw_detector_create(), which reads the time-zone database when a spec names a zone. The same
+ * samples and watermarks give the same verdicts, bit for bit, on every machine.
  */
 #ifndef LAPWING_LAPWING_H
 #define LAPWING_LAPWING_H
@@ -22,7 +23,8 @@
 extern "C" {
 #endif
 
-/** Metric names, label values, entity keys and series names are at most this long, terminator included. */
+/** Metric names, label values, entity keys and series names are at most this long, terminator
+ * included. */
 #define LW_NAME_MAX 256
 /** Series an entity may have. */
 #define LW_ENTITY_SERIES_MAX 4096
@@ -73,18 +75,21 @@ struct lw_contribution {
 
 /** The outcome for one series (tier 0) or one entity (tier 1) and one step. */
 struct lw_verdict {
-    int64_t time_ns;     /**< Start of the step; with step "sample" or "row" the sample's own time. */
-    uint64_t tag;        /**< What the host gave to lw_observe() with the sample that closed the step; 0 from lw_advance(). */
-    uint32_t series;     /**< LW_SERIES_NONE: about the entity. */
-    uint8_t confidence;  /**< enum lw_verdict_confidence */
-    uint8_t type;        /**< enum lw_anomaly_type of the row; LW_TYPE_NONE when nothing stands out. */
-    bool alarm;          /**< The alarm state of this series or entity. */
-    bool onset;          /**< Something worth telling starts here. */
-    float value;         /**< The step's value as aggregated; NaN when the step had none. */
-    float score;         /**< State score in [0, 1): how unusual is now. NaN: cannot tell. */
-    float event;         /**< Event score in [0, 1): 0.5 and above is an onset. NaN: cannot tell. */
-    float return_rows;   /**< Steps that pass between incidents this bad, by estimate; 0: nothing stands out. */
-    float expected, lower, upper; /**< In the metric's unit; NaN where there is no expectation (tier 1: always). */
+    int64_t time_ns; /**< Start of the step; with step "sample" or "row" the sample's own time. */
+    uint64_t tag;    /**< What the host gave to lw_observe() with the sample that closed the step; 0
+                        from lw_advance(). */
+    uint32_t series; /**< LW_SERIES_NONE: about the entity. */
+    uint8_t confidence; /**< enum lw_verdict_confidence */
+    uint8_t type; /**< enum lw_anomaly_type of the row; LW_TYPE_NONE when nothing stands out. */
+    bool alarm;   /**< The alarm state of this series or entity. */
+    bool onset;   /**< Something worth telling starts here. */
+    float value;  /**< The step's value as aggregated; NaN when the step had none. */
+    float score;  /**< State score in [0, 1): how unusual is now. NaN: cannot tell. */
+    float event;  /**< Event score in [0, 1): 0.5 and above is an onset. NaN: cannot tell. */
+    float return_rows; /**< Steps that pass between incidents this bad, by estimate; 0: nothing
+                          stands out. */
+    float expected, lower, upper; /**< In the metric's unit; NaN where there is no expectation (tier
+                                     1: always). */
 };
 
 /** What became of an anomaly with this notice. */
@@ -92,39 +97,43 @@ enum lw_anomaly_phase { LW_ANOMALY_OPENED = 1, LW_ANOMALY_UPDATED = 2, LW_ANOMAL
 
 /** Consecutive anomalous steps of one entity. */
 struct lw_anomaly {
-    uint64_t id;        /**< Made from detector, entity and start: the same after a replay. */
-    uint8_t phase;      /**< enum lw_anomaly_phase */
-    uint8_t type;       /**< enum lw_anomaly_type */
-    int64_t start_ns;   /**< First anomalous step. */
-    int64_t last_ns;    /**< Last anomalous step so far. */
-    int64_t peak_ns;    /**< Where the score was highest. */
-    float peak_score;   /**< State score there. */
-    float return_rows;  /**< The longest return period reached. */
-    uint32_t n_steps;   /**< Anomalous steps so far. */
+    uint64_t id;       /**< Made from detector, entity and start: the same after a replay. */
+    uint8_t phase;     /**< enum lw_anomaly_phase */
+    uint8_t type;      /**< enum lw_anomaly_type */
+    int64_t start_ns;  /**< First anomalous step. */
+    int64_t last_ns;   /**< Last anomalous step so far. */
+    int64_t peak_ns;   /**< Where the score was highest. */
+    float peak_score;  /**< State score there. */
+    float return_rows; /**< The longest return period reached. */
+    uint32_t n_steps;  /**< Anomalous steps so far. */
     uint32_t n_contributions;
     struct lw_contribution contributions[LW_CONTRIBUTIONS_MAX]; /**< Largest first. */
 };
 
 struct lw_entity;
 
-/** Where an operator hands out its results. Called from within lw_observe() and lw_advance(), on the caller's thread. */
+/** Where an operator hands out its results. Called from within lw_observe() and lw_advance(), on
+ * the caller's thread. */
 struct lw_sink {
     /** May be NULL. The verdict is valid during the call only. */
-    void (*verdict)(void *context, const struct lw_entity *entity, const struct lw_verdict *verdict);
-    /** May be NULL. Called when an anomaly opens, when what is known of it changes (at most once a step), and when it closes. */
-    void (*anomaly)(void *context, const struct lw_entity *entity, const struct lw_anomaly *anomaly);
+    void (*verdict)(void *context, const struct lw_entity *entity,
+                    const struct lw_verdict *verdict);
+    /** May be NULL. Called when an anomaly opens, when what is known of it changes (at most once a
+     * step), and when it closes. */
+    void (*anomaly)(void *context, const struct lw_entity *entity,
+                    const struct lw_anomaly *anomaly);
     void *context;
 };
 
 /** What an entity has seen, by what became of it. */
 struct lw_entity_counts {
-    uint64_t samples;       /**< Taken into a step. */
-    uint64_t verdicts;      /**< Handed out. */
-    uint64_t late;          /**< Dropped: their step was closed. */
-    uint64_t duplicates;    /**< Dropped: same series, time and value as one already there. */
-    uint64_t not_finite;    /**< Dropped: infinite. */
-    uint64_t overflow;      /**< Dropped: the open step held `max_samples` already. */
-    uint64_t resets;        /**< Counter resets bridged (not dropped). */
+    uint64_t samples;    /**< Taken into a step. */
+    uint64_t verdicts;   /**< Handed out. */
+    uint64_t late;       /**< Dropped: their step was closed. */
+    uint64_t duplicates; /**< Dropped: same series, time and value as one already there. */
+    uint64_t not_finite; /**< Dropped: infinite. */
+    uint64_t overflow;   /**< Dropped: the open step held `max_samples` already. */
+    uint64_t resets;     /**< Counter resets bridged (not dropped). */
 };
 
 /* ---- spec: what to watch, as options ---- */
@@ -140,7 +149,8 @@ struct lw_spec;
  *
  * Cost    One allocation. Threads: one thread per spec.
  */
-LW_API enum lw_status lw_spec_create(struct lw_spec **ret_spec, struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_spec_create(struct lw_spec **ret_spec,
+                                     struct lw_error *reterr) LW_MUST_USE;
 
 /** Frees a spec; takes NULL. Detectors made from it live on. */
 LW_API void lw_spec_destroy(struct lw_spec *spec);
@@ -152,7 +162,8 @@ LW_API void lw_spec_destroy(struct lw_spec *spec);
  * @param option  Name of the option.
  * @param value   Its value as text, as in the configuration file.
  * @param reterr  Filled on failure with what was expected and what was got; may be NULL.
- * @return LW_OK; LW_ENOTFOUND for an unknown name (the message names the nearest); LW_EINVAL for a value outside the bounds.
+ * @return LW_OK; LW_ENOTFOUND for an unknown name (the message names the nearest); LW_EINVAL for a
+ * value outside the bounds.
  *
  * Cost    O(number of options). Threads: one thread per spec.
  */
@@ -160,19 +171,22 @@ LW_API enum lw_status lw_spec_set(struct lw_spec *spec, const char *option, cons
                                   struct lw_error *reterr) LW_MUST_USE;
 
 /**
- * Set one option for the metrics whose name matches a pattern. Of several patterns that match a name, the one set last wins,
- * option by option.
+ * Set one option for the metrics whose name matches a pattern. Of several patterns that match a
+ * name, the one set last wins, option by option.
  *
  * @param spec     Changed only on LW_OK.
- * @param pattern  Metric name, with "*" for any characters and "?" for one; shorter than LW_NAME_MAX.
+ * @param pattern  Metric name, with "*" for any characters and "?" for one; shorter than
+ * LW_NAME_MAX.
  * @param option   Such as "aggregate", "direction", "floor", "min".
  * @param value    Its value as text.
  * @param reterr   Filled on failure; may be NULL.
- * @return LW_OK; LW_ENOTFOUND, LW_EINVAL as lw_spec_set(); LW_ELIMIT beyond 256 patterns; LW_ENOMEM.
+ * @return LW_OK; LW_ENOTFOUND, LW_EINVAL as lw_spec_set(); LW_ELIMIT beyond 256 patterns;
+ * LW_ENOMEM.
  *
  * Cost    O(patterns). Threads: one thread per spec.
  */
-LW_API enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *pattern, const char *option, const char *value,
+LW_API enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *pattern,
+                                         const char *option, const char *value,
                                          struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- detector: a spec compiled ---- */
@@ -186,11 +200,13 @@ struct lw_detector;
  * @param name          Name of the detector, shorter than LW_NAME_MAX; it goes into anomaly ids.
  * @param ret_detector  The caller owns it: lw_detector_release().
  * @param reterr        Filled on failure; may be NULL.
- * @return LW_OK; LW_EINVAL when options contradict each other; LW_ENOTFOUND for an unknown time zone or model; LW_ENOMEM.
+ * @return LW_OK; LW_EINVAL when options contradict each other; LW_ENOTFOUND for an unknown time
+ * zone or model; LW_ENOMEM.
  *
  * Cost    Reads the time-zone database once where a zone is named.
  */
-LW_API enum lw_status lw_detector_create(const struct lw_spec *spec, const char *name, struct lw_detector **ret_detector,
+LW_API enum lw_status lw_detector_create(const struct lw_spec *spec, const char *name,
+                                         struct lw_detector **ret_detector,
                                          struct lw_error *reterr) LW_MUST_USE;
 
 /** One owner more. Any thread. @return The same detector. */
@@ -202,7 +218,8 @@ LW_API void lw_detector_release(struct lw_detector *detector);
 /** The detector's name; valid as long as the detector. */
 LW_API const char *lw_detector_name(const struct lw_detector *detector);
 
-/** A 64-bit hash of all options, in their canonical text: equal specs have equal hashes on every machine. */
+/** A 64-bit hash of all options, in their canonical text: equal specs have equal hashes on every
+ * machine. */
 LW_API uint64_t lw_detector_hash(const struct lw_detector *detector);
 
 /** Length of a step in nanoseconds; 0 when every sample or row closes its own. */
@@ -221,7 +238,8 @@ struct lw_pool;
  *
  * Threads One thread per pool, and the entities in it belong to the same thread.
  */
-LW_API enum lw_status lw_pool_create(struct lw_pool **ret_pool, struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_pool_create(struct lw_pool **ret_pool,
+                                     struct lw_error *reterr) LW_MUST_USE;
 
 /** Frees the pool and every entity in it; takes NULL. */
 LW_API void lw_pool_destroy(struct lw_pool *pool);
@@ -241,8 +259,9 @@ LW_API size_t lw_pool_bytes(const struct lw_pool *pool);
  *
  * Threads The pool's.
  */
-LW_API enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detector, const char *name,
-                                       struct lw_entity **ret_entity, struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detector,
+                                       const char *name, struct lw_entity **ret_entity,
+                                       struct lw_error *reterr) LW_MUST_USE;
 
 /** Gives the entity's memory back to its pool; takes NULL. */
 LW_API void lw_entity_destroy(struct lw_entity *entity);
@@ -252,14 +271,17 @@ LW_API void lw_entity_destroy(struct lw_entity *entity);
  *
  * @param entity      Its owner's thread.
  * @param metric      Metric name: decides which options apply. Shorter than LW_NAME_MAX.
- * @param name        Name within the entity, such as "node_cpu_seconds_total{mode=\"user\"}"; shorter than LW_NAME_MAX.
+ * @param name        Name within the entity, such as "node_cpu_seconds_total{mode=\"user\"}";
+ * shorter than LW_NAME_MAX.
  * @param ret_series  0, 1, 2 ... in the order of adding.
  * @param reterr      Filled on failure; may be NULL.
  * @return LW_OK; LW_ELIMIT beyond LW_ENTITY_SERIES_MAX; LW_EINVAL for a name too long; LW_ENOMEM.
  *
- * Cost    O(series of the entity) by name. This is where memory is taken: nothing is allocated per sample.
+ * Cost    O(series of the entity) by name. This is where memory is taken: nothing is allocated per
+ * sample.
  */
-LW_API enum lw_status lw_entity_series(struct lw_entity *entity, const char *metric, const char *name, uint32_t *ret_series,
+LW_API enum lw_status lw_entity_series(struct lw_entity *entity, const char *metric,
+                                       const char *name, uint32_t *ret_series,
                                        struct lw_error *reterr) LW_MUST_USE;
 
 /** The entity's name; valid as long as the entity. */
@@ -274,6 +296,14 @@ LW_API const char *lw_entity_series_metric(const struct lw_entity *entity, uint3
 LW_API const struct lw_detector *lw_entity_detector(const struct lw_entity *entity);
 /** What the entity has seen so far. */
 LW_API void lw_entity_counts(const struct lw_entity *entity, struct lw_entity_counts *ret_counts);
+/**
+ * How many series share the detector's alarm budget with this entity's, its own included.
+ *
+ * Meant for hosts of several entities; call it at the same place of the input in every run. Until
+ * then it is the number of the entity's own series. Without effect when the budget's scope is the
+ * series.
+ */
+LW_API void lw_entity_share_budget(struct lw_entity *entity, uint64_t n_series);
 /** For the host's use: a pointer that travels with the entity; NULL at first, not saved. */
 LW_API void lw_entity_set_context(struct lw_entity *entity, void *context);
 /** What lw_entity_set_context() set. */
@@ -284,8 +314,9 @@ LW_API void *lw_entity_context(const struct lw_entity *entity);
 /**
  * Take samples of one entity.
  *
- * With step "sample" and no lateness each sample gives its verdict before the call returns. With step "row" all samples of one call
- * are one row, which closes its own step. With a duration (or lateness) samples wait for lw_advance().
+ * With step "sample" and no lateness each sample gives its verdict before the call returns. With
+ * step "row" all samples of one call are one row, which closes its own step. With a duration (or
+ * lateness) samples wait for lw_advance().
  *
  * @param entity   Changed.
  * @param samples  lw_sample[n_samples]; series numbers from lw_entity_series().
@@ -293,25 +324,30 @@ LW_API void *lw_entity_context(const struct lw_entity *entity);
  * @param tag      Handed back in the verdicts that this call closes: a row number, say.
  * @param sink     Borrowed; may be NULL: then verdicts are counted only.
  *
- * Samples that cannot be taken are counted by reason: lw_entity_counts(). A series number the entity does not have is a mistake of
- * the caller (asserted).
+ * Samples that cannot be taken are counted by reason: lw_entity_counts(). A series number the
+ * entity does not have is a mistake of the caller (asserted).
  *
- * Cost    About 0.5 us a sample with step "sample". Allocates nothing, takes no lock. Threads: the entity's.
+ * Cost    About 0.5 us a sample with step "sample". Allocates nothing, takes no lock. Threads: the
+ * entity's.
  */
-LW_API void lw_observe(struct lw_entity *entity, const struct lw_sample *samples, size_t n_samples, uint64_t tag,
-                       const struct lw_sink *sink);
+LW_API void lw_observe(struct lw_entity *entity, const struct lw_sample *samples, size_t n_samples,
+                       uint64_t tag, const struct lw_sink *sink);
 
 /**
- * Hint that lw_observe() for this series follows soon: fetches its state into the cache. One to four samples ahead pays most.
+ * Hint that lw_observe() for this series follows soon: fetches its state into the cache. One to
+ * four samples ahead pays most.
  */
 LW_API void lw_prefetch(const struct lw_entity *entity, uint32_t series, int64_t time_ns);
 
 /**
- * Event time has come to watermark_ns: close every step that ends at or before it, less the allowed lateness, in time order.
+ * Event time has come to watermark_ns: close every step that ends at or before it, less the allowed
+ * lateness, in time order.
  *
- * One call over many steps gives the same verdicts as many small ones. A watermark that goes back is ignored.
+ * One call over many steps gives the same verdicts as many small ones. A watermark that goes back
+ * is ignored.
  *
- * Cost    O(steps closed * series). A series that has been silent long enough goes dormant and costs nothing until it speaks again.
+ * Cost    O(steps closed * series). A series that has been silent long enough goes dormant and
+ * costs nothing until it speaks again.
  */
 LW_API void lw_advance(struct lw_entity *entity, int64_t watermark_ns, const struct lw_sink *sink);
 
@@ -324,11 +360,12 @@ LW_API void lw_advance(struct lw_entity *entity, int64_t watermark_ns, const str
  * @param reterr     Filled on failure; may be NULL.
  * @return LW_OK or LW_ENOMEM.
  */
-LW_API enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, size_t *ret_n_bytes,
-                                     struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes,
+                                     size_t *ret_n_bytes, struct lw_error *reterr) LW_MUST_USE;
 
 /**
- * Make an entity from bytes of lw_entity_save(). It gives the same verdicts from there on, bit for bit.
+ * Make an entity from bytes of lw_entity_save(). It gives the same verdicts from there on, bit for
+ * bit.
  *
  * @param pool       As lw_entity_create().
  * @param detector   Must have the same options as the one the state was saved under.
@@ -336,16 +373,52 @@ LW_API enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_
  * @param n_bytes    Its length.
  * @param ret_entity As lw_entity_create().
  * @param reterr     Filled on failure; may be NULL.
- * @return LW_OK; LW_EFORMAT for damaged bytes; LW_EVERSION for a format too new or older than two versions; LW_EINVAL when the
- *         detector's options differ; LW_ENOMEM.
+ * @return LW_OK; LW_EFORMAT for damaged bytes; LW_EVERSION for a format too new or older than two
+ * versions; LW_EINVAL when the detector's options differ; LW_ENOMEM.
  */
-LW_API enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector, const void *bytes, size_t n_bytes,
-                                     struct lw_entity **ret_entity, struct lw_error *reterr) LW_MUST_USE;
+LW_API enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector,
+                                     const void *bytes, size_t n_bytes,
+                                     struct lw_entity **ret_entity,
+                                     struct lw_error *reterr) LW_MUST_USE;
 
 /** Frees what lw_entity_save() gave; takes NULL. */
 LW_API void lw_bytes_free(void *bytes);
 
-/** Name of an anomaly type such as "level shift"; "" for LW_TYPE_NONE, "unknown" for other numbers. */
+/* ---- features: for exports, rules and models of one's own ---- */
+
+/** One column of features. Static text. */
+struct lw_feature_column {
+    const char *name, *unit, *formula;
+};
+
+/**
+ * The features that the detector's options "features" asks for, of each series (pair == false) or
+ * of each pair of "pairs".
+ *
+ * @param ret_columns  lw_feature_column[capacity]; may be NULL when capacity is 0.
+ * @return How many there are; at most capacity are filled.
+ */
+LW_API size_t lw_detector_features(const struct lw_detector *detector, bool pair,
+                                   struct lw_feature_column *ret_columns, size_t capacity);
+
+/**
+ * Features of a series after its newest step.
+ *
+ * @param ret_values  float[capacity], in the order of lw_detector_features(); NaN: cannot tell yet.
+ * @return How many were filled: 0 without such a series or without features.
+ *
+ * Cost    About 10 us for all features. Threads: the entity's.
+ */
+LW_API size_t lw_entity_features(const struct lw_entity *entity, uint32_t series, float *ret_values,
+                                 size_t capacity);
+
+/** The same for the pair of that number in "pairs": the entity's first series whose metrics match.
+ */
+LW_API size_t lw_entity_pair_features(const struct lw_entity *entity, uint32_t pair,
+                                      float *ret_values, size_t capacity);
+
+/** Name of an anomaly type such as "level shift"; "" for LW_TYPE_NONE, "unknown" for other numbers.
+ */
 LW_API const char *lw_anomaly_type_name(enum lw_anomaly_type type);
 
 /** Version of the library, such as "0.1.0". */

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /** Labels a series may have. */
-#define LW_LABELS_MAX 32
+#define LW_LABELS_MAX 48
 
 /** One label of a series. Borrowed text, UTF-8, terminated. */
 struct lw_label {
@@ -41,11 +41,14 @@ struct lw_point {
 /** The next point belongs to the same row (detectors with step "row"). */
 #define LW_POINT_MORE 1u
 
-/** Where a source delivers. All functions are given by the host; a source calls them from its own thread only. */
+/** Where a source delivers. All functions are given by the host; a source calls them from its own
+ * thread only. */
 struct lw_feed {
     /** The number of a series; adds it when new. LW_ELIMIT when the host takes no more series. */
-    enum lw_status (*series)(void *context, const struct lw_series_key *key, uint32_t *ret_series, struct lw_error *reterr);
-    /** Takes all n points or waits until there is room; LW_EBUSY never takes a part. Points of one series come in the source's order. */
+    enum lw_status (*series)(void *context, const struct lw_series_key *key, uint32_t *ret_series,
+                             struct lw_error *reterr);
+    /** Takes all n points or waits until there is room; LW_EBUSY never takes a part. Points of one
+     * series come in the source's order. */
     enum lw_status (*push)(void *context, const struct lw_point *points, size_t n);
     /** Event time up to which the source is complete. */
     enum lw_status (*watermark)(void *context, int64_t time_ns);

@@ -1,0 +1,248 @@
+/* The ring of the newest anomalies with their names and sentences, told to the listener as they
+ * change. */
+#include "engine/engine_internal.h"
+
+#include "base/error.h"
+#include "explain/sentence.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANOMALIES_VERSION 1
+
+/* The place of an anomaly: where it is already, or the oldest place. Caller holds ring_lock. */
+static struct anomaly_slot *slot_of(struct lw_engine *engine, uint64_t id)
+{
+    struct anomaly_slot *slot;
+
+    /* Those still open are among the newest: look backwards. */
+    for (size_t back = 1; back <= LW_ENGINE_ANOMALIES_KEPT; back++) {
+        size_t at = (engine->ring_next + LW_ENGINE_ANOMALIES_KEPT - back) %
+                    LW_ENGINE_ANOMALIES_KEPT;
+
+        if (!engine->ring[at].used) {
+            break;
+        }
+        if (engine->ring[at].view.anomaly.id == id) {
+            return &engine->ring[at];
+        }
+    }
+    slot = &engine->ring[engine->ring_next];
+    engine->ring_next = (engine->ring_next + 1) % LW_ENGINE_ANOMALIES_KEPT;
+    return slot;
+}
+
+static const char *name_of(const void *context, uint32_t series)
+{
+    return lw_entity_series_name(context, series);
+}
+
+static void sentence_fill(struct lw_anomaly_view *view, const struct lw_entity *entity,
+                          const struct lw_anomaly *anomaly)
+{
+    struct lw_sentence_input input = {.anomaly = anomaly,
+                                      .series_name = name_of,
+                                      .context = entity,
+                                      .lower = NAN,
+                                      .upper = NAN,
+                                      .step_ns = lw_detector_step_ns(lw_entity_detector(entity))};
+
+    if (anomaly->n_contributions > 0 &&
+        anomaly->contributions[0].series < lw_entity_n_series(entity)) {
+        struct lw_verdict newest;
+
+        lw_entity_newest(entity, anomaly->contributions[0].series, &newest);
+        input.lower = newest.lower;
+        input.upper = newest.upper;
+    }
+    (void)lw_sentence_write(&input, view->sentence, sizeof(view->sentence));
+}
+
+static void view_fill(struct lw_anomaly_view *view, const struct engine_entity *owner,
+                      const struct lw_anomaly *anomaly)
+{
+    const struct lw_entity *entity = owner->entity;
+
+    (void)snprintf(view->detector, sizeof(view->detector), "%s",
+                   lw_detector_name(lw_entity_detector(entity)));
+    (void)snprintf(view->entity, sizeof(view->entity), "%s", lw_entity_name(entity));
+    view->entity_number = owner->number;
+    view->anomaly = *anomaly;
+    for (uint32_t i = 0; i < LW_CONTRIBUTIONS_MAX; i++) {
+        const char *name = i < anomaly->n_contributions
+                               ? name_of(entity, anomaly->contributions[i].series)
+                               : NULL;
+
+        (void)snprintf(view->series[i], sizeof(view->series[i]), "%s", name == NULL ? "" : name);
+    }
+    sentence_fill(view, entity, anomaly);
+}
+
+static void tell(struct engine_entity *owner, const struct lw_anomaly_view *view)
+{
+    const struct lw_listener *listener = &owner->shard->engine->listener;
+    const char *names[LW_CONTRIBUTIONS_MAX];
+    struct lw_engine_anomaly named = {.detector = view->detector,
+                                      .entity = view->entity,
+                                      .entity_number = view->entity_number,
+                                      .anomaly = &view->anomaly,
+                                      .series = names,
+                                      .sentence = view->sentence};
+
+    if (listener->anomaly == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < LW_CONTRIBUTIONS_MAX; i++) {
+        names[i] = view->series[i][0] == '\0' ? NULL : view->series[i];
+    }
+    listener->anomaly(listener->context, owner->shard->number, &named);
+}
+
+void lw_anomalies_record(struct engine_entity *owner, const struct lw_anomaly *anomaly)
+{
+    struct lw_engine *engine = owner->shard->engine;
+    struct anomaly_slot *slot;
+    struct lw_anomaly_view view;
+
+    view_fill(&view, owner, anomaly);
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    view.change = ++engine->change;
+    slot = slot_of(engine, anomaly->id);
+    slot->used = true;
+    slot->view = view;
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    tell(owner, &view);
+}
+
+size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
+                           struct lw_anomaly_view *ret_anomalies, size_t capacity)
+{
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    for (size_t back = 1; back <= LW_ENGINE_ANOMALIES_KEPT && n < capacity; back++) {
+        const struct anomaly_slot *slot =
+            &engine->ring[(engine->ring_next + LW_ENGINE_ANOMALIES_KEPT - back) %
+                          LW_ENGINE_ANOMALIES_KEPT];
+
+        if (slot->used && slot->view.change > after_change) {
+            ret_anomalies[n++] = slot->view;
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    return n;
+}
+
+static void view_save(const struct lw_anomaly_view *view, struct lw_writer *writer)
+{
+    const struct lw_anomaly *anomaly = &view->anomaly;
+
+    lw_write_text(writer, view->detector);
+    lw_write_text(writer, view->entity);
+    lw_write_text(writer, view->sentence);
+    lw_write_u64(writer, anomaly->id);
+    lw_write_u8(writer, anomaly->phase);
+    lw_write_u8(writer, anomaly->type);
+    lw_write_i64(writer, anomaly->start_ns);
+    lw_write_i64(writer, anomaly->last_ns);
+    lw_write_i64(writer, anomaly->peak_ns);
+    lw_write_f32(writer, anomaly->peak_score);
+    lw_write_f32(writer, anomaly->return_rows);
+    lw_write_u32(writer, anomaly->n_steps);
+    lw_write_u32(writer, anomaly->n_contributions);
+    for (uint32_t i = 0; i < anomaly->n_contributions; i++) {
+        const struct lw_contribution *part = &anomaly->contributions[i];
+
+        lw_write_u32(writer, part->series);
+        lw_write_f32(writer, part->share);
+        lw_write_f32(writer, part->value);
+        lw_write_f32(writer, part->expected);
+        lw_write_text(writer, view->series[i]);
+    }
+}
+
+static void view_load(struct lw_anomaly_view *view, struct lw_reader *reader)
+{
+    struct lw_anomaly *anomaly = &view->anomaly;
+
+    memset(view, 0, sizeof(*view));
+    lw_read_text(reader, view->detector, sizeof(view->detector));
+    lw_read_text(reader, view->entity, sizeof(view->entity));
+    lw_read_text(reader, view->sentence, sizeof(view->sentence));
+    anomaly->id = lw_read_u64(reader);
+    anomaly->phase = lw_read_u8(reader);
+    anomaly->type = lw_read_u8(reader);
+    anomaly->start_ns = lw_read_i64(reader);
+    anomaly->last_ns = lw_read_i64(reader);
+    anomaly->peak_ns = lw_read_i64(reader);
+    anomaly->peak_score = lw_read_f32(reader);
+    anomaly->return_rows = lw_read_f32(reader);
+    anomaly->n_steps = lw_read_u32(reader);
+    anomaly->n_contributions = lw_read_u32(reader);
+    if (anomaly->n_contributions > LW_CONTRIBUTIONS_MAX) {
+        reader->status = LW_EFORMAT;
+        anomaly->n_contributions = 0;
+    }
+    for (uint32_t i = 0; i < anomaly->n_contributions; i++) {
+        struct lw_contribution *part = &anomaly->contributions[i];
+
+        part->series = lw_read_u32(reader);
+        part->share = lw_read_f32(reader);
+        part->value = lw_read_f32(reader);
+        part->expected = lw_read_f32(reader);
+        lw_read_text(reader, view->series[i], sizeof(view->series[i]));
+    }
+}
+
+enum lw_status lw_anomalies_save(struct lw_engine *engine, struct lw_writer *writer)
+{
+    uint32_t n = 0;
+
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    for (size_t i = 0; i < LW_ENGINE_ANOMALIES_KEPT; i++) {
+        n += engine->ring[i].used ? 1 : 0;
+    }
+    lw_write_u32(writer, ANOMALIES_VERSION);
+    lw_write_u32(writer, n);
+    for (size_t i = 0; i < LW_ENGINE_ANOMALIES_KEPT; i++) { /* From the oldest on. */
+        const struct anomaly_slot *slot =
+            &engine->ring[(engine->ring_next + i) % LW_ENGINE_ANOMALIES_KEPT];
+
+        if (slot->used) {
+            view_save(&slot->view, writer);
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    return writer->status;
+}
+
+enum lw_status lw_anomalies_load(struct lw_engine *engine, struct lw_reader *reader,
+                                 struct lw_error *reterr)
+{
+    uint32_t version = lw_read_u32(reader);
+    uint32_t n = lw_read_u32(reader);
+
+    if (reader->status == LW_OK && version != ANOMALIES_VERSION) {
+        return lw_error_set(reterr, LW_EVERSION,
+                            "anomalies of version %u; this program reads version %d", version,
+                            ANOMALIES_VERSION);
+    }
+    if (reader->status != LW_OK || n > LW_ENGINE_ANOMALIES_KEPT) {
+        return lw_error_set(reterr, LW_EFORMAT, "the list of anomalies is damaged");
+    }
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    for (uint32_t i = 0; i < n && reader->status == LW_OK; i++) {
+        struct anomaly_slot *slot = &engine->ring[engine->ring_next];
+
+        view_load(&slot->view, reader);
+        slot->view.entity_number = UINT32_MAX; /* Set when the entity is known again. */
+        slot->view.change = ++engine->change;
+        slot->used = reader->status == LW_OK;
+        engine->ring_next = (engine->ring_next + 1) % LW_ENGINE_ANOMALIES_KEPT;
+    }
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    return reader->status == LW_OK
+               ? LW_OK
+               : lw_error_set(reterr, LW_EFORMAT, "an anomaly in the state is damaged");
+}

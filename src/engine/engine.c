@@ -1,0 +1,375 @@
+/* An engine: its making, its detectors, its feeds, and the views that pages and scripts ask for. */
+#include "engine/engine_internal.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HISTORY_BYTES_DEFAULT ((size_t)64 << 20)
+#define HISTORY_STEPS_MAX 1000000u
+#define SERIES_TEXT_BYTES_MAX ((size_t)1 << 31)
+
+static enum lw_status config_check(const struct lw_engine_config *config, struct lw_error *reterr)
+{
+    if (config->n_shards > LW_ENGINE_SHARDS_MAX) {
+        return lw_error_set(reterr, LW_EINVAL, "%u shards asked for; at most %d are allowed",
+                            config->n_shards, LW_ENGINE_SHARDS_MAX);
+    }
+    if (config->history_steps > HISTORY_STEPS_MAX) {
+        return lw_error_set(reterr, LW_EINVAL,
+                            "a history of %u steps asked for; at most %u are allowed",
+                            config->history_steps, HISTORY_STEPS_MAX);
+    }
+    return LW_OK;
+}
+
+static uint32_t processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (n < 1) {
+        return 1;
+    }
+    return n > LW_ENGINE_SHARDS_MAX ? LW_ENGINE_SHARDS_MAX : (uint32_t)n;
+}
+
+static enum lw_status tables_create(struct lw_engine *engine, struct lw_error *reterr)
+{
+    enum lw_status status = lw_intern_create(LW_ENGINE_SERIES_MAX, SERIES_TEXT_BYTES_MAX,
+                                             &engine->series_names, reterr);
+
+    if (status == LW_OK) {
+        status = lw_intern_create(LW_ENGINE_SERIES_MAX, SERIES_TEXT_BYTES_MAX,
+                                  &engine->entity_names, reterr);
+    }
+    if (status == LW_OK) {
+        engine->shards = lw_mem_calloc(engine->n_shards, sizeof(*engine->shards));
+        engine->ring = lw_mem_calloc(LW_ENGINE_ANOMALIES_KEPT, sizeof(*engine->ring));
+        if (engine->shards == NULL || engine->ring == NULL) {
+            status = lw_error_set(reterr, LW_ENOMEM, "no memory for an engine of %u shards",
+                                  engine->n_shards);
+        }
+    }
+    return status;
+}
+
+enum lw_status lw_engine_create(const struct lw_engine_config *config,
+                                struct lw_engine **ret_engine, struct lw_error *reterr)
+{
+    enum lw_status status = config_check(config, reterr);
+    struct lw_engine *engine;
+
+    if (status != LW_OK) {
+        return status;
+    }
+    engine = lw_mem_calloc(1, sizeof(*engine));
+    if (engine == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for an engine");
+    }
+    engine->n_shards = config->n_shards == 0 ? processors() : config->n_shards;
+    engine->history_steps = config->history_steps;
+    engine->history_bytes = config->history_bytes == 0 ? HISTORY_BYTES_DEFAULT
+                                                       : config->history_bytes;
+    if (config->listener != NULL) {
+        engine->listener = *config->listener;
+    }
+    (void)pthread_mutex_init(&engine->route, NULL);
+    (void)pthread_mutex_init(&engine->ring_lock, NULL);
+    status = tables_create(engine, reterr);
+    for (uint32_t i = 0; status == LW_OK && i < engine->n_shards; i++) {
+        status = lw_shard_start(&engine->shards[i], engine, i, reterr);
+    }
+    if (status != LW_OK) {
+        lw_engine_destroy(engine);
+        return status;
+    }
+    *ret_engine = engine;
+    return LW_OK;
+}
+
+void lw_engine_destroy(struct lw_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; engine->shards != NULL && i < engine->n_shards; i++) {
+        if (engine->shards[i].started) {
+            lw_shard_drain(&engine->shards[i]);
+        }
+    }
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        if (engine->detectors[i].detector != NULL) {
+            lw_registry_drop(engine, i);
+            lw_detector_release(engine->detectors[i].detector);
+        }
+    }
+    for (uint32_t i = 0; engine->shards != NULL && i < engine->n_shards; i++) {
+        lw_shard_stop(&engine->shards[i]);
+    }
+    lw_intern_destroy(engine->series_names);
+    lw_intern_destroy(engine->entity_names);
+    lw_mem_free(engine->shards);
+    lw_mem_free(engine->ring);
+    lw_mem_free(engine->first_target);
+    lw_mem_free(engine->targets);
+    lw_mem_free(engine->entities);
+    (void)pthread_mutex_destroy(&engine->route);
+    (void)pthread_mutex_destroy(&engine->ring_lock);
+    lw_mem_free(engine);
+}
+
+/* ---- detectors ---- */
+
+static uint32_t detector_find(const struct lw_engine *engine, const char *name)
+{
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        if (engine->detectors[i].detector != NULL &&
+            strcmp(lw_detector_name(engine->detectors[i].detector), name) == 0) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+void lw_engine_drain(struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_submit(&engine->shards[i]);
+        lw_shard_drain(&engine->shards[i]);
+    }
+}
+
+/* Puts a detector in place and lets the series that are known already find it. Caller holds route,
+ * shards drained. */
+static enum lw_status detector_place(struct lw_engine *engine, uint32_t at,
+                                     struct lw_detector *detector, struct lw_error *reterr)
+{
+    struct engine_detector *place = &engine->detectors[at];
+
+    if (place->detector != NULL) {
+        lw_registry_drop(engine, at);
+        lw_detector_release(place->detector);
+    }
+    *place = (struct engine_detector){.detector = detector, .watermark_ns = INT64_MIN};
+    return lw_registry_adopt(engine, at, reterr);
+}
+
+enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name,
+                                      const struct lw_spec *spec, struct lw_error *reterr)
+{
+    struct lw_detector *detector = NULL;
+    enum lw_status status = lw_detector_create(spec, name, &detector, reterr);
+    uint32_t at;
+
+    if (status != LW_OK) {
+        return status;
+    }
+    (void)pthread_mutex_lock(&engine->route);
+    at = detector_find(engine, name);
+    if (at != UINT32_MAX &&
+        lw_detector_hash(engine->detectors[at].detector) == lw_detector_hash(detector)) {
+        lw_detector_release(detector);
+    } else {
+        for (uint32_t i = 0; at == UINT32_MAX && i < LW_ENGINE_DETECTORS_MAX; i++) {
+            at = engine->detectors[i].detector == NULL ? i : at;
+        }
+        if (at == UINT32_MAX) {
+            lw_detector_release(detector);
+            status = lw_error_set(reterr, LW_ELIMIT,
+                                  "detector \"%s\" is one too many: an engine takes %d", name,
+                                  LW_ENGINE_DETECTORS_MAX);
+        } else {
+            lw_engine_drain(engine);
+            status = detector_place(engine, at, detector, reterr);
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}
+
+enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const char *name,
+                                         struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+    uint32_t at;
+
+    (void)pthread_mutex_lock(&engine->route);
+    at = detector_find(engine, name);
+    if (at == UINT32_MAX) {
+        status = lw_error_set(reterr, LW_ENOTFOUND, "there is no detector \"%s\"", name);
+    } else {
+        lw_engine_drain(engine);
+        lw_registry_drop(engine, at);
+        lw_detector_release(engine->detectors[at].detector);
+        engine->detectors[at].detector = NULL;
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}
+
+/* ---- feeds ---- */
+
+static enum lw_status feed_series(void *context, const struct lw_series_key *key,
+                                  uint32_t *ret_series, struct lw_error *reterr)
+{
+    struct engine_feed *feed = context;
+    struct lw_engine *engine = feed->engine;
+    enum lw_status status;
+
+    (void)pthread_mutex_lock(&engine->route);
+    status = lw_registry_series(engine, key, ret_series, reterr);
+    engine->series_refused += status == LW_OK ? 0 : 1;
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}
+
+/* One point to every detector that takes its series. */
+static void route_point(struct lw_engine *engine, struct engine_feed *feed,
+                        const struct lw_point *point)
+{
+    uint32_t at = engine->first_target[point->series];
+
+    engine->unmatched += at == UINT32_MAX ? 1 : 0;
+    while (at != UINT32_MAX) {
+        const struct target *target = &engine->targets[at];
+        struct engine_detector *place = &engine->detectors[target->entity->detector];
+        bool row = place->detector->step_kind == LW_STEP_ROW;
+        struct item item = {.entity = target->entity,
+                            .kind = row ? ITEM_ROW_POINT : ITEM_POINT,
+                            .series = target->series,
+                            .time_ns = point->time_ns,
+                            .value = point->value,
+                            .tag = point->tag};
+
+        place->fed_by |= UINT64_C(1) << feed->number;
+        lw_shard_append(target->entity->shard, &item);
+        if (row && (point->flags & LW_POINT_MORE) == 0) {
+            lw_shard_append(target->entity->shard, &(struct item){.kind = ITEM_ROW_END});
+        }
+        at = target->next;
+    }
+}
+
+static enum lw_status feed_push(void *context, const struct lw_point *points, size_t n)
+{
+    struct engine_feed *feed = context;
+    struct lw_engine *engine = feed->engine;
+
+    (void)pthread_mutex_lock(&engine->route);
+    for (size_t i = 0; i < n; i++) {
+        route_point(engine, feed, &points[i]);
+    }
+    feed->samples += n;
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_submit(&engine->shards[i]);
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return LW_OK;
+}
+
+/* Event time of a detector: that of the slowest feed that delivers to it. */
+static int64_t detector_time(const struct lw_engine *engine, const struct engine_detector *place)
+{
+    int64_t time_ns = INT64_MAX;
+
+    for (uint32_t i = 0; i < engine->n_feeds; i++) {
+        if ((place->fed_by >> i & 1) != 0 && engine->feeds[i].watermark_ns < time_ns) {
+            time_ns = engine->feeds[i].watermark_ns;
+        }
+    }
+    return place->fed_by == 0 ? INT64_MIN : time_ns;
+}
+
+static enum lw_status feed_watermark(void *context, int64_t time_ns)
+{
+    struct engine_feed *feed = context;
+    struct lw_engine *engine = feed->engine;
+
+    (void)pthread_mutex_lock(&engine->route);
+    if (time_ns > feed->watermark_ns) {
+        feed->watermark_ns = time_ns;
+    }
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        struct engine_detector *place = &engine->detectors[i];
+        int64_t now_ns = place->detector == NULL ? INT64_MIN : detector_time(engine, place);
+
+        if (now_ns > place->watermark_ns && now_ns != INT64_MIN) {
+            place->watermark_ns = now_ns;
+            for (uint32_t s = 0; s < engine->n_shards; s++) {
+                lw_shard_append(
+                    &engine->shards[s],
+                    &(struct item){.kind = ITEM_WATERMARK, .series = i, .time_ns = now_ns});
+                lw_shard_submit(&engine->shards[s]);
+            }
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return LW_OK;
+}
+
+static void feed_dropped(void *context, const char *reason, uint64_t n)
+{
+    struct engine_feed *feed = context;
+    uint32_t at = 0;
+
+    (void)pthread_mutex_lock(&feed->engine->route);
+    while (at < feed->n_reasons && strcmp(feed->dropped[at].reason, reason) != 0) {
+        at++;
+    }
+    if (at == feed->n_reasons && at < REASONS_MAX) {
+        (void)snprintf(feed->dropped[at].reason, sizeof(feed->dropped[at].reason), "%s", reason);
+        feed->n_reasons++;
+    }
+    if (at == REASONS_MAX) { /* Sources have few reasons; should one have more, the last counts for
+                                the rest. */
+        at = REASONS_MAX - 1;
+    }
+    feed->dropped[at].n += n;
+    (void)pthread_mutex_unlock(&feed->engine->route);
+}
+
+enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
+                              struct lw_feed *ret_feed, struct lw_error *reterr)
+{
+    struct engine_feed *feed = NULL;
+
+    (void)pthread_mutex_lock(&engine->route);
+    if (engine->n_feeds < FEEDS_MAX) {
+        feed = &engine->feeds[engine->n_feeds];
+        *feed = (struct engine_feed){
+            .engine = engine, .number = engine->n_feeds, .watermark_ns = INT64_MIN};
+        (void)snprintf(feed->source, sizeof(feed->source), "%s", source);
+        engine->n_feeds++;
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    if (feed == NULL) {
+        return lw_error_set(reterr, LW_ELIMIT, "source \"%s\" is one too many: an engine takes %d",
+                            source, FEEDS_MAX);
+    }
+    *ret_feed = (struct lw_feed){.series = feed_series,
+                                 .push = feed_push,
+                                 .watermark = feed_watermark,
+                                 .dropped = feed_dropped,
+                                 .context = feed};
+    return LW_OK;
+}
+
+void lw_engine_flush(struct lw_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->route);
+    lw_engine_drain(engine);
+    (void)pthread_mutex_unlock(&engine->route);
+}
+
+void lw_engine_finish(struct lw_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->route);
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_append(&engine->shards[i], &(struct item){.kind = ITEM_FINISH});
+    }
+    lw_engine_drain(engine);
+    (void)pthread_mutex_unlock(&engine->route);
+}

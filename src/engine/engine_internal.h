@@ -1,0 +1,205 @@
+/*
+ * What the engine's files share: the router's tables, the shards and what they own.
+ *
+ * Locks, in the order they are taken:
+ *   engine->route   the router: tables of series and entities, detectors, feeds. Held by a feed's
+ * call and by set-up. shard->lock     the shard's entities, history and pool. Held by its thread
+ * while it works on a batch, and by queries. shard->queue_lock  the queue alone; never held while
+ * another lock is taken. engine->ring_lock  the ring of anomalies; a leaf.
+ */
+#ifndef LW_ENGINE_ENGINE_INTERNAL_H
+#define LW_ENGINE_ENGINE_INTERNAL_H
+
+#include "base/bytes.h"
+#include "base/intern.h"
+#include "engine/detector.h"
+#include "engine/entity.h"
+#include "engine/pool.h"
+#include "lapwing/engine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define BATCH_ITEMS 1024
+#define QUEUE_BATCHES 64
+#define FEEDS_MAX 64
+#define REASONS_MAX 16
+/* An hour of event time, before which no alarm rate is shown. */
+#define RATE_AFTER_NS INT64_C(3600000000000)
+
+enum item_kind {
+    ITEM_POINT,     /* A sample of entity/series. */
+    ITEM_ROW_POINT, /* A cell of a row, held until ITEM_ROW_END. */
+    ITEM_ROW_END,
+    ITEM_WATERMARK, /* time_ns for all entities of detector `series`. */
+    ITEM_SHARING,   /* `tag` series share the budget of detector `series`. */
+    ITEM_FINISH     /* Close everything. */
+};
+
+struct engine_entity;
+
+struct item {
+    struct engine_entity *entity;
+    uint32_t kind;
+    uint32_t series;
+    int64_t time_ns;
+    double value;
+    uint64_t tag;
+};
+
+struct batch {
+    size_t n_items;
+    struct item items[BATCH_ITEMS];
+};
+
+/* Newest steps of one series. */
+struct history {
+    uint32_t next, n_points;
+    struct lw_history_point points[]; /* engine->history_steps of them. */
+};
+
+/* One entity as the engine sees it; its operator state belongs to the shard. */
+struct engine_entity {
+    uint32_t number, detector;
+    struct shard *shard;
+    struct lw_entity *entity;
+    struct history **histories; /* By series; NULL where there is none. */
+    uint32_t n_histories;
+    int64_t due_ns;        /* lw_advance() does nothing before this event time. */
+    struct lw_sample *row; /* Cells of the row being gathered. */
+    uint32_t n_row, row_capacity;
+    struct engine_entity *next_row; /* Entities with cells gathered. */
+    uint64_t row_tag;
+    uint64_t open_anomaly;
+    float score; /* Of the newest step. */
+    int64_t last_ns;
+    bool alarm;
+};
+
+struct shard {
+    struct lw_engine *engine;
+    uint32_t number;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    struct lw_pool *pool;
+    struct engine_entity **entities;
+    size_t n_entities, entities_capacity;
+    struct engine_entity *rows;
+    struct lw_sink sink;
+
+    pthread_mutex_t queue_lock;
+    pthread_cond_t filled, drained;
+    struct batch *queue[QUEUE_BATCHES];
+    size_t head, n_queued;
+    bool busy, stop;
+    struct batch *spare[QUEUE_BATCHES + 2]; /* Batches not in use. */
+    size_t n_spare;
+    struct batch *building; /* The router's, under engine->route. */
+
+    /* Totals, under lock. */
+    uint64_t anomalies_opened, anomalies_open;
+    uint64_t by_type[16];
+    uint64_t verdicts;
+    int64_t first_ns, last_ns; /* Event time covered by verdicts. */
+    size_t history_bytes;
+};
+
+/* Where points of one engine series go: one for each detector that takes it. */
+struct target {
+    struct engine_entity *entity;
+    uint32_t series;
+    uint32_t next; /* Index of the next target of the same series; UINT32_MAX ends the chain. */
+};
+
+struct engine_detector {
+    struct lw_detector *detector; /* NULL: the place is free. */
+    uint64_t n_series;
+    int64_t watermark_ns; /* Newest sent to the shards. */
+    uint64_t fed_by;      /* Bit of each feed that delivered to it. */
+};
+
+struct engine_feed {
+    struct lw_engine *engine;
+    uint32_t number;
+    char source[LW_NAME_MAX];
+    uint64_t samples;
+    int64_t watermark_ns;
+    uint32_t n_reasons;
+    struct {
+        char reason[48];
+        uint64_t n;
+    } dropped[REASONS_MAX];
+};
+
+struct anomaly_slot {
+    bool used;
+    struct lw_anomaly_view view;
+};
+
+struct lw_engine {
+    uint32_t n_shards, history_steps;
+    size_t history_bytes; /* Bound. */
+    atomic_size_t history_used;
+    struct lw_listener listener;
+
+    pthread_mutex_t route;
+    struct shard *shards;
+    struct engine_detector detectors[LW_ENGINE_DETECTORS_MAX];
+    struct engine_feed feeds[FEEDS_MAX];
+    uint32_t n_feeds;
+    struct lw_intern *series_names; /* Canonical series text -> series number. */
+    struct lw_intern *entity_names; /* Detector number and entity name -> entity number. */
+    uint32_t *first_target;         /* By series number. */
+    size_t n_series, series_capacity;
+    struct target *targets;
+    size_t n_targets, targets_capacity;
+    struct engine_entity **entities; /* By number. */
+    size_t n_entities, entities_capacity;
+    uint64_t unmatched, series_refused;
+
+    pthread_mutex_t ring_lock;
+    struct anomaly_slot *ring; /* LW_ENGINE_ANOMALIES_KEPT */
+    size_t ring_next;
+    uint64_t change;
+};
+
+/* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */
+void lw_engine_drain(struct lw_engine *engine);
+
+/* shard.c */
+enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uint32_t number,
+                              struct lw_error *reterr) LW_MUST_USE;
+void lw_shard_stop(struct shard *shard);
+/* Append one item for the shard's thread; waits while its queue is full. Caller holds
+ * engine->route. */
+void lw_shard_append(struct shard *shard, const struct item *item);
+/* Hand over what was appended so far. Caller holds engine->route. */
+void lw_shard_submit(struct shard *shard);
+/* Wait until the queue is empty and the thread idle. */
+void lw_shard_drain(struct shard *shard);
+
+/* registry.c: who is who. Callers hold engine->route. */
+enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
+                                  uint32_t *ret_series, struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_registry_entity(struct lw_engine *engine, uint32_t detector, const char *name,
+                                  struct lw_entity *loaded, struct engine_entity **ret_entity,
+                                  struct lw_error *reterr) LW_MUST_USE;
+uint32_t lw_registry_shard(const struct lw_engine *engine, uint32_t detector, const char *name);
+/* Forget every entity of a detector; the shards must be drained. */
+void lw_registry_drop(struct lw_engine *engine, uint32_t detector);
+/* Let the series known so far find a new detector. */
+enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
+                                 struct lw_error *reterr) LW_MUST_USE;
+
+/* history.c: all under the lock of the entity's shard. */
+void lw_history_append(struct engine_entity *entity, const struct lw_verdict *verdict);
+void lw_history_destroy(struct engine_entity *entity);
+
+/* anomalies.c */
+void lw_anomalies_record(struct engine_entity *entity, const struct lw_anomaly *anomaly);
+enum lw_status lw_anomalies_save(struct lw_engine *engine, struct lw_writer *writer) LW_MUST_USE;
+enum lw_status lw_anomalies_load(struct lw_engine *engine, struct lw_reader *reader,
+                                 struct lw_error *reterr) LW_MUST_USE;
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The state of one entity, and what the engine asks of it beyond the public operator.
+ *
+ * A series is one block of its pool: struct lw_series, then the baseline's state at the next cache
+ * line. All of an entity belongs to one thread.
+ */
+#ifndef LW_ENGINE_ENTITY_H
+#define LW_ENGINE_ENTITY_H
+
+#include "detect/anomaly.h"
+#include "detect/fault.h"
+#include "engine/detector.h"
+#include "engine/pool.h"
+#include "stream/aggregate.h"
+#include "stream/window.h"
+#include "train/tier1.h"
+
+struct lw_series {
+    const struct lw_metric *metric;
+    const char *metric_name, *name; /* The pool's. */
+    struct lw_window window; /* Open samples; without memory where every sample closes its own step.
+                              */
+    struct lw_counter counter;
+    struct lw_fault fault;
+    struct lw_verdict newest;          /* time_ns INT64_MIN: none yet. */
+    int64_t features_ns;               /* Step the features were last told; INT64_MIN: none. */
+    struct lw_feature_state *features; /* NULL without features. */
+};
+
+/* Tier 1 of an entity; made when it has two series. */
+struct lw_tier1_state {
+    struct lw_tier1 *fitted; /* NULL: not trained yet. */
+    struct lw_training_rows rows;
+    struct lw_calibrator calibrator;
+    uint64_t next_train; /* Rows seen at which it is trained (again). */
+    uint64_t n_failed;   /* Trainings that failed for want of memory. */
+    double cut;          /* Of the budget, set with each training. */
+    int64_t first_ns;
+    uint32_t width; /* Columns of row, shares and the training rows: room for series. */
+    float *row, *shares;
+};
+
+struct lw_entity {
+    struct lw_pool *pool;
+    struct lw_detector *detector;
+    const char *name;
+    void *context;
+    struct lw_series **series;
+    uint32_t n_series, series_capacity;
+    uint64_t sharing;     /* Series that share the budget; 0: this entity's own. */
+    int64_t watermark_ns; /* INT64_MIN: none yet. */
+    int64_t closed_ns;    /* Steps that start before it are closed. */
+    int64_t pending_ns;   /* Earliest open sample; INT64_MAX: none. */
+    struct lw_entity_counts counts;
+    struct lw_life life;
+    struct lw_tier1_state *tier1;
+    double *scratch; /* For p95: double[max_samples]; NULL until a metric wants it. */
+};
+
+static inline struct lw_baseline *lw_series_baseline(struct lw_series *series)
+{
+    return (struct lw_baseline *)((char *)series + (sizeof(*series) + 63) / 64 * 64);
+}
+
+/* Event time before which lw_advance() does nothing for this entity; INT64_MAX: never. */
+int64_t lw_entity_due(const struct lw_entity *entity);
+/* The input has ended: close open steps and anomalies. */
+void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
+bool lw_entity_has_model(const struct lw_entity *entity);
+/* A series' newest verdict; with time_ns INT64_MIN and NaN everywhere before the first. */
+void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
+                      struct lw_verdict *ret_verdict);
+
+/* A verdict that says nothing yet: NaN everywhere, time_ns INT64_MIN. */
+void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series);
+
+/* entity_tier1.c: rows that the training store holds; room for the columns of all series; the
+ * entity's thread. LW_ENOMEM. */
+size_t lw_training_capacity(const struct lw_detector *detector);
+enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *reterr) LW_MUST_USE;
+void lw_entity_tier1_destroy(struct lw_entity *entity);
+/* The residuals of a step are in tier1->row: score them, contribute to the life of the step, learn.
+ */
+void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,
+                          const struct lw_sink *sink);
+/* How the life of anomalies is ruled for this entity. */
+void lw_entity_life_rule(const struct lw_entity *entity, struct lw_life_rule *ret_rule);
+
+#endif

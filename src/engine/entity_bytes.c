@@ -1,0 +1,297 @@
+/*
+ * An entity's state as versioned bytes, and back.
+ *
+ * The bytes name the hash of the detector's options: state learnt under other options is refused,
+ * since it would mean something else. Series are stored with their names; memory is taken as when
+ * they were new, then filled.
+ */
+#include "engine/entity.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define ENTITY_MAGIC 0x31454C57u /* "WLE1" */
+#define ENTITY_VERSION 1u
+#define ENTITY_OLDEST 1u
+#define HASH_BYTES 8u
+
+static void save_verdict(const struct lw_verdict *verdict, struct lw_writer *writer)
+{
+    lw_write_i64(writer, verdict->time_ns);
+    lw_write_u64(writer, verdict->tag);
+    lw_write_u8(writer, verdict->confidence);
+    lw_write_u8(writer, verdict->type);
+    lw_write_u8(writer, verdict->alarm);
+    lw_write_u8(writer, verdict->onset);
+    lw_write_f32(writer, verdict->value);
+    lw_write_f32(writer, verdict->score);
+    lw_write_f32(writer, verdict->event);
+    lw_write_f32(writer, verdict->return_rows);
+    lw_write_f32(writer, verdict->expected);
+    lw_write_f32(writer, verdict->lower);
+    lw_write_f32(writer, verdict->upper);
+}
+
+static void load_verdict(struct lw_verdict *verdict, uint32_t series, struct lw_reader *reader)
+{
+    verdict->series = series;
+    verdict->time_ns = lw_read_i64(reader);
+    verdict->tag = lw_read_u64(reader);
+    verdict->confidence = lw_read_u8(reader);
+    verdict->type = lw_read_u8(reader);
+    verdict->alarm = lw_read_u8(reader) != 0;
+    verdict->onset = lw_read_u8(reader) != 0;
+    verdict->value = lw_read_f32(reader);
+    verdict->score = lw_read_f32(reader);
+    verdict->event = lw_read_f32(reader);
+    verdict->return_rows = lw_read_f32(reader);
+    verdict->expected = lw_read_f32(reader);
+    verdict->lower = lw_read_f32(reader);
+    verdict->upper = lw_read_f32(reader);
+}
+
+static void save_series(const struct lw_detector *detector, struct lw_series *series,
+                        struct lw_writer *writer)
+{
+    lw_write_text(writer, series->metric_name);
+    lw_write_text(writer, series->name);
+    if (series->window.samples != NULL) {
+        lw_window_save(&series->window, writer);
+    }
+    lw_counter_save(&series->counter, writer);
+    lw_fault_save(&series->fault, writer);
+    save_verdict(&series->newest, writer);
+    lw_baseline_save(lw_series_baseline(series), writer);
+    lw_write_i64(writer, series->features_ns);
+    if (series->features != NULL) {
+        lw_feature_save(&detector->features, series->features, writer);
+    }
+}
+
+static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *reader,
+                                  struct lw_error *reterr)
+{
+    char metric[LW_NAME_MAX], name[LW_NAME_MAX];
+    struct lw_series *series;
+    uint32_t number = 0, expected = entity->n_series;
+    enum lw_status status;
+
+    lw_read_text(reader, metric, sizeof(metric));
+    lw_read_text(reader, name, sizeof(name));
+    if (reader->status != LW_OK) {
+        return lw_error_set(reterr, LW_EFORMAT, "a series' name in the state is damaged");
+    }
+    status = lw_entity_series(entity, metric, name, &number, reterr);
+    if (status == LW_OK && number != expected) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state holds series \"%s\" twice", name);
+    }
+    if (status != LW_OK) {
+        return status;
+    }
+    series = entity->series[number];
+    if (series->window.samples != NULL) {
+        status = lw_window_load(&series->window, reader, reterr);
+    }
+    if (status == LW_OK) {
+        lw_counter_load(&series->counter, reader);
+        status = lw_fault_load(&series->fault, reader, reterr);
+    }
+    if (status == LW_OK) {
+        load_verdict(&series->newest, number, reader);
+        status = lw_baseline_load(lw_series_baseline(series), reader, reterr);
+    }
+    series->features_ns = lw_read_i64(reader);
+    if (status == LW_OK && series->features != NULL) {
+        status = lw_feature_load(&entity->detector->features, series->features, reader, reterr);
+    }
+    return status;
+}
+
+static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *writer)
+{
+    lw_write_u8(writer, state->fitted != NULL);
+    if (state->fitted != NULL) {
+        lw_tier1_save(state->fitted, writer);
+    }
+    lw_training_rows_save(&state->rows, writer);
+    lw_calibrator_save(&state->calibrator, writer);
+    lw_write_u64(writer, state->next_train);
+    lw_write_u64(writer, state->n_failed);
+    lw_write_f64(writer, state->cut);
+    lw_write_i64(writer, state->first_ns);
+    lw_write_f32s(writer, state->row, state->width);
+}
+
+static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader *reader,
+                                 struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    if (lw_read_u8(reader) != 0) {
+        status = lw_tier1_load(reader, &state->fitted, reterr);
+        if (status == LW_OK && lw_tier1_n_columns(state->fitted) > state->width) {
+            return lw_error_set(reterr, LW_EFORMAT,
+                                "the state's model reads more columns than there are series");
+        }
+    }
+    if (status == LW_OK) {
+        status = lw_training_rows_load(&state->rows, reader, reterr);
+    }
+    if (status == LW_OK) {
+        status = lw_calibrator_load(&state->calibrator, reader, reterr);
+    }
+    state->next_train = lw_read_u64(reader);
+    state->n_failed = lw_read_u64(reader);
+    state->cut = lw_read_f64(reader);
+    state->first_ns = lw_read_i64(reader);
+    lw_read_f32s(reader, state->row, state->width);
+    if (status == LW_OK && state->next_train == 0) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state's training plan is damaged");
+    }
+    return status;
+}
+
+static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
+{
+    lw_write_u32(writer, ENTITY_MAGIC);
+    lw_write_u32(writer, ENTITY_VERSION);
+    lw_write_u64(writer, entity->detector->hash);
+    lw_write_text(writer, entity->name);
+    lw_write_u64(writer, entity->sharing);
+    lw_write_i64(writer, entity->watermark_ns);
+    lw_write_i64(writer, entity->closed_ns);
+    lw_write_i64(writer, entity->pending_ns);
+    lw_write_u64(writer, entity->counts.samples);
+    lw_write_u64(writer, entity->counts.verdicts);
+    lw_write_u64(writer, entity->counts.late);
+    lw_write_u64(writer, entity->counts.duplicates);
+    lw_write_u64(writer, entity->counts.not_finite);
+    lw_write_u64(writer, entity->counts.overflow);
+    lw_write_u64(writer, entity->counts.resets);
+    lw_write_u32(writer, entity->n_series);
+}
+
+enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, size_t *ret_n_bytes,
+                              struct lw_error *reterr)
+{
+    struct lw_writer writer;
+
+    lw_writer_init(&writer);
+    save_head(entity, &writer);
+    for (uint32_t i = 0; i < entity->n_series; i++) {
+        save_series(entity->detector, entity->series[i], &writer);
+    }
+    lw_life_save(&entity->life, &writer);
+    lw_write_u8(&writer, entity->tier1 != NULL);
+    if (entity->tier1 != NULL) {
+        save_tier1(entity->tier1, &writer);
+    }
+    lw_write_u64(&writer, lw_hash_bytes(writer.data, writer.n_bytes, 0));
+    if (writer.status != LW_OK) {
+        lw_writer_fini(&writer);
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the state of entity \"%s\"",
+                            entity->name);
+    }
+    *ret_bytes = writer.data; /* The caller's now. */
+    *ret_n_bytes = writer.n_bytes;
+    return LW_OK;
+}
+
+static enum lw_status check_head(struct lw_reader *reader, const struct lw_detector *detector,
+                                 struct lw_error *reterr)
+{
+    uint32_t magic = lw_read_u32(reader), version = lw_read_u32(reader);
+    uint64_t hash = lw_read_u64(reader);
+
+    if (reader->status != LW_OK || magic != ENTITY_MAGIC) {
+        return lw_error_set(reterr, LW_EFORMAT, "the bytes are not the state of an entity");
+    }
+    if (version < ENTITY_OLDEST || version > ENTITY_VERSION) {
+        return lw_error_set(reterr, LW_EVERSION,
+                            "the state has version %u; this program reads %u to %u", version,
+                            ENTITY_OLDEST, ENTITY_VERSION);
+    }
+    if (hash != detector->hash) {
+        return lw_error_set(reterr, LW_EINVAL,
+                            "the state was learnt under other options of detector \"%s\"",
+                            detector->name);
+    }
+    return LW_OK;
+}
+
+static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *reader,
+                                struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+    uint32_t n_series;
+
+    entity->sharing = lw_read_u64(reader);
+    entity->watermark_ns = lw_read_i64(reader);
+    entity->closed_ns = lw_read_i64(reader);
+    entity->pending_ns = lw_read_i64(reader);
+    entity->counts.samples = lw_read_u64(reader);
+    entity->counts.verdicts = lw_read_u64(reader);
+    entity->counts.late = lw_read_u64(reader);
+    entity->counts.duplicates = lw_read_u64(reader);
+    entity->counts.not_finite = lw_read_u64(reader);
+    entity->counts.overflow = lw_read_u64(reader);
+    entity->counts.resets = lw_read_u64(reader);
+    n_series = lw_read_u32(reader);
+    for (uint32_t i = 0; status == LW_OK && i < n_series; i++) {
+        status = load_series(entity, reader, reterr);
+    }
+    if (status == LW_OK) {
+        status = lw_life_load(&entity->life, reader, reterr);
+    }
+    if (status == LW_OK && (lw_read_u8(reader) != 0) != (entity->tier1 != NULL)) {
+        status = lw_error_set(reterr, LW_EFORMAT,
+                              "the state and its options disagree about tier 1");
+    }
+    if (status == LW_OK && entity->tier1 != NULL) {
+        status = load_tier1(entity->tier1, reader, reterr);
+    }
+    if (status == LW_OK && (reader->status != LW_OK || lw_reader_left(reader) != 0)) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state does not end where it should");
+    }
+    return status;
+}
+
+enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
+                              size_t n_bytes, struct lw_entity **ret_entity,
+                              struct lw_error *reterr)
+{
+    struct lw_entity *entity = NULL;
+    struct lw_reader reader, tail;
+    char name[LW_NAME_MAX];
+    enum lw_status status;
+
+    if (n_bytes < HASH_BYTES) {
+        return lw_error_set(reterr, LW_EFORMAT, "the bytes are not the state of an entity");
+    }
+    lw_reader_init(&reader, bytes, n_bytes - HASH_BYTES);
+    status = check_head(&reader, detector, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    lw_reader_init(&tail, (const uint8_t *)bytes + n_bytes - HASH_BYTES, HASH_BYTES);
+    if (lw_read_u64(&tail) != lw_hash_bytes(bytes, n_bytes - HASH_BYTES, 0)) {
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the state is damaged: its checksum does not match");
+    }
+    lw_read_text(&reader, name, sizeof(name));
+    status = reader.status == LW_OK
+                 ? lw_entity_create(pool, detector, name, &entity, reterr)
+                 : lw_error_set(reterr, LW_EFORMAT, "the entity's name in the state is damaged");
+    if (status == LW_OK) {
+        status = load_body(entity, &reader, reterr);
+    }
+    if (status != LW_OK) {
+        lw_entity_destroy(entity);
+        return status;
+    }
+    *ret_entity = entity;
+    return LW_OK;
+}

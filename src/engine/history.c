@@ -1,0 +1,113 @@
+/* The newest steps of each series, for the page and explanations: rings on the heap within one
+ * bound. */
+#include "engine/engine_internal.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* The ring of a series, made at its first verdict while there is room for it; NULL otherwise. */
+static struct history *history_of(struct engine_entity *owner, uint32_t series)
+{
+    struct lw_engine *engine = owner->shard->engine;
+    size_t n_bytes = sizeof(struct history) +
+                     engine->history_steps * sizeof(struct lw_history_point);
+
+    if (series >= owner->n_histories) {
+        return NULL;
+    }
+    if (owner->histories[series] == NULL &&
+        atomic_load(&engine->history_used) + n_bytes <= engine->history_bytes) {
+        owner->histories[series] = lw_mem_alloc(n_bytes);
+        if (owner->histories[series] != NULL) {
+            owner->histories[series]->next = owner->histories[series]->n_points = 0;
+            (void)atomic_fetch_add(&engine->history_used, n_bytes);
+        }
+    }
+    return owner->histories[series];
+}
+
+void lw_history_append(struct engine_entity *owner, const struct lw_verdict *verdict)
+{
+    uint32_t capacity = owner->shard->engine->history_steps;
+    struct history *history;
+
+    owner->last_ns = verdict->time_ns;
+    if (verdict->series == LW_SERIES_NONE) {
+        return;
+    }
+    history = history_of(owner, verdict->series);
+    if (history == NULL) {
+        return;
+    }
+    history->points[history->next] = (struct lw_history_point){.time_ns = verdict->time_ns,
+                                                               .value = verdict->value,
+                                                               .expected = verdict->expected,
+                                                               .lower = verdict->lower,
+                                                               .upper = verdict->upper,
+                                                               .score = verdict->score,
+                                                               .alarm = verdict->alarm};
+    history->next = (history->next + 1) % capacity;
+    history->n_points += history->n_points < capacity ? 1 : 0;
+}
+
+void lw_history_destroy(struct engine_entity *owner)
+{
+    struct lw_engine *engine = owner->shard->engine;
+    size_t n_bytes = sizeof(struct history) +
+                     engine->history_steps * sizeof(struct lw_history_point);
+
+    for (uint32_t i = 0; i < owner->n_histories; i++) {
+        if (owner->histories[i] != NULL) {
+            (void)atomic_fetch_sub(&engine->history_used, n_bytes);
+            lw_mem_free(owner->histories[i]);
+        }
+    }
+    lw_mem_free(owner->histories);
+    owner->histories = NULL;
+    owner->n_histories = 0;
+}
+
+static size_t history_read(const struct history *history, uint32_t capacity_steps, int64_t since_ns,
+                           struct lw_history_point *ret_points, size_t capacity)
+{
+    uint32_t oldest = (history->next + capacity_steps - history->n_points) % capacity_steps;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < history->n_points && n < capacity; i++) {
+        const struct lw_history_point *point = &history->points[(oldest + i) % capacity_steps];
+
+        if (point->time_ns > since_ns) {
+            ret_points[n++] = *point;
+        }
+    }
+    return n;
+}
+
+enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series,
+                                 int64_t since_ns, struct lw_history_point *ret_points,
+                                 size_t capacity, size_t *ret_n)
+{
+    enum lw_status status = LW_ENOTFOUND;
+    struct engine_entity *owner = NULL;
+
+    (void)pthread_mutex_lock(&engine->route);
+    if (entity < engine->n_entities) {
+        owner = engine->entities[entity];
+    }
+    if (owner != NULL) {
+        (void)pthread_mutex_lock(&owner->shard->lock);
+        if (series < lw_entity_n_series(owner->entity)) {
+            struct history *history = series < owner->n_histories ? owner->histories[series] : NULL;
+
+            *ret_n = history == NULL ? 0
+                                     : history_read(history, engine->history_steps, since_ns,
+                                                    ret_points, capacity);
+            status = LW_OK;
+        }
+        (void)pthread_mutex_unlock(&owner->shard->lock);
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}

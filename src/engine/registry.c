@@ -1,0 +1,374 @@
+/*
+ * Who is who: series of sources, entities of detectors, and the shard each entity lives on.
+ *
+ * A series is known by its canonical text; each detector whose pattern takes its metric adds a
+ * target to its chain. An entity's shard is a hash of detector and entity name, so it is the same
+ * in every run with as many shards.
+ */
+#include "engine/engine_internal.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "stream/series_name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ENTITY_TEXT_MAX (LW_NAME_MAX + 8)
+#define ROW_FIRST 4u
+
+/* Grows an array of items by doubling so that index n fits; keeps what is there. */
+static bool array_room(void **array, size_t *capacity, size_t n, size_t item_bytes)
+{
+    size_t wanted = *capacity == 0 ? 64 : *capacity;
+    void *grown;
+
+    while (wanted <= n) {
+        wanted *= 2;
+    }
+    if (wanted == *capacity) {
+        return true;
+    }
+    grown = lw_mem_realloc(*array, wanted * item_bytes);
+    if (grown == NULL) {
+        return false;
+    }
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+uint32_t lw_registry_shard(const struct lw_engine *engine, uint32_t detector, const char *name)
+{
+    const char *detector_name = lw_detector_name(engine->detectors[detector].detector);
+    uint64_t hash = lw_hash_bytes(name, strlen(name),
+                                  lw_hash_bytes(detector_name, strlen(detector_name), 0));
+
+    return (uint32_t)(hash % engine->n_shards);
+}
+
+/* How many series share a detector's budget, rounded up to a power of two: it need not be told at
+ * every new one. */
+static uint64_t sharing_of(uint64_t n_series)
+{
+    uint64_t rounded = 1;
+
+    while (rounded < n_series) {
+        rounded *= 2;
+    }
+    return rounded;
+}
+
+/* Tells all shards, at this place of the input, when the number of sharing series has passed a
+ * power of two. */
+static void tell_sharing(struct lw_engine *engine, uint32_t detector)
+{
+    uint64_t n_series = engine->detectors[detector].n_series;
+    struct item item = {.kind = ITEM_SHARING, .series = detector, .tag = sharing_of(n_series)};
+
+    for (uint32_t i = 0; sharing_of(n_series - 1) != item.tag && i < engine->n_shards; i++) {
+        lw_shard_append(&engine->shards[i], &item);
+    }
+}
+
+static struct engine_entity *owner_create(struct shard *shard, uint32_t number, uint32_t detector)
+{
+    struct engine_entity *owner = lw_mem_calloc(1, sizeof(*owner));
+
+    if (owner != NULL) {
+        owner->number = number;
+        owner->detector = detector;
+        owner->shard = shard;
+        owner->due_ns = INT64_MIN;
+        owner->last_ns = INT64_MIN;
+    }
+    return owner;
+}
+
+static void owner_destroy(struct engine_entity *owner)
+{
+    lw_history_destroy(owner);
+    lw_entity_destroy(owner->entity);
+    lw_mem_free(owner->row);
+    lw_mem_free(owner);
+}
+
+/* Puts a new entity on its shard; `loaded` (may be NULL) is its state from a file. Caller holds
+ * route and the shard's lock. */
+static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity *owner,
+                                  const char *name, struct lw_entity *loaded,
+                                  struct lw_error *reterr)
+{
+    struct shard *shard = owner->shard;
+    enum lw_status status = LW_OK;
+
+    if (!array_room((void **)&engine->entities, &engine->entities_capacity, owner->number,
+                    sizeof(struct engine_entity *)) ||
+        !array_room((void **)&shard->entities, &shard->entities_capacity, shard->n_entities,
+                    sizeof(struct engine_entity *))) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
+    }
+    if (loaded != NULL) {
+        owner->entity = loaded;
+    } else {
+        status = lw_entity_create(shard->pool, engine->detectors[owner->detector].detector, name,
+                                  &owner->entity, reterr);
+    }
+    if (status == LW_OK) {
+        while (engine->n_entities <= owner->number) {
+            engine->entities[engine->n_entities++] = NULL;
+        }
+        engine->entities[owner->number] = owner;
+        shard->entities[shard->n_entities++] = owner;
+        lw_entity_set_context(owner->entity, owner);
+        lw_entity_share_budget(owner->entity,
+                               sharing_of(engine->detectors[owner->detector].n_series));
+    }
+    return status;
+}
+
+enum lw_status lw_registry_entity(struct lw_engine *engine, uint32_t detector, const char *name,
+                                  struct lw_entity *loaded, struct engine_entity **ret_entity,
+                                  struct lw_error *reterr)
+{
+    char text[ENTITY_TEXT_MAX];
+    int n_bytes = snprintf(text, sizeof(text), "%u/%s", detector, name);
+    struct shard *shard = &engine->shards[lw_registry_shard(engine, detector, name)];
+    struct engine_entity *owner;
+    enum lw_status status;
+    uint32_t number;
+
+    status = lw_intern_add(engine->entity_names, text, (size_t)n_bytes, &number, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    if (number < engine->n_entities && engine->entities[number] != NULL) {
+        *ret_entity = engine->entities[number];
+        return LW_OK;
+    }
+    owner = owner_create(shard, number, detector);
+    if (owner == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
+    }
+    (void)pthread_mutex_lock(&shard->lock);
+    status = owner_place(engine, owner, name, loaded, reterr);
+    (void)pthread_mutex_unlock(&shard->lock);
+    if (status != LW_OK) {
+        lw_mem_free(owner);
+        return status;
+    }
+    *ret_entity = owner;
+    return LW_OK;
+}
+
+/* Room for one more series beside the operator's state: history and the cells of a row. Shard's
+ * lock held. */
+static bool owner_widen(struct engine_entity *owner)
+{
+    uint32_t n = lw_entity_n_series(owner->entity);
+    uint32_t wanted = owner->n_histories == 0 ? ROW_FIRST : owner->n_histories;
+    struct history **histories;
+    struct lw_sample *row;
+
+    while (wanted < n) {
+        wanted *= 2;
+    }
+    if (wanted == owner->n_histories) {
+        return true;
+    }
+    row = lw_mem_realloc(owner->row, wanted * sizeof(*row));
+    if (row == NULL) {
+        return false;
+    }
+    owner->row = row;
+    owner->row_capacity = wanted;
+    histories = lw_mem_realloc(owner->histories, wanted * sizeof(struct history *));
+    if (histories == NULL) {
+        return false;
+    }
+    while (owner->n_histories < wanted) {
+        histories[owner->n_histories++] = NULL;
+    }
+    owner->histories = histories;
+    return true;
+}
+
+/* Appends a target to a series' chain. */
+static bool target_add(struct lw_engine *engine, uint32_t series, struct engine_entity *owner,
+                       uint32_t number)
+{
+    uint32_t *link = &engine->first_target[series];
+
+    if (!array_room((void **)&engine->targets, &engine->targets_capacity, engine->n_targets,
+                    sizeof(*engine->targets))) {
+        return false;
+    }
+    while (*link != UINT32_MAX) {
+        link = &engine->targets[*link].next;
+    }
+    *link = (uint32_t)engine->n_targets;
+    engine->targets[engine->n_targets++] = (struct target){
+        .entity = owner, .series = number, .next = UINT32_MAX};
+    return true;
+}
+
+/* A detector takes a series: finds or makes its entity and the number within it. */
+static enum lw_status take_series(struct lw_engine *engine, uint32_t detector, uint32_t series,
+                                  const struct lw_series_name *name, struct lw_error *reterr)
+{
+    const struct lw_detector_options *options =
+        &engine->detectors[detector].detector->spec->detector;
+    char entity_name[LW_NAME_MAX], rest[LW_NAME_MAX];
+    struct lw_entity_key key;
+    struct engine_entity *owner = NULL;
+    uint32_t number = 0;
+    enum lw_status status = lw_entity_key_parse(options->entity, &key, reterr);
+
+    if (status == LW_OK) {
+        status = lw_entity_key_name(&key, name, entity_name, reterr);
+    }
+    if (status == LW_OK) {
+        status = lw_entity_key_rest(&key, name, rest, reterr);
+    }
+    if (status == LW_OK) {
+        status = lw_registry_entity(engine, detector, entity_name, NULL, &owner, reterr);
+    }
+    if (status != LW_OK) {
+        return status;
+    }
+    (void)pthread_mutex_lock(&owner->shard->lock);
+    status = lw_entity_series(owner->entity, lw_series_name_metric(name), rest, &number, reterr);
+    if (status == LW_OK && !owner_widen(owner)) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
+    }
+    (void)pthread_mutex_unlock(&owner->shard->lock);
+    if (status == LW_OK && !target_add(engine, series, owner, number)) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
+    }
+    if (status == LW_OK) {
+        engine->detectors[detector].n_series++;
+        tell_sharing(engine, detector);
+    }
+    return status;
+}
+
+/* Offers a series to one detector, or to all of them. */
+static enum lw_status match_series(struct lw_engine *engine, uint32_t from, uint32_t to,
+                                   uint32_t series, const struct lw_series_name *name,
+                                   struct lw_error *reterr)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct lw_detector *detector = engine->detectors[i].detector;
+
+        if (detector != NULL &&
+            lw_glob_match_any(detector->spec->detector.match, lw_series_name_metric(name))) {
+            enum lw_status status = take_series(engine, i, series, name, reterr);
+
+            if (status != LW_OK) {
+                return status;
+            }
+        }
+    }
+    return LW_OK;
+}
+
+static enum lw_status name_of_key(const struct lw_series_key *key, struct lw_series_name *ret_name,
+                                  char ret_text[LW_NAME_MAX], struct lw_error *reterr)
+{
+    enum lw_status status = lw_series_name_init(ret_name, key->metric, reterr);
+
+    for (size_t i = 0; status == LW_OK && i < key->n_labels; i++) {
+        status = lw_series_name_add(ret_name, key->labels[i].name, key->labels[i].value, reterr);
+    }
+    return status == LW_OK ? lw_series_name_format(ret_name, ret_text, reterr) : status;
+}
+
+enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
+                                  uint32_t *ret_series, struct lw_error *reterr)
+{
+    struct lw_series_name name;
+    char text[LW_NAME_MAX];
+    uint32_t series;
+    enum lw_status status = name_of_key(key, &name, text, reterr);
+
+    if (status == LW_OK) {
+        status = lw_intern_add(engine->series_names, text, strlen(text), &series, reterr);
+    }
+    if (status != LW_OK) {
+        return status;
+    }
+    if (series == engine->n_series) { /* New: numbers are dense. */
+        if (!array_room((void **)&engine->first_target, &engine->series_capacity, series,
+                        sizeof(*engine->first_target))) {
+            return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
+        }
+        engine->first_target[series] = UINT32_MAX;
+        engine->n_series++;
+        status = match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, &name, reterr);
+    }
+    if (status == LW_OK) {
+        *ret_series = series;
+    }
+    return status;
+}
+
+enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
+                                 struct lw_error *reterr)
+{
+    for (uint32_t series = 0; series < engine->n_series; series++) {
+        struct lw_series_name name;
+        size_t n_bytes;
+        const char *text = lw_intern_peek(engine->series_names, series, &n_bytes);
+        enum lw_status status = lw_series_name_parse(text, n_bytes, &name, reterr);
+
+        if (status == LW_OK) {
+            status = match_series(engine, detector, detector + 1, series, &name, reterr);
+        }
+        if (status != LW_OK) {
+            return status;
+        }
+    }
+    return LW_OK;
+}
+
+/* Unlinks the targets of a detector from every chain; their places stay unused. */
+static void unlink_targets(struct lw_engine *engine, uint32_t detector)
+{
+    for (size_t i = 0; i < engine->n_series; i++) {
+        uint32_t *link = &engine->first_target[i];
+
+        while (*link != UINT32_MAX) {
+            struct target *target = &engine->targets[*link];
+
+            if (target->entity->detector == detector) {
+                *link = target->next;
+            } else {
+                link = &target->next;
+            }
+        }
+    }
+}
+
+void lw_registry_drop(struct lw_engine *engine, uint32_t detector)
+{
+    unlink_targets(engine, detector);
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        struct shard *shard = &engine->shards[i];
+        size_t n_left = 0;
+
+        (void)pthread_mutex_lock(&shard->lock);
+        for (size_t e = 0; e < shard->n_entities; e++) {
+            struct engine_entity *owner = shard->entities[e];
+
+            if (owner->detector == detector) {
+                engine->entities[owner->number] = NULL;
+                owner_destroy(owner);
+            } else {
+                shard->entities[n_left++] = owner;
+            }
+        }
+        shard->n_entities = n_left;
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
+}

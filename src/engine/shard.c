@@ -1,0 +1,296 @@
+/*
+ * A shard: the thread that owns a share of the entities, and the bounded queue that feeds it.
+ *
+ * The router fills a batch and hands it over; when 64 wait, it waits too, and with it the source.
+ * Batches come back to be filled again, so that nothing is allocated while samples flow.
+ */
+#include "engine/engine_internal.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define PREFETCH_AHEAD 3
+
+/* ---- results of the operator, on the shard's thread with shard->lock held ---- */
+
+static void on_verdict(void *context, const struct lw_entity *entity,
+                       const struct lw_verdict *verdict)
+{
+    struct shard *shard = context;
+    struct engine_entity *owner = lw_entity_context(entity);
+    const struct lw_listener *listener = &shard->engine->listener;
+
+    shard->verdicts++;
+    if (verdict->time_ns > shard->last_ns) {
+        shard->last_ns = verdict->time_ns;
+    }
+    if (verdict->time_ns < shard->first_ns) {
+        shard->first_ns = verdict->time_ns;
+    }
+    if (shard->engine->history_steps > 0) {
+        lw_history_append(owner, verdict);
+    }
+    if (listener->verdict != NULL) {
+        struct lw_engine_verdict named = {.detector = lw_entity_detector(entity),
+                                          .entity = entity,
+                                          .entity_number = owner->number,
+                                          .verdict = verdict};
+
+        listener->verdict(listener->context, shard->number, &named);
+    }
+}
+
+static void on_anomaly(void *context, const struct lw_entity *entity,
+                       const struct lw_anomaly *anomaly)
+{
+    struct shard *shard = context;
+    struct engine_entity *owner = lw_entity_context(entity);
+
+    if (anomaly->phase == LW_ANOMALY_OPENED) {
+        shard->anomalies_opened++;
+        shard->anomalies_open++;
+        shard->by_type[anomaly->type < 16 ? anomaly->type : 0]++;
+    } else if (anomaly->phase == LW_ANOMALY_CLOSED) {
+        shard->anomalies_open--;
+    }
+    owner->open_anomaly = anomaly->phase == LW_ANOMALY_CLOSED ? 0 : anomaly->id;
+    lw_anomalies_record(owner, anomaly);
+}
+
+/* ---- work ---- */
+
+static void gather_cell(struct shard *shard, const struct item *item)
+{
+    struct engine_entity *owner = item->entity;
+
+    if (owner->n_row == 0) {
+        owner->next_row = shard->rows;
+        shard->rows = owner;
+        owner->row_tag = item->tag;
+    }
+    if (owner->n_row < owner->row_capacity) { /* The registry made room for each series once; a
+                                                 repeated cell has none. */
+        owner->row[owner->n_row++] = (struct lw_sample){item->series, item->time_ns, item->value};
+    }
+}
+
+static void end_row(struct shard *shard)
+{
+    while (shard->rows != NULL) {
+        struct engine_entity *owner = shard->rows;
+
+        shard->rows = owner->next_row;
+        lw_observe(owner->entity, owner->row, owner->n_row, owner->row_tag, &shard->sink);
+        owner->n_row = 0;
+    }
+}
+
+static void observe_point(struct shard *shard, const struct item *item)
+{
+    struct lw_sample sample = {item->series, item->time_ns, item->value};
+
+    lw_observe(item->entity->entity, &sample, 1, item->tag, &shard->sink);
+    item->entity->due_ns = INT64_MIN; /* To be asked again at the next watermark. */
+}
+
+static void advance_all(struct shard *shard, uint32_t detector, int64_t watermark_ns)
+{
+    for (size_t i = 0; i < shard->n_entities; i++) {
+        struct engine_entity *owner = shard->entities[i];
+
+        if (owner->detector == detector && owner->due_ns <= watermark_ns) {
+            lw_advance(owner->entity, watermark_ns, &shard->sink);
+            owner->due_ns = lw_entity_due(owner->entity);
+        }
+    }
+}
+
+static void share_all(struct shard *shard, uint32_t detector, uint64_t n_series)
+{
+    for (size_t i = 0; i < shard->n_entities; i++) {
+        if (shard->entities[i]->detector == detector) {
+            lw_entity_share_budget(shard->entities[i]->entity, n_series);
+        }
+    }
+}
+
+static void work_item(struct shard *shard, const struct item *item)
+{
+    switch ((enum item_kind)item->kind) {
+    case ITEM_POINT:
+        observe_point(shard, item);
+        break;
+    case ITEM_ROW_POINT:
+        gather_cell(shard, item);
+        break;
+    case ITEM_ROW_END:
+        end_row(shard);
+        break;
+    case ITEM_WATERMARK:
+        advance_all(shard, item->series, item->time_ns);
+        break;
+    case ITEM_SHARING:
+        share_all(shard, item->series, item->tag);
+        break;
+    case ITEM_FINISH:
+        for (size_t i = 0; i < shard->n_entities; i++) {
+            lw_entity_finish(shard->entities[i]->entity, &shard->sink);
+        }
+        break;
+    }
+}
+
+static void work_batch(struct shard *shard, const struct batch *batch)
+{
+    (void)pthread_mutex_lock(&shard->lock);
+    for (size_t i = 0; i < batch->n_items; i++) {
+        if (i + PREFETCH_AHEAD < batch->n_items) {
+            const struct item *soon = &batch->items[i + PREFETCH_AHEAD];
+
+            if (soon->entity != NULL) {
+                lw_prefetch(soon->entity->entity, soon->series, soon->time_ns);
+            }
+        }
+        work_item(shard, &batch->items[i]);
+    }
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
+static void *shard_main(void *argument)
+{
+    struct shard *shard = argument;
+
+    (void)pthread_mutex_lock(&shard->queue_lock);
+    for (;;) {
+        struct batch *batch;
+
+        while (shard->n_queued == 0 && !shard->stop) {
+            (void)pthread_cond_wait(&shard->filled, &shard->queue_lock);
+        }
+        if (shard->n_queued == 0) {
+            break;
+        }
+        batch = shard->queue[shard->head];
+        shard->head = (shard->head + 1) % QUEUE_BATCHES;
+        shard->n_queued--;
+        shard->busy = true;
+        (void)pthread_mutex_unlock(&shard->queue_lock);
+        work_batch(shard, batch);
+        (void)pthread_mutex_lock(&shard->queue_lock);
+        shard->spare[shard->n_spare++] = batch;
+        shard->busy = false;
+        (void)pthread_cond_broadcast(&shard->drained);
+    }
+    (void)pthread_mutex_unlock(&shard->queue_lock);
+    return NULL;
+}
+
+/* ---- the router's side ---- */
+
+void lw_shard_submit(struct shard *shard)
+{
+    if (shard->building->n_items == 0) {
+        return;
+    }
+    (void)pthread_mutex_lock(&shard->queue_lock);
+    while (shard->n_queued == QUEUE_BATCHES || shard->n_spare == 0) {
+        (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
+    }
+    shard->queue[(shard->head + shard->n_queued) % QUEUE_BATCHES] = shard->building;
+    shard->n_queued++;
+    shard->building = shard->spare[--shard->n_spare];
+    shard->building->n_items = 0;
+    (void)pthread_cond_signal(&shard->filled);
+    (void)pthread_mutex_unlock(&shard->queue_lock);
+}
+
+void lw_shard_append(struct shard *shard, const struct item *item)
+{
+    struct batch *batch = shard->building;
+
+    batch->items[batch->n_items++] = *item;
+    if (batch->n_items == BATCH_ITEMS) {
+        lw_shard_submit(shard);
+    }
+}
+
+void lw_shard_drain(struct shard *shard)
+{
+    (void)pthread_mutex_lock(&shard->queue_lock);
+    while (shard->n_queued > 0 || shard->busy) {
+        (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
+    }
+    (void)pthread_mutex_unlock(&shard->queue_lock);
+}
+
+static bool batches_create(struct shard *shard)
+{
+    shard->building = lw_mem_calloc(1, sizeof(*shard->building));
+    if (shard->building == NULL) {
+        return false;
+    }
+    while (shard->n_spare < QUEUE_BATCHES + 1) {
+        struct batch *batch = lw_mem_alloc(sizeof(*batch)); /* Left untouched: its pages cost
+                                                               nothing until they are used. */
+
+        if (batch == NULL) {
+            return false;
+        }
+        shard->spare[shard->n_spare++] = batch;
+    }
+    return true;
+}
+
+enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uint32_t number,
+                              struct lw_error *reterr)
+{
+    enum lw_status status;
+
+    shard->engine = engine;
+    shard->number = number;
+    shard->first_ns = INT64_MAX;
+    shard->last_ns = INT64_MIN;
+    shard->sink = (struct lw_sink){.verdict = on_verdict, .anomaly = on_anomaly, .context = shard};
+    (void)pthread_mutex_init(&shard->lock, NULL);
+    (void)pthread_mutex_init(&shard->queue_lock, NULL);
+    (void)pthread_cond_init(&shard->filled, NULL);
+    (void)pthread_cond_init(&shard->drained, NULL);
+    status = lw_pool_create(&shard->pool, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    if (!batches_create(shard)) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the queue of shard %u", number);
+    }
+    if (pthread_create(&shard->thread, NULL, shard_main, shard) != 0) {
+        return lw_error_set(reterr, LW_EIO, "the thread of shard %u cannot be started", number);
+    }
+    shard->started = true;
+    return LW_OK;
+}
+
+void lw_shard_stop(struct shard *shard)
+{
+    if (shard->engine == NULL) {
+        return; /* Never came to its start. */
+    }
+    if (shard->started) {
+        (void)pthread_mutex_lock(&shard->queue_lock);
+        shard->stop = true;
+        (void)pthread_cond_signal(&shard->filled);
+        (void)pthread_mutex_unlock(&shard->queue_lock);
+        (void)pthread_join(shard->thread, NULL);
+    }
+    lw_pool_destroy(shard->pool);
+    while (shard->n_spare > 0) {
+        lw_mem_free(shard->spare[--shard->n_spare]);
+    }
+    lw_mem_free(shard->building);
+    lw_mem_free(shard->entities);
+    (void)pthread_mutex_destroy(&shard->lock);
+    (void)pthread_mutex_destroy(&shard->queue_lock);
+    (void)pthread_cond_destroy(&shard->filled);
+    (void)pthread_cond_destroy(&shard->drained);
+}
