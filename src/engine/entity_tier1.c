@@ -166,6 +166,29 @@ static void train(struct lw_entity *entity, int64_t time_ns)
     }
 }
 
+/* Shares the alarm of this step out among the series. */
+static void blame(struct lw_entity *entity)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    uint32_t n = entity->n_series;
+    float sum = 0.0f;
+
+    if (lw_tier1_n_columns(state->fitted) < n) {
+        n = (uint32_t)lw_tier1_n_columns(state->fitted);
+    }
+    memset(state->shares, 0, state->width * sizeof(float));
+    lw_tier1_attribute(state->fitted, state->row, state->shares);
+    for (uint32_t i = 0; i < n; i++) {
+        sum += state->shares[i];
+    }
+    for (uint32_t i = 0; i < n && sum > 0.0f; i++) {
+        const struct lw_verdict *newest = &entity->series[i]->newest;
+
+        lw_life_contribute(&entity->life, i, state->shares[i] / sum, newest->value,
+                           newest->expected);
+    }
+}
+
 static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
                   const struct lw_sink *sink)
 {
@@ -193,15 +216,7 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
         return;
     }
     lw_life_take(&entity->life, &verdict);
-    memset(state->shares, 0, state->width * sizeof(float));
-    lw_tier1_attribute(state->fitted, state->row, state->shares);
-    for (uint32_t i = 0; i < entity->n_series && i < lw_tier1_n_columns(state->fitted); i++) {
-        if (state->shares[i] > 0.0f) {
-            const struct lw_verdict *newest = &entity->series[i]->newest;
-
-            lw_life_contribute(&entity->life, i, state->shares[i], newest->value, newest->expected);
-        }
-    }
+    blame(entity);
 }
 
 void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,
