@@ -1,0 +1,105 @@
+/*
+ * The built-in options of a detector that watches hosts: what is a counter, which way trouble goes,
+ * and how large a deviation must be to matter, in the metric's own unit.
+ *
+ * Floors are what a person would still call nothing: a tenth of a machine's time, a few megabytes.
+ * Where several metrics say the same, one is watched and the others only feed the entity's model.
+ * docs/sources/host.md shows this table; a test holds both equal.
+ */
+#include "connect/source_host.h"
+
+#define DETECTOR(option, value, why)                                                               \
+    {                                                                                              \
+        NULL, option, value, why                                                                   \
+    }
+#define METRIC(pattern, option, value, why)                                                        \
+    {                                                                                              \
+        pattern, option, value, why                                                                \
+    }
+
+static const struct lw_source_host_option OPTIONS[] = {
+    DETECTOR("match", "node_*", "Everything the source reads."),
+    DETECTOR("entity", "instance", "A host is an entity."),
+    DETECTOR("step", "1s", "As often as the source reads."),
+
+    METRIC("node_*", "faults", "no",
+           "A constant reading is a host's good health, and disks and interfaces may go away."),
+    METRIC("node_*_total", "aggregate", "rate", "Counters."),
+    METRIC("node_vmstat_*", "aggregate", "rate", "Counters."),
+
+    /* Processor. */
+    METRIC("node_cpu_seconds_total", "floor", "0.25", "A quarter of one processor."),
+    METRIC("node_load1", "floor", "1.5", "Threads that want to run."),
+    METRIC("node_load1", "direction", "up", NULL),
+    METRIC("node_load5", "watch", "no", "node_load1 says it earlier."),
+    METRIC("node_load15", "watch", "no", "node_load1 says it earlier."),
+    METRIC("node_pressure_*", "floor", "0.2", "A fifth of the time."),
+    METRIC("node_pressure_*", "direction", "up", NULL),
+    METRIC("node_context_switches_total", "floor", "10000", "A second."),
+    METRIC("node_context_switches_total", "floor_relative", "1", NULL),
+    METRIC("node_context_switches_total", "direction", "up", NULL),
+    METRIC("node_intr_total", "floor", "10000", "A second."),
+    METRIC("node_intr_total", "floor_relative", "1", NULL),
+    METRIC("node_intr_total", "direction", "up", NULL),
+
+    /* Memory. */
+    METRIC("node_memory_*", "watch", "no", "What matters is what is available, below."),
+    METRIC("node_memory_MemAvailable_bytes", "watch", "yes", NULL),
+    METRIC("node_memory_MemAvailable_bytes", "direction", "down", NULL),
+    METRIC("node_memory_MemAvailable_bytes", "floor", "67108864", "64 MiB."),
+    METRIC("node_memory_MemAvailable_bytes", "floor_relative", "0.05", NULL),
+    METRIC("node_memory_SwapFree_bytes", "watch", "yes", NULL),
+    METRIC("node_memory_SwapFree_bytes", "direction", "down", NULL),
+    METRIC("node_memory_SwapFree_bytes", "floor", "67108864", "64 MiB."),
+    METRIC("node_memory_SwapFree_bytes", "floor_relative", "0.1", NULL),
+    METRIC("node_vmstat_*", "direction", "up", NULL),
+    METRIC("node_vmstat_*", "floor", "200", "Pages a second."),
+    METRIC("node_vmstat_pgfault", "watch", "no", "Every start of a program makes thousands."),
+    METRIC("node_vmstat_oom_kill", "floor", "0", NULL),
+    METRIC("node_vmstat_oom_kill", "max", "0",
+           "One process killed for want of memory is one too many."),
+
+    /* Disks and filesystems. */
+    METRIC("node_disk_*", "direction", "up", NULL),
+    METRIC("node_disk_*_completed_total", "floor", "500", "Requests a second."),
+    METRIC("node_disk_*_bytes_total", "floor", "20000000", "20 MB a second."),
+    METRIC("node_disk_*_time_seconds_total", "watch", "no",
+           "node_disk_io_time_seconds_total is bounded and says as much."),
+    METRIC("node_disk_io_time_weighted_seconds_total", "watch", "no", NULL),
+    METRIC("node_disk_io_time_seconds_total", "watch", "yes", NULL),
+    METRIC("node_disk_io_time_seconds_total", "floor", "0.3", "Three tenths of the time."),
+    METRIC("node_filesystem_size_bytes", "watch", "no", NULL),
+    METRIC("node_filesystem_avail_bytes", "direction", "down", NULL),
+    METRIC("node_filesystem_avail_bytes", "floor", "16777216", "16 MiB."),
+    METRIC("node_filesystem_avail_bytes", "floor_relative", "0.05", NULL),
+    METRIC("node_filesystem_files_free", "direction", "down", NULL),
+    METRIC("node_filesystem_files_free", "floor", "10000", NULL),
+    METRIC("node_filesystem_files_free", "floor_relative", "0.05", NULL),
+    METRIC("node_filesystem_readonly", "direction", "up", "A disk that fails is made read-only."),
+    METRIC("node_filesystem_readonly", "floor", "0.5", NULL),
+
+    /* Network. */
+    METRIC("node_network_*_bytes_total", "floor", "2000000", "2 MB a second."),
+    METRIC("node_network_*_bytes_total", "floor_relative", "0.5", NULL),
+    METRIC("node_network_*_packets_total", "floor", "2000", "A second."),
+    METRIC("node_network_*_packets_total", "floor_relative", "0.5", NULL),
+    METRIC("node_network_*_errs_total", "direction", "up", NULL),
+    METRIC("node_network_*_errs_total", "floor", "5", "A second."),
+    METRIC("node_network_*_drop_total", "direction", "up", NULL),
+    METRIC("node_network_*_drop_total", "floor", "20", "A second."),
+
+    /* Processes. */
+    METRIC("node_procs_running", "watch", "no", "The load says it smoothly."),
+    METRIC("node_procs_blocked", "direction", "up", NULL),
+    METRIC("node_procs_blocked", "floor", "4", NULL),
+    METRIC("node_forks_total", "direction", "up", NULL),
+    METRIC("node_forks_total", "floor", "100", "A second."),
+    METRIC("node_processes_*", "floor", "50", NULL),
+    METRIC("node_processes_*", "floor_relative", "0.25", NULL),
+};
+
+const struct lw_source_host_option *lw_source_host_options(size_t *ret_n)
+{
+    *ret_n = sizeof(OPTIONS) / sizeof(OPTIONS[0]);
+    return OPTIONS;
+}
