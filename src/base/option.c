@@ -165,7 +165,7 @@ static int number_format(const struct lw_option *option, double value, char *ret
     char text[LW_DOUBLE_TEXT_MAX];
     int64_t whole;
 
-    if (option->type == LW_OPTION_DOUBLE || value <= -0x1p+63 || value >= 0x1p+63) {
+    if (option->type == LW_OPTION_DOUBLE || fabs(value) >= 0x1p+63) {
         (void)lw_double_format(value, text);
         return snprintf(ret_text, capacity, "%s", text);
     }
