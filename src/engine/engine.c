@@ -153,7 +153,7 @@ static enum lw_status detector_place(struct lw_engine *engine, uint32_t at,
         lw_registry_drop(engine, at);
         lw_detector_release(place->detector);
     }
-    *place = (struct engine_detector){.detector = detector, .watermark_ns = INT64_MIN};
+    *place = (struct engine_detector){.detector = detector};
     return lw_registry_adopt(engine, at, reterr);
 }
 
@@ -235,16 +235,15 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
     engine->unmatched += at == UINT32_MAX ? 1 : 0;
     while (at != UINT32_MAX) {
         const struct target *target = &engine->targets[at];
-        struct engine_detector *place = &engine->detectors[target->entity->detector];
-        bool row = place->detector->step_kind == LW_STEP_ROW;
+        bool row = engine->detectors[target->entity->detector].detector->step_kind == LW_STEP_ROW;
         struct item item = {.entity = target->entity,
                             .kind = row ? ITEM_ROW_POINT : ITEM_POINT,
+                            .feed = (uint16_t)feed->number,
                             .series = target->series,
                             .time_ns = point->time_ns,
                             .value = point->value,
                             .tag = point->tag};
 
-        place->fed_by |= UINT64_C(1) << feed->number;
         lw_shard_append(target->entity->shard, &item);
         if (row && (point->flags & LW_POINT_MORE) == 0) {
             lw_shard_append(target->entity->shard, &(struct item){.kind = ITEM_ROW_END});
@@ -270,41 +269,19 @@ static enum lw_status feed_push(void *context, const struct lw_point *points, si
     return LW_OK;
 }
 
-/* Event time of a detector: that of the slowest feed that delivers to it. */
-static int64_t detector_time(const struct lw_engine *engine, const struct engine_detector *place)
-{
-    int64_t time_ns = INT64_MAX;
-
-    for (uint32_t i = 0; i < engine->n_feeds; i++) {
-        if ((place->fed_by >> i & 1) != 0 && engine->feeds[i].watermark_ns < time_ns) {
-            time_ns = engine->feeds[i].watermark_ns;
-        }
-    }
-    return place->fed_by == 0 ? INT64_MIN : time_ns;
-}
-
 static enum lw_status feed_watermark(void *context, int64_t time_ns)
 {
     struct engine_feed *feed = context;
     struct lw_engine *engine = feed->engine;
+    struct item item = {.kind = ITEM_WATERMARK, .feed = (uint16_t)feed->number, .time_ns = time_ns};
 
     (void)pthread_mutex_lock(&engine->route);
     if (time_ns > feed->watermark_ns) {
         feed->watermark_ns = time_ns;
     }
-    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
-        struct engine_detector *place = &engine->detectors[i];
-        int64_t now_ns = place->detector == NULL ? INT64_MIN : detector_time(engine, place);
-
-        if (now_ns > place->watermark_ns && now_ns != INT64_MIN) {
-            place->watermark_ns = now_ns;
-            for (uint32_t s = 0; s < engine->n_shards; s++) {
-                lw_shard_append(
-                    &engine->shards[s],
-                    &(struct item){.kind = ITEM_WATERMARK, .series = i, .time_ns = now_ns});
-                lw_shard_submit(&engine->shards[s]);
-            }
-        }
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_append(&engine->shards[i], &item);
+        lw_shard_submit(&engine->shards[i]);
     }
     (void)pthread_mutex_unlock(&engine->route);
     return LW_OK;

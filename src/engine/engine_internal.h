@@ -31,7 +31,7 @@ enum item_kind {
     ITEM_POINT,     /* A sample of entity/series. */
     ITEM_ROW_POINT, /* A cell of a row, held until ITEM_ROW_END. */
     ITEM_ROW_END,
-    ITEM_WATERMARK, /* time_ns for all entities of detector `series`. */
+    ITEM_WATERMARK, /* Of feed `feed`; INT64_MIN: what it delivered so far is complete. */
     ITEM_SHARING,   /* `tag` series share the budget of detector `series`. */
     ITEM_FINISH     /* Close everything. */
 };
@@ -40,7 +40,8 @@ struct engine_entity;
 
 struct item {
     struct engine_entity *entity;
-    uint32_t kind;
+    uint16_t kind; /* enum item_kind */
+    uint16_t feed;
     uint32_t series;
     int64_t time_ns;
     double value;
@@ -86,6 +87,7 @@ struct shard {
     struct engine_entity **entities;
     size_t n_entities, entities_capacity;
     struct engine_entity *rows;
+    int64_t feed_ns[FEEDS_MAX]; /* Newest watermark of each feed; INT64_MIN: none. */
     struct lw_sink sink;
 
     pthread_mutex_t queue_lock;
@@ -115,8 +117,6 @@ struct target {
 struct engine_detector {
     struct lw_detector *detector; /* NULL: the place is free. */
     uint64_t n_series;
-    int64_t watermark_ns; /* Newest sent to the shards. */
-    uint64_t fed_by;      /* Bit of each feed that delivered to it. */
 };
 
 struct engine_feed {

@@ -69,6 +69,7 @@ static void gather_cell(struct shard *shard, const struct item *item)
         owner->next_row = shard->rows;
         shard->rows = owner;
         owner->row_tag = item->tag;
+        owner->fed_by |= UINT64_C(1) << item->feed;
     }
     if (owner->n_row < owner->row_capacity) { /* The registry made room for each series once; a
                                                  repeated cell has none. */
@@ -93,15 +94,38 @@ static void observe_point(struct shard *shard, const struct item *item)
 
     lw_observe(item->entity->entity, &sample, 1, item->tag, &shard->sink);
     item->entity->due_ns = INT64_MIN; /* To be asked again at the next watermark. */
+    item->entity->fed_by |= UINT64_C(1) << item->feed;
 }
 
-static void advance_all(struct shard *shard, uint32_t detector, int64_t watermark_ns)
+/* Event time of an entity: that of the slowest feed that delivers to it. */
+static int64_t entity_time(const struct shard *shard, const struct engine_entity *owner)
 {
+    int64_t time_ns = INT64_MAX;
+
+    for (uint64_t left = owner->fed_by; left != 0; left &= left - 1) {
+        int64_t feed_ns = shard->feed_ns[__builtin_ctzll(left)];
+
+        time_ns = feed_ns < time_ns ? feed_ns : time_ns;
+    }
+    return time_ns;
+}
+
+static void advance_all(struct shard *shard, uint32_t feed, int64_t watermark_ns)
+{
+    uint64_t bit = UINT64_C(1) << feed;
+
+    shard->feed_ns[feed] = watermark_ns;
     for (size_t i = 0; i < shard->n_entities; i++) {
         struct engine_entity *owner = shard->entities[i];
 
-        if (owner->detector == detector && owner->due_ns <= watermark_ns) {
-            lw_advance(owner->entity, watermark_ns, &shard->sink);
+        if ((owner->fed_by & bit) == 0) {
+            continue;
+        }
+        if (watermark_ns == INT64_MIN) {
+            lw_entity_finish(owner->entity, &shard->sink);
+            owner->fed_by &= ~bit;
+        } else if (owner->due_ns <= watermark_ns) {
+            lw_advance(owner->entity, owner->fed_by == bit ? watermark_ns : entity_time(shard, owner), &shard->sink);
             owner->due_ns = lw_entity_due(owner->entity);
         }
     }
@@ -129,7 +153,7 @@ static void work_item(struct shard *shard, const struct item *item)
         end_row(shard);
         break;
     case ITEM_WATERMARK:
-        advance_all(shard, item->series, item->time_ns);
+        advance_all(shard, item->feed, item->time_ns);
         break;
     case ITEM_SHARING:
         share_all(shard, item->series, item->tag);
@@ -252,6 +276,9 @@ enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uin
     shard->number = number;
     shard->first_ns = INT64_MAX;
     shard->last_ns = INT64_MIN;
+    for (unsigned i = 0; i < FEEDS_MAX; i++) {
+        shard->feed_ns[i] = INT64_MIN;
+    }
     shard->sink = (struct lw_sink){.verdict = on_verdict, .anomaly = on_anomaly, .context = shard};
     (void)pthread_mutex_init(&shard->lock, NULL);
     (void)pthread_mutex_init(&shard->queue_lock, NULL);
