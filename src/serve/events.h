@@ -1,0 +1,19 @@
+/* GET /v1/events: what changed, every second, as server-sent events. */
+#ifndef LW_SERVE_EVENTS_H
+#define LW_SERVE_EVENTS_H
+
+#include "lapwing/engine.h"
+
+struct lw_events;
+struct lw_http_exchange;
+
+/* LW_OK or LW_ENOMEM. The engine outlives the events. */
+enum lw_status lw_events_create(struct lw_engine *engine, struct lw_events **ret_events, struct lw_error *reterr) LW_MUST_USE;
+/* When all streams are closed; takes NULL. */
+void lw_events_destroy(struct lw_events *events);
+/* Looks once, for all streams, at which entities changed. One thread. */
+void lw_events_tick(struct lw_events *events);
+/* Answers with a stream. Any thread. */
+void lw_events_send(struct lw_events *events, struct lw_http_exchange *exchange);
+
+#endif

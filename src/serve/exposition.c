@@ -1,0 +1,343 @@
+/*
+ * GET /metrics: the text format of Prometheus, version 0.0.4.
+ *
+ * The table at the end names every metric with its type, unit, labels and help; what it does not name does not exist. Counters count from
+ * the start of the process.
+ */
+#include "serve/exposition.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "serve/server_internal.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define ENTITY_LOOK 64
+
+/* What one scrape works with: the engine is asked once. */
+struct scrape {
+    struct lw_server *server;
+    struct lw_http *http;
+    struct lw_writer *out;
+    const char *name; /* Of the metric being written. */
+    struct lw_engine_totals totals;
+    struct lw_feed_totals *feeds;
+    size_t n_feeds;
+    uint64_t n_modelled; /* Entities with a tier 1 model. */
+};
+
+static void put(struct scrape *scrape, const char *text)
+{
+    lw_write_raw(scrape->out, text, strlen(text));
+}
+
+static void put_label(struct scrape *scrape, const char *name, const char *value)
+{
+    put(scrape, name);
+    put(scrape, "=\"");
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\\' || *c == '"') {
+            lw_write_u8(scrape->out, '\\');
+        }
+        if (*c == '\n') {
+            put(scrape, "\\n");
+        } else {
+            lw_write_u8(scrape->out, (uint8_t)*c);
+        }
+    }
+    put(scrape, "\"");
+}
+
+static void put_value(struct scrape *scrape, double value)
+{
+    char text[LW_DOUBLE_TEXT_MAX];
+
+    if (isnan(value)) {
+        put(scrape, " NaN\n");
+        return;
+    }
+    (void)lw_double_format(value, text);
+    put(scrape, " ");
+    put(scrape, isinf(value) ? (value > 0 ? "+Inf" : "-Inf") : text);
+    put(scrape, "\n");
+}
+
+/* One sample without labels. */
+static void put_plain(struct scrape *scrape, double value)
+{
+    put(scrape, scrape->name);
+    put_value(scrape, value);
+}
+
+/* One sample with one label, or with two when the second has a name. */
+static void put_labelled(struct scrape *scrape, const char *const labels[4], double value)
+{
+    put(scrape, scrape->name);
+    put(scrape, "{");
+    put_label(scrape, labels[0], labels[1]);
+    if (labels[2] != NULL) {
+        put(scrape, ",");
+        put_label(scrape, labels[2], labels[3]);
+    }
+    put(scrape, "}");
+    put_value(scrape, value);
+}
+
+/* ---- writers, one for each metric that is more than a number of the totals ---- */
+
+static void write_build_info(struct scrape *scrape)
+{
+    put_labelled(scrape, (const char *const[4]){"version", scrape->server->version}, 1);
+}
+
+static void write_entities(struct scrape *scrape)
+{
+    put_labelled(scrape, (const char *const[4]){"tier", "0"}, scrape->totals.n_entities);
+    put_labelled(scrape, (const char *const[4]){"tier", "1"}, (double)scrape->n_modelled);
+}
+
+static void write_samples(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->n_feeds; i++) {
+        put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source}, (double)scrape->feeds[i].samples);
+    }
+}
+
+static void write_dropped(struct scrape *scrape)
+{
+    const struct lw_engine_totals *totals = &scrape->totals;
+    const struct {
+        const char *reason;
+        uint64_t n;
+    } engine[] = {{"late", totals->late},         {"duplicate", totals->duplicates}, {"not_finite", totals->not_finite},
+                  {"overflow", totals->overflow}, {"unmatched", totals->unmatched},  {"series_refused", totals->series_refused}};
+
+    for (size_t i = 0; i < sizeof(engine) / sizeof(engine[0]); i++) {
+        put_labelled(scrape, (const char *const[4]){"source", "engine", "reason", engine[i].reason}, (double)engine[i].n);
+    }
+    for (size_t i = 0; i < scrape->n_feeds; i++) {
+        for (uint32_t r = 0; r < scrape->feeds[i].n_reasons; r++) {
+            put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source, "reason",
+                                                        scrape->feeds[i].dropped[r].reason},
+                         (double)scrape->feeds[i].dropped[r].n);
+        }
+    }
+}
+
+static void write_watermarks(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->n_feeds; i++) {
+        if (scrape->feeds[i].watermark_ns != INT64_MIN) {
+            put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source},
+                         (double)scrape->feeds[i].watermark_ns / 1e9);
+        }
+    }
+}
+
+static void write_anomalies(struct scrape *scrape)
+{
+    const size_t n = sizeof(scrape->totals.anomalies_by_type) / sizeof(scrape->totals.anomalies_by_type[0]);
+
+    for (size_t type = 1; type < n && type <= LW_TYPE_RANGE; type++) {
+        put_labelled(scrape, (const char *const[4]){"type", lw_anomaly_type_name((enum lw_anomaly_type)type)},
+                     (double)scrape->totals.anomalies_by_type[type]);
+    }
+}
+
+static void write_requests(struct scrape *scrape)
+{
+    size_t n_routes;
+    const struct lw_http_route *routes = lw_routes(&n_routes);
+
+    for (size_t route = 0; route <= n_routes; route++) {
+        for (size_t i = 0; i < LW_HTTP_CODES; i++) {
+            unsigned code;
+            uint64_t n = lw_http_answers(scrape->http, route, i, &code);
+            char text[16];
+
+            if (code == 0 || n == 0) {
+                continue;
+            }
+            (void)snprintf(text, sizeof(text), "%u", code);
+            put_labelled(scrape, (const char *const[4]){"route", route == n_routes ? "none" : routes[route].path, "code", text},
+                         (double)n);
+        }
+    }
+}
+
+/* ---- plain numbers ---- */
+
+static double from_series(const struct scrape *scrape) { return scrape->totals.n_series; }
+static double from_verdicts(const struct scrape *scrape) { return (double)scrape->totals.verdicts; }
+static double from_open(const struct scrape *scrape) { return (double)scrape->totals.anomalies_open; }
+static double from_promised(const struct scrape *scrape) { return scrape->totals.alarms_promised_per_week; }
+static double from_achieved(const struct scrape *scrape) { return scrape->totals.alarms_per_week; }
+static double from_resets(const struct scrape *scrape) { return (double)scrape->totals.resets; }
+static double from_models(const struct scrape *scrape) { return scrape->totals.n_models; }
+static double from_state(const struct scrape *scrape) { return (double)scrape->totals.state_bytes; }
+static double from_history(const struct scrape *scrape) { return (double)scrape->totals.history_bytes; }
+static double from_streams(const struct scrape *scrape) { return lw_http_n_streams(scrape->http); }
+static double from_ready(const struct scrape *scrape) { return atomic_load(&scrape->server->ready) ? 1 : 0; }
+static double from_start(const struct scrape *scrape) { return (double)scrape->server->started_ns / 1e9; }
+
+static double from_cpu(const struct scrape *scrape)
+{
+    (void)scrape;
+    return (double)lw_clock_cpu_ns() / 1e9;
+}
+
+static double from_resident(const struct scrape *scrape)
+{
+    unsigned long pages_all, pages_resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    (void)scrape;
+    if (file == NULL) {
+        return NAN;
+    }
+    if (fscanf(file, "%lu %lu", &pages_all, &pages_resident) != 2) {
+        pages_resident = 0;
+    }
+    (void)fclose(file);
+    return (double)pages_resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double from_fds(const struct scrape *scrape)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    double n = 0;
+
+    (void)scrape;
+    if (folder == NULL) {
+        return NAN;
+    }
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        n += entry->d_name[0] != '.';
+    }
+    (void)closedir(folder);
+    return n - 1; /* The folder itself was open. */
+}
+
+static double from_fd_limit(const struct scrape *scrape)
+{
+    struct rlimit limit;
+
+    (void)scrape;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : NAN;
+}
+
+/* ---- the table ---- */
+
+static const struct metric {
+    struct lw_metric_text text;
+    double (*number)(const struct scrape *scrape); /* Either this ... */
+    void (*write)(struct scrape *scrape);          /* ... or this. */
+} metrics[] = {
+    {{"lapwing_build_info", "gauge", "", "version", "Always 1; the label says which version runs."}, NULL, write_build_info},
+    {{"lapwing_ready", "gauge", "", "", "1 when the state is loaded and the sources run."}, from_ready, NULL},
+    {{"lapwing_series", "gauge", "", "", "Series watched."}, from_series, NULL},
+    {{"lapwing_entities", "gauge", "", "tier", "Entities watched: by their series alone (0), and also by a trained model (1)."},
+     NULL,
+     write_entities},
+    {{"lapwing_models", "gauge", "", "", "Tier 1 models in service."}, from_models, NULL},
+    {{"lapwing_samples_total", "counter", "", "source", "Samples a source delivered."}, NULL, write_samples},
+    {{"lapwing_samples_dropped_total", "counter", "", "source, reason",
+      "Samples not scored: by a source, or by the engine when its rules leave them out."},
+     NULL,
+     write_dropped},
+    {{"lapwing_source_watermark_timestamp_seconds", "gauge", "seconds", "source", "Event time up to which a source is complete."},
+     NULL,
+     write_watermarks},
+    {{"lapwing_counter_resets_total", "counter", "", "", "Counter resets bridged."}, from_resets, NULL},
+    {{"lapwing_verdicts_total", "counter", "", "", "Verdicts given."}, from_verdicts, NULL},
+    {{"lapwing_anomalies_total", "counter", "", "type", "Anomalies opened."}, NULL, write_anomalies},
+    {{"lapwing_anomalies_open", "gauge", "", "", "Anomalies open now."}, from_open, NULL},
+    {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "", "False alarms a week that the detectors promise at most."},
+     from_promised,
+     NULL},
+    {{"lapwing_alarm_budget_achieved", "gauge", "alarms a week", "", "Anomalies opened a week of event time; NaN in the first hour."},
+     from_achieved,
+     NULL},
+    {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."}, from_state, NULL},
+    {{"lapwing_history_bytes", "gauge", "bytes", "", "Memory of the history kept for the page."}, from_history, NULL},
+    {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."}, NULL, write_requests},
+    {{"lapwing_http_streams", "gauge", "", "", "Event streams open."}, from_streams, NULL},
+    {{"process_cpu_seconds_total", "counter", "seconds", "", "CPU time used."}, from_cpu, NULL},
+    {{"process_resident_memory_bytes", "gauge", "bytes", "", "Resident memory."}, from_resident, NULL},
+    {{"process_open_fds", "gauge", "", "", "Open file descriptors."}, from_fds, NULL},
+    {{"process_max_fds", "gauge", "", "", "Most file descriptors that may be open."}, from_fd_limit, NULL},
+    {{"process_start_time_seconds", "gauge", "seconds", "", "When the process started, since 1970-01-01 UTC."}, from_start, NULL},
+};
+
+#define N_METRICS (sizeof(metrics) / sizeof(metrics[0]))
+
+const struct lw_metric_text *lw_exposition_metric(size_t index)
+{
+    return index < N_METRICS ? &metrics[index].text : NULL;
+}
+
+static void metric_write(struct scrape *scrape, const struct metric *metric)
+{
+    scrape->name = metric->text.name;
+    put(scrape, "# HELP ");
+    put(scrape, metric->text.name);
+    put(scrape, " ");
+    put(scrape, metric->text.help);
+    put(scrape, "\n# TYPE ");
+    put(scrape, metric->text.name);
+    put(scrape, " ");
+    put(scrape, metric->text.type);
+    put(scrape, "\n");
+    if (metric->write != NULL) {
+        metric->write(scrape);
+    } else {
+        put_plain(scrape, metric->number(scrape));
+    }
+}
+
+static uint64_t entities_modelled(struct lw_engine *engine)
+{
+    struct lw_entity_view *look = lw_mem_calloc(ENTITY_LOOK, sizeof(*look));
+    uint64_t n_modelled = 0;
+    uint32_t from = 0;
+    size_t n = look == NULL ? 0 : ENTITY_LOOK;
+
+    while (n == ENTITY_LOOK) {
+        n = lw_engine_entities(engine, from, look, ENTITY_LOOK);
+        for (size_t i = 0; i < n; i++) {
+            n_modelled += look[i].has_model;
+            from = look[i].number + 1;
+        }
+    }
+    lw_mem_free(look);
+    return n_modelled;
+}
+
+void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
+{
+    struct lw_writer out;
+    struct scrape scrape = {.server = context, .http = lw_http_server(exchange), .out = &out};
+
+    scrape.feeds = lw_mem_calloc(LW_SERVER_FEEDS_MAX, sizeof(*scrape.feeds));
+    if (scrape.feeds == NULL) {
+        lw_http_send_problem(exchange, 503, "Out of memory.");
+        return;
+    }
+    lw_writer_init(&out);
+    lw_engine_totals(scrape.server->engine, &scrape.totals);
+    scrape.n_feeds = lw_engine_feeds(scrape.server->engine, scrape.feeds, LW_SERVER_FEEDS_MAX);
+    scrape.n_feeds = scrape.n_feeds < LW_SERVER_FEEDS_MAX ? scrape.n_feeds : LW_SERVER_FEEDS_MAX;
+    scrape.n_modelled = entities_modelled(scrape.server->engine);
+    for (size_t i = 0; i < N_METRICS; i++) {
+        metric_write(&scrape, &metrics[i]);
+    }
+    lw_mem_free(scrape.feeds);
+    lw_http_send_text(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+    lw_writer_fini(&out);
+}

@@ -1,0 +1,43 @@
+/* What the files behind serve.h share. */
+#ifndef LW_SERVE_SERVER_INTERNAL_H
+#define LW_SERVE_SERVER_INTERNAL_H
+
+#include "serve/assets.h"
+#include "serve/events.h"
+#include "serve/http.h"
+#include "serve/listen.h"
+#include "serve/serve.h"
+
+#include <stdatomic.h>
+
+#define LW_SERVER_FEEDS_MAX 64 /* As many as an engine takes. */
+
+/* The context of every route. Constant once created, but for `ready`. */
+struct lw_server {
+    struct lw_engine *engine;
+    const char *version;
+    struct lw_http *http;
+    struct lw_assets *assets;
+    struct lw_events *events;
+    struct lw_listen listen;
+    int64_t started_ns; /* Wall clock. */
+    atomic_bool ready;
+};
+
+/* routes.c: every route there is, and what makes docs/api.md. */
+const struct lw_http_route *lw_routes(size_t *ret_n);
+
+/* api.c */
+void lw_api_health(void *server, struct lw_http_exchange *exchange);
+void lw_api_ready(void *server, struct lw_http_exchange *exchange);
+void lw_api_live(void *server, struct lw_http_exchange *exchange);
+void lw_api_status(void *server, struct lw_http_exchange *exchange);
+void lw_api_entities(void *server, struct lw_http_exchange *exchange);
+void lw_api_entity_series(void *server, struct lw_http_exchange *exchange);
+void lw_api_series(void *server, struct lw_http_exchange *exchange);
+void lw_api_anomalies(void *server, struct lw_http_exchange *exchange);
+
+/* exposition.c: /metrics. */
+void lw_exposition_answer(void *server, struct lw_http_exchange *exchange);
+
+#endif

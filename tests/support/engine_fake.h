@@ -1,0 +1,197 @@
+/*
+ * An engine that says what a test tells it to: the views of lapwing/engine.h over one table, linked in place of the real ones.
+ *
+ * Included by one file of a test program. Change `fake` under its lock while a server runs.
+ */
+#ifndef LW_TESTS_SUPPORT_ENGINE_FAKE_H
+#define LW_TESTS_SUPPORT_ENGINE_FAKE_H
+
+#include "lapwing/engine.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#define FAKE_SERIES 3
+#define FAKE_STEPS 200
+
+static struct {
+    pthread_mutex_t lock;
+    struct lw_engine_totals totals;
+    struct lw_feed_totals feed;
+    struct lw_entity_view entities[500];
+    size_t n_entities;
+    struct lw_history_point steps[FAKE_STEPS]; /* Of every series of entity 0. */
+    size_t n_steps;
+    struct lw_anomaly_view anomalies[20]; /* Oldest first. */
+    size_t n_anomalies;
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals)
+{
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    *ret_totals = fake.totals;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *ret_feeds, size_t capacity)
+{
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    if (capacity > 0) {
+        ret_feeds[0] = fake.feed;
+    }
+    pthread_mutex_unlock(&fake.lock);
+    return 1;
+}
+
+size_t lw_engine_entities(struct lw_engine *engine, uint32_t from, struct lw_entity_view *ret_entities, size_t capacity)
+{
+    size_t n = 0;
+
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    for (size_t i = 0; i < fake.n_entities && n < capacity; i++) {
+        if (fake.entities[i].number >= from) {
+            ret_entities[n++] = fake.entities[i];
+        }
+    }
+    pthread_mutex_unlock(&fake.lock);
+    return n;
+}
+
+enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from, struct lw_series_view *ret_series,
+                                size_t capacity, size_t *ret_n)
+{
+    static const char *const names[FAKE_SERIES] = {"load", "cpu{mode=\"user\"}", "caf\xC3\xA9"};
+    size_t n = 0;
+
+    (void)engine;
+    if (entity != 0) {
+        return LW_ENOTFOUND;
+    }
+    pthread_mutex_lock(&fake.lock);
+    for (uint32_t i = from; i < FAKE_SERIES && n < capacity; i++) {
+        const struct lw_history_point *last = fake.n_steps == 0 ? NULL : &fake.steps[fake.n_steps - 1];
+        struct lw_series_view *view = &ret_series[n++];
+
+        *view = (struct lw_series_view){.series = i, .confidence = (uint8_t)i, .last_ns = INT64_MIN, .value = NAN};
+        (void)strcpy(view->name, names[i]);
+        if (last != NULL) {
+            view->last_ns = last->time_ns;
+            view->value = last->value;
+            view->expected = last->expected;
+            view->lower = last->lower;
+            view->upper = last->upper;
+            view->score = last->score;
+            view->alarm = last->alarm;
+        }
+    }
+    pthread_mutex_unlock(&fake.lock);
+    *ret_n = n;
+    return LW_OK;
+}
+
+enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series, int64_t since_ns,
+                                 struct lw_history_point *ret_points, size_t capacity, size_t *ret_n)
+{
+    size_t n = 0;
+
+    (void)engine;
+    if (entity != 0 || series >= FAKE_SERIES) {
+        return LW_ENOTFOUND;
+    }
+    pthread_mutex_lock(&fake.lock);
+    /* The last series is one beyond the history's bytes. */
+    for (size_t i = 0; i < fake.n_steps && n < capacity && series + 1 < FAKE_SERIES; i++) {
+        if (fake.steps[i].time_ns > since_ns) {
+            ret_points[n++] = fake.steps[i];
+        }
+    }
+    pthread_mutex_unlock(&fake.lock);
+    *ret_n = n;
+    return LW_OK;
+}
+
+size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change, struct lw_anomaly_view *ret_anomalies, size_t capacity)
+{
+    size_t n = 0;
+
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    for (size_t i = fake.n_anomalies; i > 0 && n < capacity; i--) {
+        if (fake.anomalies[i - 1].change > after_change) {
+            ret_anomalies[n++] = fake.anomalies[i - 1];
+        }
+    }
+    pthread_mutex_unlock(&fake.lock);
+    return n;
+}
+
+const char *lw_anomaly_type_name(enum lw_anomaly_type type)
+{
+    static const char *const names[] = {"", "spike", "drop", "level shift"};
+
+    return (size_t)type < sizeof(names) / sizeof(names[0]) ? names[type] : "other";
+}
+
+/* ---- telling it ---- */
+
+static void fake_add_entity(uint32_t number, const char *name)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.entities[fake.n_entities] = (struct lw_entity_view){
+        .number = number, .n_series = FAKE_SERIES, .last_ns = INT64_MIN, .score = NAN, .confidence = LW_CANNOT_TELL};
+    (void)strcpy(fake.entities[fake.n_entities].name, name);
+    (void)strcpy(fake.entities[fake.n_entities].detector, "host");
+    fake.n_entities++;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+/* A step at `seconds` with the value; the band is the value before and after, less and more one. */
+static void fake_add_step(int64_t seconds, float value)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.steps[fake.n_steps++] = (struct lw_history_point){
+        seconds * 1000000000, value, value + 0.5F, value - 1.0F, value + 1.0F, 0.25F, value > 90.0F};
+    pthread_mutex_unlock(&fake.lock);
+}
+
+static void fake_add_anomaly(uint64_t id, uint64_t change, const char *sentence)
+{
+    struct lw_anomaly_view *view;
+
+    pthread_mutex_lock(&fake.lock);
+    view = &fake.anomalies[fake.n_anomalies++];
+    memset(view, 0, sizeof(*view));
+    (void)strcpy(view->detector, "host");
+    (void)strcpy(view->entity, "web \"1\"");
+    (void)strcpy(view->sentence, sentence);
+    (void)strcpy(view->series[0], "load");
+    view->change = change;
+    view->anomaly.id = id;
+    view->anomaly.phase = LW_ANOMALY_OPENED;
+    view->anomaly.type = LW_TYPE_SPIKE;
+    view->anomaly.start_ns = 1500000000;
+    view->anomaly.last_ns = 2000000000;
+    view->anomaly.peak_ns = 2000000000;
+    view->anomaly.peak_score = 0.75F;
+    view->anomaly.return_rows = 1e6F;
+    view->anomaly.n_steps = 2;
+    view->anomaly.n_contributions = 2;
+    view->anomaly.contributions[0] = (struct lw_contribution){0, 0.5F, 9.0F, 1.0F};
+    view->anomaly.contributions[1] = (struct lw_contribution){LW_SERIES_NONE, 0.25F, NAN, NAN};
+    pthread_mutex_unlock(&fake.lock);
+}
+
+static void fake_reset(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    memset(&fake.totals, 0, sizeof(fake.totals));
+    memset(&fake.feed, 0, sizeof(fake.feed));
+    fake.n_entities = fake.n_steps = fake.n_anomalies = 0;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+#endif
