@@ -197,7 +197,8 @@ void lw_api_entity_series(void *context, struct lw_http_exchange *exchange)
         out_of_memory(exchange);
         return;
     }
-    if (lw_engine_series(server->engine, (uint32_t)entity, (uint32_t)from, series, limit, &n) != LW_OK) {
+    if (lw_engine_series(server->engine, (uint32_t)entity, (uint32_t)from, series, limit, &n) !=
+        LW_OK) {
         lw_mem_free(series);
         lw_http_send_problem(exchange, 404, "There is no entity %llu.", (unsigned long long)entity);
         return;
@@ -224,7 +225,9 @@ static bool query_since(struct lw_http_exchange *exchange, int64_t *ret_ns)
 
     *ret_ns = INT64_MIN;
     if (text != NULL && !lw_time_parse_epoch(text, strlen(text), LW_TIME_S, ret_ns)) {
-        lw_http_send_problem(exchange, 400, "The parameter \"since\" must be seconds since 1970-01-01 UTC, such as 1700000000.5.");
+        lw_http_send_problem(
+            exchange, 400,
+            "The parameter \"since\" must be seconds since 1970-01-01 UTC, such as 1700000000.5.");
         return false;
     }
     return true;
@@ -239,8 +242,10 @@ void lw_api_series(void *context, struct lw_http_exchange *exchange)
     int64_t since_ns;
     size_t n = 0;
 
-    if (!lw_http_part_number(exchange, 0, UINT32_MAX, &entity) || !lw_http_part_number(exchange, 1, UINT32_MAX, &series) ||
-        !query_since(exchange, &since_ns) || !lw_http_query_number(exchange, "limit", 1, STEPS_MAX, STEPS_MAX, &limit)) {
+    if (!lw_http_part_number(exchange, 0, UINT32_MAX, &entity) ||
+        !lw_http_part_number(exchange, 1, UINT32_MAX, &series) ||
+        !query_since(exchange, &since_ns) ||
+        !lw_http_query_number(exchange, "limit", 1, STEPS_MAX, STEPS_MAX, &limit)) {
         return;
     }
     steps = lw_mem_alloc(limit * sizeof(*steps));
@@ -248,10 +253,11 @@ void lw_api_series(void *context, struct lw_http_exchange *exchange)
         out_of_memory(exchange);
         return;
     }
-    if (lw_engine_history(server->engine, (uint32_t)entity, (uint32_t)series, since_ns, steps, limit, &n) != LW_OK) {
+    if (lw_engine_history(server->engine, (uint32_t)entity, (uint32_t)series, since_ns, steps,
+                          limit, &n) != LW_OK) {
         lw_mem_free(steps);
-        lw_http_send_problem(exchange, 404, "Entity %llu has no series %llu.", (unsigned long long)entity,
-                             (unsigned long long)series);
+        lw_http_send_problem(exchange, 404, "Entity %llu has no series %llu.",
+                             (unsigned long long)entity, (unsigned long long)series);
         return;
     }
     lw_json_begin_object(json);

@@ -1,4 +1,5 @@
-/* The page's files: plain bytes of ui/dist in the program, gzip of them made at start (a few milliseconds), tagged by their hash. */
+/* The page's files: plain bytes of ui/dist in the program, gzip of them made at start (a few
+ * milliseconds), tagged by their hash. */
 #define ZLIB_CONST 1
 #include "serve/assets.h"
 
@@ -12,14 +13,14 @@
 #include <zlib.h>
 
 /* The file's bytes between two symbols in read-only data. */
-#define EMBED(symbol, file)                                                                                            \
-    __asm__(".pushsection .rodata\n"                                                                                   \
-            "asset_" #symbol ":\n"                                                                                     \
-            ".incbin \"" LW_UI_DIST "/" file "\"\n"                                                                    \
-            "asset_" #symbol "_end:\n"                                                                                 \
-            ".byte 0\n"                                                                                                \
-            ".popsection\n");                                                                                          \
-    extern const unsigned char asset_##symbol[] __attribute__((visibility("hidden")));                                 \
+#define EMBED(symbol, file)                                                                        \
+    __asm__(".pushsection .rodata\n"                                                               \
+            "asset_" #symbol ":\n"                                                                 \
+            ".incbin \"" LW_UI_DIST "/" file "\"\n"                                                \
+            "asset_" #symbol "_end:\n"                                                             \
+            ".byte 0\n"                                                                            \
+            ".popsection\n");                                                                      \
+    extern const unsigned char asset_##symbol[] __attribute__((visibility("hidden")));             \
     extern const unsigned char asset_##symbol##_end[] __attribute__((visibility("hidden")))
 
 EMBED(index, "index.html");
@@ -52,7 +53,8 @@ static size_t file_bytes(const struct asset_file *file)
     return (size_t)(file->end - file->bytes);
 }
 
-static enum lw_status gzip_make(const struct asset_file *file, unsigned char **ret_gzip, size_t *ret_n, struct lw_error *reterr)
+static enum lw_status gzip_make(const struct asset_file *file, unsigned char **ret_gzip,
+                                size_t *ret_n, struct lw_error *reterr)
 {
     z_stream stream = {.next_in = file->bytes, .avail_in = (uInt)file_bytes(file)};
     unsigned char *gzip = NULL;
@@ -60,7 +62,8 @@ static enum lw_status gzip_make(const struct asset_file *file, unsigned char **r
     int end;
 
     /* 15 bits of window, and 16 for a gzip header in place of zlib's. */
-    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory to compress %s", file->name);
     }
     bound = deflateBound(&stream, stream.avail_in);
@@ -128,7 +131,8 @@ static bool takes_gzip(const char *accept)
     return strncmp(weight, "q=0", 3) != 0 || strspn(weight + 3, ".0") != strcspn(weight + 3, ", ");
 }
 
-void lw_assets_send(const struct lw_assets *assets, const char *name, struct lw_http_exchange *exchange)
+void lw_assets_send(const struct lw_assets *assets, const char *name,
+                    struct lw_http_exchange *exchange)
 {
     const char *held = lw_http_field(exchange, "If-None-Match");
     size_t i = 0;
@@ -140,13 +144,15 @@ void lw_assets_send(const struct lw_assets *assets, const char *name, struct lw_
         return;
     }
     lw_http_add_field(exchange, "ETag", assets->made[i].tag);
-    lw_http_add_field(exchange, "Cache-Control", "no-cache"); /* Kept, and asked for again: names do not change with content. */
+    lw_http_add_field(exchange, "Cache-Control", "no-cache"); /* Kept, and asked for again: names do
+                                                                 not change with content. */
     lw_http_add_field(exchange, "Vary", "Accept-Encoding");
     if (held != NULL && strstr(held, assets->made[i].tag) != NULL) {
         lw_http_send_static(exchange, 304, NULL, "", 0);
     } else if (takes_gzip(lw_http_field(exchange, "Accept-Encoding"))) {
         lw_http_add_field(exchange, "Content-Encoding", "gzip");
-        lw_http_send_static(exchange, 200, files[i].type, assets->made[i].gzip, assets->made[i].n_gzip);
+        lw_http_send_static(exchange, 200, files[i].type, assets->made[i].gzip,
+                            assets->made[i].n_gzip);
     } else {
         lw_http_send_static(exchange, 200, files[i].type, files[i].bytes, file_bytes(&files[i]));
     }

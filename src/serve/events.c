@@ -1,9 +1,10 @@
 /*
  * Server-sent events: what changed since the last one, every second.
  *
- * What a stream has to say is worked out from the engine's present state and a few marks of what was said before, never from a
- * queue: a slow client misses nothing but the states in between, and holds no memory. Which entities changed is found once a tick for all
- * streams (lw_events_tick); the steps of the one entity that a page looks at are read for that page.
+ * What a stream has to say is worked out from the engine's present state and a few marks of what
+ * was said before, never from a queue: a slow client misses nothing but the states in between, and
+ * holds no memory. Which entities changed is found once a tick for all streams (lw_events_tick);
+ * the steps of the one entity that a page looks at are read for that page.
  */
 #include "serve/events.h"
 
@@ -19,11 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_ENTITIES 64         /* Views asked of the engine at once. */
+#define LOOK_ENTITIES 64 /* Views asked of the engine at once. */
 #define LOOK_SERIES 64
-#define LOOK_ANOMALIES 8         /* Usually enough; otherwise all that are kept. */
+#define LOOK_ANOMALIES 8          /* Usually enough; otherwise all that are kept. */
 #define ENTITIES_AN_EVENT_MAX 200 /* More wait for the next event. */
-#define STEPS_AN_EVENT_MAX 64    /* Of a series. */
+#define STEPS_AN_EVENT_MAX 64     /* Of a series. */
 
 /* When the visible state of the entity of that number last changed. */
 struct entity_mark {
@@ -69,7 +70,8 @@ static uint64_t view_digest(const struct lw_entity_view *view)
         .n_series = view->n_series,
         /* In twentieths: a score that trembles is no news. */
         .level = isfinite(view->score) ? 1 + (uint32_t)(view->score * 20.0F) : 0,
-        .flags = (uint32_t)(view->confidence * 4 + (view->alarm ? 2 : 0) + (view->has_model ? 1 : 0)),
+        .flags = (uint32_t)(view->confidence * 4 + (view->alarm ? 2 : 0) +
+                            (view->has_model ? 1 : 0)),
     };
 
     return lw_hash_bytes(&seen, sizeof(seen), 0) | 1;
@@ -181,7 +183,8 @@ static void event_entities(struct event_stream *stream)
     for (int i = 0; i < ENTITIES_AN_EVENT_MAX && stream_next_entity(stream, &number); i++) {
         struct lw_entity_view view;
 
-        if (lw_engine_entities(stream->events->engine, number, &view, 1) == 1 && view.number == number) {
+        if (lw_engine_entities(stream->events->engine, number, &view, 1) == 1 &&
+            view.number == number) {
             lw_view_entity(json, &view);
         } else {
             removed[n_removed++] = number;
@@ -196,8 +199,10 @@ static void event_entities(struct event_stream *stream)
     lw_json_end(json);
 }
 
-/* Anomalies changed after *change, of which the newest becomes *change; NULL when there is no memory. Freed by the caller. */
-static struct lw_anomaly_view *anomalies_after(struct lw_engine *engine, uint64_t *change, size_t *ret_n)
+/* Anomalies changed after *change, of which the newest becomes *change; NULL when there is no
+ * memory. Freed by the caller. */
+static struct lw_anomaly_view *anomalies_after(struct lw_engine *engine, uint64_t *change,
+                                               size_t *ret_n)
 {
     size_t capacity = LOOK_ANOMALIES;
     struct lw_anomaly_view *views = lw_mem_alloc(capacity * sizeof(*views));
@@ -241,7 +246,8 @@ static bool stream_reach_series(struct event_stream *stream, uint32_t series)
     while (n <= series) {
         n *= 2;
     }
-    sent_ns = series < LW_ENTITY_SERIES_MAX ? lw_mem_realloc(stream->sent_ns, n * sizeof(*sent_ns)) : NULL;
+    sent_ns = series < LW_ENTITY_SERIES_MAX ? lw_mem_realloc(stream->sent_ns, n * sizeof(*sent_ns))
+                                            : NULL;
     if (sent_ns == NULL) {
         return false;
     }
@@ -253,7 +259,8 @@ static bool stream_reach_series(struct event_stream *stream, uint32_t series)
     return true;
 }
 
-/* The steps of one series that closed since the last event; a series without history has its newest step only. */
+/* The steps of one series that closed since the last event; a series without history has its newest
+ * step only. */
 static void event_series(struct event_stream *stream, const struct lw_series_view *view)
 {
     struct lw_json *json = &stream->json;
@@ -267,11 +274,12 @@ static void event_series(struct event_stream *stream, const struct lw_series_vie
     if (view->last_ns <= *sent_ns) {
         return;
     }
-    if (lw_engine_history(stream->events->engine, stream->entity, view->series, *sent_ns, stream->steps, STEPS_AN_EVENT_MAX,
-                          &n) != LW_OK ||
+    if (lw_engine_history(stream->events->engine, stream->entity, view->series, *sent_ns,
+                          stream->steps, STEPS_AN_EVENT_MAX, &n) != LW_OK ||
         n == 0) {
-        stream->steps[0] = (struct lw_history_point){view->last_ns, view->value, view->expected, view->lower, view->upper,
-                                                     view->score, view->alarm};
+        stream->steps[0] = (struct lw_history_point){view->last_ns, view->value, view->expected,
+                                                     view->lower,   view->upper, view->score,
+                                                     view->alarm};
         n = 1;
     }
     *sent_ns = stream->steps[n - 1].time_ns;
@@ -292,7 +300,8 @@ static void event_steps(struct event_stream *stream)
     lw_json_key(&stream->json, "series");
     lw_json_begin_array(&stream->json);
     while (stream->has_entity && n == LOOK_SERIES) {
-        if (lw_engine_series(stream->events->engine, stream->entity, from, stream->series, LOOK_SERIES, &n) != LW_OK) {
+        if (lw_engine_series(stream->events->engine, stream->entity, from, stream->series,
+                             LOOK_SERIES, &n) != LW_OK) {
             break;
         }
         for (size_t i = 0; i < n && stream_reach_series(stream, stream->series[i].series); i++) {
@@ -355,7 +364,8 @@ static void stream_close(void *context)
 
 /* ---- the route ---- */
 
-/* From where anomalies are told: what a reconnecting browser had last, what the request asks for, or now. */
+/* From where anomalies are told: what a reconnecting browser had last, what the request asks for,
+ * or now. */
 static bool stream_begin(struct event_stream *stream, struct lw_http_exchange *exchange)
 {
     const char *last = lw_http_field(exchange, "Last-Event-ID");
@@ -368,7 +378,8 @@ static bool stream_begin(struct event_stream *stream, struct lw_http_exchange *e
     stream->has_entity = lw_http_query(exchange, "entity") != NULL;
     stream->entity = (uint32_t)entity;
     stream->change = after;
-    if (last != NULL && last[0] != '\0' && strspn(last, "0123456789") == strlen(last) && strlen(last) < 19) {
+    if (last != NULL && last[0] != '\0' && strspn(last, "0123456789") == strlen(last) &&
+        strlen(last) < 19) {
         stream->change = strtoull(last, NULL, 10);
     } else if (lw_http_query(exchange, "after") == NULL) {
         size_t n;
@@ -399,7 +410,8 @@ void lw_events_send(struct lw_events *events, struct lw_http_exchange *exchange)
 
 /* ---- life ---- */
 
-enum lw_status lw_events_create(struct lw_engine *engine, struct lw_events **ret_events, struct lw_error *reterr)
+enum lw_status lw_events_create(struct lw_engine *engine, struct lw_events **ret_events,
+                                struct lw_error *reterr)
 {
     struct lw_events *events = lw_mem_calloc(1, sizeof(*events));
     struct lw_entity_view *look = lw_mem_calloc(LOOK_ENTITIES, sizeof(*look));

@@ -8,7 +8,8 @@ struct lw_events;
 struct lw_http_exchange;
 
 /* LW_OK or LW_ENOMEM. The engine outlives the events. */
-enum lw_status lw_events_create(struct lw_engine *engine, struct lw_events **ret_events, struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_events_create(struct lw_engine *engine, struct lw_events **ret_events,
+                                struct lw_error *reterr) LW_MUST_USE;
 /* When all streams are closed; takes NULL. */
 void lw_events_destroy(struct lw_events *events);
 /* Looks once, for all streams, at which entities changed. One thread. */

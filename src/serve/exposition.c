@@ -1,8 +1,8 @@
 /*
  * GET /metrics: the text format of Prometheus, version 0.0.4.
  *
- * The table at the end names every metric with its type, unit, labels and help; what it does not name does not exist. Counters count from
- * the start of the process.
+ * The table at the end names every metric with its type, unit, labels and help; what it does not
+ * name does not exist. Counters count from the start of the process.
  */
 #include "serve/exposition.h"
 
@@ -105,7 +105,8 @@ static void write_entities(struct scrape *scrape)
 static void write_samples(struct scrape *scrape)
 {
     for (size_t i = 0; i < scrape->n_feeds; i++) {
-        put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source}, (double)scrape->feeds[i].samples);
+        put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source},
+                     (double)scrape->feeds[i].samples);
     }
 }
 
@@ -115,16 +116,22 @@ static void write_dropped(struct scrape *scrape)
     const struct {
         const char *reason;
         uint64_t n;
-    } engine[] = {{"late", totals->late},         {"duplicate", totals->duplicates}, {"not_finite", totals->not_finite},
-                  {"overflow", totals->overflow}, {"unmatched", totals->unmatched},  {"series_refused", totals->series_refused}};
+    } engine[] = {{"late", totals->late},
+                  {"duplicate", totals->duplicates},
+                  {"not_finite", totals->not_finite},
+                  {"overflow", totals->overflow},
+                  {"unmatched", totals->unmatched},
+                  {"series_refused", totals->series_refused}};
 
     for (size_t i = 0; i < sizeof(engine) / sizeof(engine[0]); i++) {
-        put_labelled(scrape, (const char *const[4]){"source", "engine", "reason", engine[i].reason}, (double)engine[i].n);
+        put_labelled(scrape, (const char *const[4]){"source", "engine", "reason", engine[i].reason},
+                     (double)engine[i].n);
     }
     for (size_t i = 0; i < scrape->n_feeds; i++) {
         for (uint32_t r = 0; r < scrape->feeds[i].n_reasons; r++) {
-            put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source, "reason",
-                                                        scrape->feeds[i].dropped[r].reason},
+            put_labelled(scrape,
+                         (const char *const[4]){"source", scrape->feeds[i].source, "reason",
+                                                scrape->feeds[i].dropped[r].reason},
                          (double)scrape->feeds[i].dropped[r].n);
         }
     }
@@ -142,11 +149,14 @@ static void write_watermarks(struct scrape *scrape)
 
 static void write_anomalies(struct scrape *scrape)
 {
-    const size_t n = sizeof(scrape->totals.anomalies_by_type) / sizeof(scrape->totals.anomalies_by_type[0]);
+    const size_t n = sizeof(scrape->totals.anomalies_by_type) /
+                     sizeof(scrape->totals.anomalies_by_type[0]);
 
     for (size_t type = 1; type < n && type <= LW_TYPE_RANGE; type++) {
-        put_labelled(scrape, (const char *const[4]){"type", lw_anomaly_type_name((enum lw_anomaly_type)type)},
-                     (double)scrape->totals.anomalies_by_type[type]);
+        put_labelled(
+            scrape,
+            (const char *const[4]){"type", lw_anomaly_type_name((enum lw_anomaly_type)type)},
+            (double)scrape->totals.anomalies_by_type[type]);
     }
 }
 
@@ -165,7 +175,10 @@ static void write_requests(struct scrape *scrape)
                 continue;
             }
             (void)snprintf(text, sizeof(text), "%u", code);
-            put_labelled(scrape, (const char *const[4]){"route", route == n_routes ? "none" : routes[route].path, "code", text},
+            put_labelled(scrape,
+                         (const char *const[4]){"route",
+                                                route == n_routes ? "none" : routes[route].path,
+                                                "code", text},
                          (double)n);
         }
     }
@@ -173,18 +186,54 @@ static void write_requests(struct scrape *scrape)
 
 /* ---- plain numbers ---- */
 
-static double from_series(const struct scrape *scrape) { return scrape->totals.n_series; }
-static double from_verdicts(const struct scrape *scrape) { return (double)scrape->totals.verdicts; }
-static double from_open(const struct scrape *scrape) { return (double)scrape->totals.anomalies_open; }
-static double from_promised(const struct scrape *scrape) { return scrape->totals.alarms_promised_per_week; }
-static double from_achieved(const struct scrape *scrape) { return scrape->totals.alarms_per_week; }
-static double from_resets(const struct scrape *scrape) { return (double)scrape->totals.resets; }
-static double from_models(const struct scrape *scrape) { return scrape->totals.n_models; }
-static double from_state(const struct scrape *scrape) { return (double)scrape->totals.state_bytes; }
-static double from_history(const struct scrape *scrape) { return (double)scrape->totals.history_bytes; }
-static double from_streams(const struct scrape *scrape) { return lw_http_n_streams(scrape->http); }
-static double from_ready(const struct scrape *scrape) { return atomic_load(&scrape->server->ready) ? 1 : 0; }
-static double from_start(const struct scrape *scrape) { return (double)scrape->server->started_ns / 1e9; }
+static double from_series(const struct scrape *scrape)
+{
+    return scrape->totals.n_series;
+}
+static double from_verdicts(const struct scrape *scrape)
+{
+    return (double)scrape->totals.verdicts;
+}
+static double from_open(const struct scrape *scrape)
+{
+    return (double)scrape->totals.anomalies_open;
+}
+static double from_promised(const struct scrape *scrape)
+{
+    return scrape->totals.alarms_promised_per_week;
+}
+static double from_achieved(const struct scrape *scrape)
+{
+    return scrape->totals.alarms_per_week;
+}
+static double from_resets(const struct scrape *scrape)
+{
+    return (double)scrape->totals.resets;
+}
+static double from_models(const struct scrape *scrape)
+{
+    return scrape->totals.n_models;
+}
+static double from_state(const struct scrape *scrape)
+{
+    return (double)scrape->totals.state_bytes;
+}
+static double from_history(const struct scrape *scrape)
+{
+    return (double)scrape->totals.history_bytes;
+}
+static double from_streams(const struct scrape *scrape)
+{
+    return lw_http_n_streams(scrape->http);
+}
+static double from_ready(const struct scrape *scrape)
+{
+    return atomic_load(&scrape->server->ready) ? 1 : 0;
+}
+static double from_start(const struct scrape *scrape)
+{
+    return (double)scrape->server->started_ns / 1e9;
+}
 
 static double from_cpu(const struct scrape *scrape)
 {
@@ -239,40 +288,67 @@ static const struct metric {
     double (*number)(const struct scrape *scrape); /* Either this ... */
     void (*write)(struct scrape *scrape);          /* ... or this. */
 } metrics[] = {
-    {{"lapwing_build_info", "gauge", "", "version", "Always 1; the label says which version runs."}, NULL, write_build_info},
-    {{"lapwing_ready", "gauge", "", "", "1 when the state is loaded and the sources run."}, from_ready, NULL},
+    {{"lapwing_build_info", "gauge", "", "version", "Always 1; the label says which version runs."},
+     NULL,
+     write_build_info},
+    {{"lapwing_ready", "gauge", "", "", "1 when the state is loaded and the sources run."},
+     from_ready,
+     NULL},
     {{"lapwing_series", "gauge", "", "", "Series watched."}, from_series, NULL},
-    {{"lapwing_entities", "gauge", "", "tier", "Entities watched: by their series alone (0), and also by a trained model (1)."},
+    {{"lapwing_entities", "gauge", "", "tier",
+      "Entities watched: by their series alone (0), and also by a trained model (1)."},
      NULL,
      write_entities},
     {{"lapwing_models", "gauge", "", "", "Tier 1 models in service."}, from_models, NULL},
-    {{"lapwing_samples_total", "counter", "", "source", "Samples a source delivered."}, NULL, write_samples},
+    {{"lapwing_samples_total", "counter", "", "source", "Samples a source delivered."},
+     NULL,
+     write_samples},
     {{"lapwing_samples_dropped_total", "counter", "", "source, reason",
       "Samples not scored: by a source, or by the engine when its rules leave them out."},
      NULL,
      write_dropped},
-    {{"lapwing_source_watermark_timestamp_seconds", "gauge", "seconds", "source", "Event time up to which a source is complete."},
+    {{"lapwing_source_watermark_timestamp_seconds", "gauge", "seconds", "source",
+      "Event time up to which a source is complete."},
      NULL,
      write_watermarks},
-    {{"lapwing_counter_resets_total", "counter", "", "", "Counter resets bridged."}, from_resets, NULL},
+    {{"lapwing_counter_resets_total", "counter", "", "", "Counter resets bridged."},
+     from_resets,
+     NULL},
     {{"lapwing_verdicts_total", "counter", "", "", "Verdicts given."}, from_verdicts, NULL},
-    {{"lapwing_anomalies_total", "counter", "", "type", "Anomalies opened."}, NULL, write_anomalies},
+    {{"lapwing_anomalies_total", "counter", "", "type", "Anomalies opened."},
+     NULL,
+     write_anomalies},
     {{"lapwing_anomalies_open", "gauge", "", "", "Anomalies open now."}, from_open, NULL},
-    {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "", "False alarms a week that the detectors promise at most."},
+    {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "",
+      "False alarms a week that the detectors promise at most."},
      from_promised,
      NULL},
-    {{"lapwing_alarm_budget_achieved", "gauge", "alarms a week", "", "Anomalies opened a week of event time; NaN in the first hour."},
+    {{"lapwing_alarm_budget_achieved", "gauge", "alarms a week", "",
+      "Anomalies opened a week of event time; NaN in the first hour."},
      from_achieved,
      NULL},
-    {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."}, from_state, NULL},
-    {{"lapwing_history_bytes", "gauge", "bytes", "", "Memory of the history kept for the page."}, from_history, NULL},
-    {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."}, NULL, write_requests},
+    {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."},
+     from_state,
+     NULL},
+    {{"lapwing_history_bytes", "gauge", "bytes", "", "Memory of the history kept for the page."},
+     from_history,
+     NULL},
+    {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."},
+     NULL,
+     write_requests},
     {{"lapwing_http_streams", "gauge", "", "", "Event streams open."}, from_streams, NULL},
     {{"process_cpu_seconds_total", "counter", "seconds", "", "CPU time used."}, from_cpu, NULL},
-    {{"process_resident_memory_bytes", "gauge", "bytes", "", "Resident memory."}, from_resident, NULL},
+    {{"process_resident_memory_bytes", "gauge", "bytes", "", "Resident memory."},
+     from_resident,
+     NULL},
     {{"process_open_fds", "gauge", "", "", "Open file descriptors."}, from_fds, NULL},
-    {{"process_max_fds", "gauge", "", "", "Most file descriptors that may be open."}, from_fd_limit, NULL},
-    {{"process_start_time_seconds", "gauge", "seconds", "", "When the process started, since 1970-01-01 UTC."}, from_start, NULL},
+    {{"process_max_fds", "gauge", "", "", "Most file descriptors that may be open."},
+     from_fd_limit,
+     NULL},
+    {{"process_start_time_seconds", "gauge", "seconds", "",
+      "When the process started, since 1970-01-01 UTC."},
+     from_start,
+     NULL},
 };
 
 #define N_METRICS (sizeof(metrics) / sizeof(metrics[0]))

@@ -1,8 +1,9 @@
 /*
  * The server: threads, connections with deadlines, routing, answers.
  *
- * The library's own time-out is about inactivity, so one byte now and then would hold a connection for ever. Each connection therefore
- * has a deadline of ours: LW_HTTP_IDLE_S to say what it wants, LW_HTTP_ANSWER_S to take the answer; see lw_http_ticker().
+ * The library's own time-out is about inactivity, so one byte now and then would hold a connection
+ * for ever. Each connection therefore has a deadline of ours: LW_HTTP_IDLE_S to say what it wants,
+ * LW_HTTP_ANSWER_S to take the answer; see lw_http_ticker().
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -17,14 +18,15 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-static const unsigned short codes[LW_HTTP_CODES] = {200, 304, 400, 404, 405, 413, 414, 421, 431, 500, 501, 503, 505};
+static const unsigned short codes[LW_HTTP_CODES] = {200, 304, 400, 404, 405, 413, 414,
+                                                    421, 431, 500, 501, 503, 505};
 
 static const struct {
     const char *name, *value;
 } every_answer[] = {
-    {"Content-Security-Policy",
-     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
+    {"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+                                "'self' data:; font-src 'self'; connect-src 'self'; "
+                                "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
@@ -38,7 +40,8 @@ static int64_t idle_ns(const struct lw_http *http)
     return http->config.idle_ms * INT64_C(1000000);
 }
 
-static void connection_set_deadline(struct lw_http *http, struct http_connection *entry, int64_t after_ns)
+static void connection_set_deadline(struct lw_http *http, struct http_connection *entry,
+                                    int64_t after_ns)
 {
     if (entry == NULL) {
         return;
@@ -48,9 +51,11 @@ static void connection_set_deadline(struct lw_http *http, struct http_connection
     pthread_mutex_unlock(&http->lock);
 }
 
-static struct http_connection *connection_open(struct lw_http *http, struct MHD_Connection *connection)
+static struct http_connection *connection_open(struct lw_http *http,
+                                               struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct http_connection *entry = info == NULL ? NULL : lw_mem_calloc(1, sizeof(*entry));
 
     if (entry == NULL) {
@@ -86,7 +91,8 @@ static void connection_close(struct lw_http *http, struct http_connection *entry
     lw_mem_free(entry);
 }
 
-/* The library calls this before it closes the socket, so an entry's descriptor is never another connection's. */
+/* The library calls this before it closes the socket, so an entry's descriptor is never another
+ * connection's. */
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -102,7 +108,8 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 
 static struct http_connection *connection_entry(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info == NULL ? NULL : info->socket_context;
 }
@@ -112,16 +119,19 @@ static struct http_connection *connection_entry(struct MHD_Connection *connectio
 static void answer_count(struct lw_http_exchange *exchange, unsigned code)
 {
     struct lw_http *http = exchange->http;
-    size_t row = exchange->route == NULL ? http->config.n_routes : (size_t)(exchange->route - http->config.routes);
+    size_t row = exchange->route == NULL ? http->config.n_routes
+                                         : (size_t)(exchange->route - http->config.routes);
 
     for (size_t i = 0; i < LW_HTTP_CODES; i++) {
         if (codes[i] == code) {
-            atomic_fetch_add_explicit(&http->answers[row * LW_HTTP_CODES + i], 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&http->answers[row * LW_HTTP_CODES + i], 1,
+                                      memory_order_relaxed);
         }
     }
 }
 
-void lw_http_queue(struct lw_http_exchange *exchange, unsigned code, const char *type, struct MHD_Response *response)
+void lw_http_queue(struct lw_http_exchange *exchange, unsigned code, const char *type,
+                   struct MHD_Response *response)
 {
     bool caches = false;
 
@@ -165,7 +175,8 @@ void lw_http_add_field(struct lw_http_exchange *exchange, const char *name, cons
     }
 }
 
-void lw_http_send_text(struct lw_http_exchange *exchange, unsigned code, const char *type, struct lw_writer *text)
+void lw_http_send_text(struct lw_http_exchange *exchange, unsigned code, const char *type,
+                       struct lw_writer *text)
 {
     struct MHD_Response *response;
 
@@ -173,7 +184,8 @@ void lw_http_send_text(struct lw_http_exchange *exchange, unsigned code, const c
         lw_http_queue(exchange, code, type, NULL);
         return;
     }
-    response = MHD_create_response_from_buffer_with_free_callback(text->n_bytes, text->data, lw_mem_free);
+    response = MHD_create_response_from_buffer_with_free_callback(text->n_bytes, text->data,
+                                                                  lw_mem_free);
     if (response != NULL) {
         lw_writer_init(text);
     }
@@ -185,7 +197,8 @@ void lw_http_send_json(struct lw_http_exchange *exchange, unsigned code)
     lw_http_send_text(exchange, code, "application/json", &exchange->json.out);
 }
 
-void lw_http_send_static(struct lw_http_exchange *exchange, unsigned code, const char *type, const void *bytes, size_t n_bytes)
+void lw_http_send_static(struct lw_http_exchange *exchange, unsigned code, const char *type,
+                         const void *bytes, size_t n_bytes)
 {
     /* The library only reads from a persistent buffer, whatever its prototype says. */
     union {
@@ -193,23 +206,35 @@ void lw_http_send_static(struct lw_http_exchange *exchange, unsigned code, const
         void *to;
     } buffer = {.from = bytes};
 
-    lw_http_queue(exchange, code, type, MHD_create_response_from_buffer(n_bytes, buffer.to, MHD_RESPMEM_PERSISTENT));
+    lw_http_queue(exchange, code, type,
+                  MHD_create_response_from_buffer(n_bytes, buffer.to, MHD_RESPMEM_PERSISTENT));
 }
 
 static const char *code_title(unsigned code)
 {
     switch (code) {
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 421: return "Misdirected Request";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Internal Server Error";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 421:
+        return "Misdirected Request";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Internal Server Error";
     }
 }
 
@@ -267,14 +292,15 @@ static bool number_parse(const char *text, uint64_t max, uint64_t *ret_number)
     return number <= max;
 }
 
-bool lw_http_query_number(struct lw_http_exchange *exchange, const char *name, uint64_t min, uint64_t max, uint64_t fallback,
-                          uint64_t *ret_number)
+bool lw_http_query_number(struct lw_http_exchange *exchange, const char *name, uint64_t min,
+                          uint64_t max, uint64_t fallback, uint64_t *ret_number)
 {
     const char *text = lw_http_query(exchange, name);
     uint64_t number = fallback;
 
     if (text != NULL && (!number_parse(text, max, &number) || number < min)) {
-        lw_http_send_problem(exchange, 400, "The parameter \"%s\" must be a whole number from %llu to %llu.", name,
+        lw_http_send_problem(exchange, 400,
+                             "The parameter \"%s\" must be a whole number from %llu to %llu.", name,
                              (unsigned long long)min, (unsigned long long)max);
         return false;
     }
@@ -282,7 +308,8 @@ bool lw_http_query_number(struct lw_http_exchange *exchange, const char *name, u
     return true;
 }
 
-bool lw_http_part_number(struct lw_http_exchange *exchange, size_t index, uint64_t max, uint64_t *ret_number)
+bool lw_http_part_number(struct lw_http_exchange *exchange, size_t index, uint64_t max,
+                         uint64_t *ret_number)
 {
     if (exchange->parts[index] == NULL || !number_parse(exchange->parts[index], max, ret_number)) {
         lw_http_send_problem(exchange, 404, "This path needs a number where it has none.");
@@ -339,13 +366,15 @@ static void exchange_run(struct lw_http_exchange *exchange, const char *url, con
     size_t n_url = strlen(url);
 
     if (n_url > LW_HTTP_PATH_BYTES_MAX) {
-        lw_http_send_problem(exchange, 414, "Paths of at most %d bytes are taken.", LW_HTTP_PATH_BYTES_MAX);
+        lw_http_send_problem(exchange, 414, "Paths of at most %d bytes are taken.",
+                             LW_HTTP_PATH_BYTES_MAX);
         return;
     }
     memcpy(exchange->path, url, n_url + 1);
     exchange->route = route_find(exchange);
     if (exchange->route == NULL) {
-        lw_http_send_problem(exchange, 404, "There is nothing at this path; /v1/status is a good place to start.");
+        lw_http_send_problem(exchange, 404,
+                             "There is nothing at this path; /v1/status is a good place to start.");
         return;
     }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -367,11 +396,13 @@ static void exchange_run(struct lw_http_exchange *exchange, const char *url, con
 }
 
 /*
- * The library calls twice: when the headers are there, and when the body is. What is answered on the first call ends the connection,
- * so that is where a request is refused, and one with a body always is; the others are answered on the second.
+ * The library calls twice: when the headers are there, and when the body is. What is answered on
+ * the first call ends the connection, so that is where a request is refused, and one with a body
+ * always is; the others are answered on the second.
  */
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_bytes, void **request)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_bytes, void **request)
 {
     struct lw_http_exchange *exchange = lw_mem_calloc(1, sizeof(*exchange));
     bool first = *request == NULL;
@@ -409,7 +440,8 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes %xx in place. "%00" becomes a control character rather than an end: no path has one, and no value may. */
+/* Decodes %xx in place. "%00" becomes a control character rather than an end: no path has one, and
+ * no value may. */
 static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
     char *to = text;
@@ -431,7 +463,8 @@ static size_t on_unescape(void *context, struct MHD_Connection *connection, char
     return (size_t)(to - text);
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
+static void on_completed(void *context, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode code)
 {
     (void)request;
     (void)code;
@@ -456,7 +489,8 @@ static enum lw_status http_start(struct lw_http *http, struct lw_error *reterr)
         {MHD_OPTION_END, 0, NULL},
     };
 
-    http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_ARRAY,
+                                    options, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return lw_error_set(reterr, LW_EIO, "the HTTP server does not start");
     }
@@ -478,7 +512,8 @@ static void http_init_locks(struct lw_http *http)
     pthread_condattr_destroy(&monotonic);
 }
 
-enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_http **ret_http, struct lw_error *reterr)
+enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_http **ret_http,
+                              struct lw_error *reterr)
 {
     struct lw_http *http = lw_mem_calloc(1, sizeof(*http));
     int listen_fd;
@@ -493,7 +528,8 @@ enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_htt
     http->config.tick_ms = config->tick_ms == 0 ? 1000 : config->tick_ms;
     http->config.idle_ms = config->idle_ms == 0 ? LW_HTTP_IDLE_S * 1000 : config->idle_ms;
     http_init_locks(http);
-    /* On failure the socket stays the caller's, while the library closes what it was given: so it gets a copy. */
+    /* On failure the socket stays the caller's, while the library closes what it was given: so it
+     * gets a copy. */
     listen_fd = dup(config->listen_fd);
     http->config.listen_fd = listen_fd;
     http->answers = lw_mem_calloc((config->n_routes + 1) * LW_HTTP_CODES, sizeof(http->answers[0]));
@@ -545,5 +581,6 @@ uint64_t lw_http_answers(const struct lw_http *http, size_t route, size_t index,
     if (*ret_code == 0) {
         return 0;
     }
-    return atomic_load_explicit(&http->answers[route * LW_HTTP_CODES + index], memory_order_relaxed);
+    return atomic_load_explicit(&http->answers[route * LW_HTTP_CODES + index],
+                                memory_order_relaxed);
 }

@@ -1,8 +1,10 @@
 /*
- * HTTP/1.1 as the rest of this layer sees it: a table of routes, an exchange to answer, streams of events.
+ * HTTP/1.1 as the rest of this layer sees it: a table of routes, an exchange to answer, streams of
+ * events.
  *
- * The library beneath is known to http.c, http_guard.c and http_stream.c alone. What is refused here never reaches a handler:
- * a foreign Host, a request that could be read in two ways, a body, an unknown parameter, anything beyond a limit below.
+ * The library beneath is known to http.c, http_guard.c and http_stream.c alone. What is refused
+ * here never reaches a handler: a foreign Host, a request that could be read in two ways, a body,
+ * an unknown parameter, anything beyond a limit below.
  */
 #ifndef LW_SERVE_HTTP_H
 #define LW_SERVE_HTTP_H
@@ -18,14 +20,16 @@
 #define LW_HTTP_THREADS 2
 #define LW_HTTP_CONNECTIONS_MAX 256
 #define LW_HTTP_STREAMS_MAX 32
-#define LW_HTTP_MEMORY_BYTES (32 * 1024)      /* A connection's request line and headers, in and out. */
-#define LW_HTTP_PATH_BYTES_MAX 1024           /* 414 beyond. */
-#define LW_HTTP_FIELDS_MAX 64                 /* Headers of a request; 431 beyond. */
-#define LW_HTTP_FIELDS_BYTES_MAX (16 * 1024)  /* All of them together; 431 beyond. */
-#define LW_HTTP_IDLE_S 30                     /* From connecting or the answer before to the end of the next headers. */
-#define LW_HTTP_ANSWER_S 60                   /* From the headers to the answer's last byte; streams are exempt. */
-#define LW_HTTP_PARTS_MAX 4                   /* Parts in braces of a route's path. */
-#define LW_HTTP_CODES 16                      /* Status codes told apart by the counters. */
+#define LW_HTTP_MEMORY_BYTES (32 * 1024) /* A connection's request line and headers, in and out.   \
+                                          */
+#define LW_HTTP_PATH_BYTES_MAX 1024      /* 414 beyond. */
+#define LW_HTTP_FIELDS_MAX 64            /* Headers of a request; 431 beyond. */
+#define LW_HTTP_FIELDS_BYTES_MAX (16 * 1024) /* All of them together; 431 beyond. */
+#define LW_HTTP_IDLE_S 30 /* From connecting or the answer before to the end of the next headers.  \
+                           */
+#define LW_HTTP_ANSWER_S 60 /* From the headers to the answer's last byte; streams are exempt. */
+#define LW_HTTP_PARTS_MAX 4 /* Parts in braces of a route's path. */
+#define LW_HTTP_CODES 16    /* Status codes told apart by the counters. */
 
 struct lw_http;          /* A listening server and its threads. */
 struct lw_http_exchange; /* One request and its answer; valid during the handler's call. */
@@ -36,17 +40,22 @@ struct lw_http_parameter {
     const char *help;
 };
 
-/* One line of the route table: routing, 405 with Allow, the counters' labels and the reference page come from it. */
+/* One line of the route table: routing, 405 with Allow, the counters' labels and the reference page
+ * come from it. */
 struct lw_http_route {
-    const char *path; /* "/v1/entities/{entity}/series": a part in braces takes one segment. GET and HEAD. */
-    void (*answer)(void *context, struct lw_http_exchange *exchange); /* On a thread of the server: many at once. */
+    const char *path; /* "/v1/entities/{entity}/series": a part in braces takes one segment. GET and
+                         HEAD. */
+    void (*answer)(void *context, struct lw_http_exchange *exchange); /* On a thread of the server:
+                                                                         many at once. */
     const char *summary;
     const struct lw_http_parameter *parameters; /* Ends with a NULL name; may be NULL. */
 };
 
-/* A stream of server-sent events. Calls for one stream never overlap; they come on the server's threads. */
+/* A stream of server-sent events. Calls for one stream never overlap; they come on the server's
+ * threads. */
 struct lw_http_stream {
-    /* Appends what there is to send now; nothing is fine: keeping the connection alive is not its business. False ends it. */
+    /* Appends what there is to send now; nothing is fine: keeping the connection alive is not its
+     * business. False ends it. */
     bool (*more)(void *stream, struct lw_writer *out);
     /* The client is gone, or the server ends; frees the stream. */
     void (*close)(void *stream);
@@ -54,18 +63,22 @@ struct lw_http_stream {
 
 /* Borrowed; the routes and their context outlive the server. */
 struct lw_http_config {
-    int listen_fd;          /* Bound and listening; the server owns it from a good lw_http_create() on. */
-    const char *host;       /* As listened on: with the loopback names, the only Host a request may name. */
+    int listen_fd;    /* Bound and listening; the server owns it from a good lw_http_create() on. */
+    const char *host; /* As listened on: with the loopback names, the only Host a request may name.
+                       */
     const struct lw_http_route *routes;
     size_t n_routes;
-    void *context;          /* Handed to the routes. */
-    uint32_t tick_ms;       /* How often streams are asked for more and deadlines are looked at; 0: 1000. */
-    uint32_t idle_ms;       /* In place of LW_HTTP_IDLE_S; 0: that. */
-    void (*tick)(void *context); /* Called before each asking, on a thread of the server's own; may be NULL. */
+    void *context;    /* Handed to the routes. */
+    uint32_t tick_ms; /* How often streams are asked for more and deadlines are looked at; 0: 1000.
+                       */
+    uint32_t idle_ms; /* In place of LW_HTTP_IDLE_S; 0: that. */
+    void (*tick)(void *context); /* Called before each asking, on a thread of the server's own; may
+                                    be NULL. */
 };
 
 /* LW_OK; LW_ENOMEM; LW_EIO when the library or a thread does not start. */
-enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_http **ret_http, struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_http **ret_http,
+                              struct lw_error *reterr) LW_MUST_USE;
 /* Ends streams and connections and joins the threads; takes NULL. */
 void lw_http_destroy(struct lw_http *http);
 
@@ -76,13 +89,15 @@ const char *lw_http_query(const struct lw_http_exchange *exchange, const char *n
 /* A header's value; NULL when it is not given. */
 const char *lw_http_field(const struct lw_http_exchange *exchange, const char *name);
 /*
- * A whole number given as query parameter, or fallback. Outside [min, max] or no number: the exchange is answered with 400 and the
- * call returns false.
+ * A whole number given as query parameter, or fallback. Outside [min, max] or no number: the
+ * exchange is answered with 400 and the call returns false.
  */
-bool lw_http_query_number(struct lw_http_exchange *exchange, const char *name, uint64_t min, uint64_t max, uint64_t fallback,
-                          uint64_t *ret_number);
-/* The segment that took the index-th braces, as a number up to max; otherwise answered with 404 and false. */
-bool lw_http_part_number(struct lw_http_exchange *exchange, size_t index, uint64_t max, uint64_t *ret_number);
+bool lw_http_query_number(struct lw_http_exchange *exchange, const char *name, uint64_t min,
+                          uint64_t max, uint64_t fallback, uint64_t *ret_number);
+/* The segment that took the index-th braces, as a number up to max; otherwise answered with 404 and
+ * false. */
+bool lw_http_part_number(struct lw_http_exchange *exchange, size_t index, uint64_t max,
+                         uint64_t *ret_number);
 
 /* ---- the answer: exactly one of the sends ---- */
 
@@ -92,21 +107,28 @@ struct lw_json *lw_http_json(struct lw_http_exchange *exchange);
 void lw_http_add_field(struct lw_http_exchange *exchange, const char *name, const char *value);
 void lw_http_send_json(struct lw_http_exchange *exchange, unsigned code);
 /* Takes the writer's bytes and leaves it empty. */
-void lw_http_send_text(struct lw_http_exchange *exchange, unsigned code, const char *type, struct lw_writer *text);
+void lw_http_send_text(struct lw_http_exchange *exchange, unsigned code, const char *type,
+                       struct lw_writer *text);
 /* Bytes that outlive the server; not copied. */
-void lw_http_send_static(struct lw_http_exchange *exchange, unsigned code, const char *type, const void *bytes, size_t n_bytes);
+void lw_http_send_static(struct lw_http_exchange *exchange, unsigned code, const char *type,
+                         const void *bytes, size_t n_bytes);
 /* An error as application/problem+json (RFC 9457); the detail is a sentence for people. */
-void lw_http_send_problem(struct lw_http_exchange *exchange, unsigned code, const char *detail, ...) LW_PRINTF(3, 4);
-/* Takes the stream, also when too many are open already (then it is closed and the answer is 503). */
-void lw_http_send_stream(struct lw_http_exchange *exchange, const struct lw_http_stream *class, void *stream);
+void lw_http_send_problem(struct lw_http_exchange *exchange, unsigned code, const char *detail, ...)
+    LW_PRINTF(3, 4);
+/* Takes the stream, also when too many are open already (then it is closed and the answer is 503).
+ */
+void lw_http_send_stream(struct lw_http_exchange *exchange, const struct lw_http_stream *class,
+                         void *stream);
 
 /* ---- counters ---- */
 
 /* The server that the exchange came to. */
 struct lw_http *lw_http_server(const struct lw_http_exchange *exchange);
 
-/* Answers given by the route (n_routes: by none) with the index-th status code; *ret_code gets the code, 0 past the last. */
-uint64_t lw_http_answers(const struct lw_http *http, size_t route, size_t index, unsigned *ret_code);
+/* Answers given by the route (n_routes: by none) with the index-th status code; *ret_code gets the
+ * code, 0 past the last. */
+uint64_t lw_http_answers(const struct lw_http *http, size_t route, size_t index,
+                         unsigned *ret_code);
 /* Streams open now. */
 uint32_t lw_http_n_streams(struct lw_http *http);
 

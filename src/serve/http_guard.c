@@ -1,11 +1,13 @@
 /*
  * What a request must be before any handler sees it.
  *
- * The library takes requests that two readers could understand differently: two lengths, a length beside a transfer coding,
- * names that are no tokens. We refuse all of these, and since no route takes a body, every body too; the connection ends with the
- * refusal, so that what follows is never read as another request. (A folded header and a bare line feed it takes as well, and does
- * not tell: without bodies neither can shift where the next request begins.) The Host header is checked against DNS rebinding: a page of
- * another site whose name was made to point at this machine still says its own name there.
+ * The library takes requests that two readers could understand differently: two lengths, a length
+ * beside a transfer coding, names that are no tokens. We refuse all of these, and since no route
+ * takes a body, every body too; the connection ends with the refusal, so that what follows is never
+ * read as another request. (A folded header and a bare line feed it takes as well, and does not
+ * tell: without bodies neither can shift where the next request begins.) The Host header is checked
+ * against DNS rebinding: a page of another site whose name was made to point at this machine still
+ * says its own name there.
  */
 #include "serve/http_internal.h"
 
@@ -47,8 +49,8 @@ static bool is_value(const char *text, size_t n)
     return true;
 }
 
-static enum MHD_Result field_look(void *context, enum MHD_ValueKind kind, const char *name, size_t n_name, const char *value,
-                                  size_t n_value)
+static enum MHD_Result field_look(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t n_name, const char *value, size_t n_value)
 {
     struct field_check *check = context;
 
@@ -127,7 +129,8 @@ static bool host_is_ours(const char *value, const char *listened)
 
 static bool guard_framing(struct lw_http_exchange *exchange, const struct field_check *check)
 {
-    if (check->n_length > 1 || check->n_coding > 1 || (check->n_length > 0 && check->n_coding > 0)) {
+    if (check->n_length > 1 || check->n_coding > 1 ||
+        (check->n_length > 0 && check->n_coding > 0)) {
         lw_http_send_problem(exchange, 400, "The request says in two ways how long it is.");
         return false;
     }
@@ -135,12 +138,14 @@ static bool guard_framing(struct lw_http_exchange *exchange, const struct field_
         lw_http_send_problem(exchange, 501, "The only transfer coding known here is chunked.");
         return false;
     }
-    if (check->length != NULL &&
-        (check->length[0] == '\0' || strspn(check->length, "0123456789") != strlen(check->length))) {
+    if (check->length != NULL && (check->length[0] == '\0' ||
+                                  strspn(check->length, "0123456789") != strlen(check->length))) {
         lw_http_send_problem(exchange, 400, "Content-Length is no number.");
         return false;
     }
-    exchange->has_body = check->coding != NULL || (check->length != NULL && strspn(check->length, "0") != strlen(check->length));
+    exchange->has_body = check->coding != NULL ||
+                         (check->length != NULL &&
+                          strspn(check->length, "0") != strlen(check->length));
     return true;
 }
 
@@ -159,8 +164,8 @@ bool lw_http_guard_request(struct lw_http_exchange *exchange, const char *versio
         return false;
     }
     if (check.n > LW_HTTP_FIELDS_MAX || check.n_bytes > LW_HTTP_FIELDS_BYTES_MAX) {
-        lw_http_send_problem(exchange, 431, "At most %d headers of %d bytes together are taken.", LW_HTTP_FIELDS_MAX,
-                             LW_HTTP_FIELDS_BYTES_MAX);
+        lw_http_send_problem(exchange, 431, "At most %d headers of %d bytes together are taken.",
+                             LW_HTTP_FIELDS_MAX, LW_HTTP_FIELDS_BYTES_MAX);
         return false;
     }
     if (check.n_host > 1 || (check.n_host == 0 && strcmp(version, "HTTP/1.1") == 0)) {
@@ -168,7 +173,9 @@ bool lw_http_guard_request(struct lw_http_exchange *exchange, const char *versio
         return false;
     }
     if (check.host != NULL && !host_is_ours(check.host, exchange->http->config.host)) {
-        lw_http_send_problem(exchange, 421, "This server answers to localhost and to the address it listens on, not to other names.");
+        lw_http_send_problem(exchange, 421,
+                             "This server answers to localhost and to the address it listens on, "
+                             "not to other names.");
         return false;
     }
     if (!guard_framing(exchange, &check)) {
@@ -194,8 +201,8 @@ static bool query_is_known(const struct lw_http_route *route, const char *name)
     return false;
 }
 
-static enum MHD_Result query_look(void *context, enum MHD_ValueKind kind, const char *name, size_t n_name, const char *value,
-                                  size_t n_value)
+static enum MHD_Result query_look(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t n_name, const char *value, size_t n_value)
 {
     struct query_check *check = context;
 
@@ -216,7 +223,8 @@ bool lw_http_guard_query(struct lw_http_exchange *exchange)
 {
     struct query_check check = {.route = exchange->route};
 
-    (void)MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, query_look, &check);
+    (void)MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, query_look,
+                                      &check);
     if (check.wrong != NULL) {
         lw_http_send_problem(exchange, 400, "The parameter \"%s\" %s.", check.name, check.wrong);
         return false;

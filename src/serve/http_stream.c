@@ -1,8 +1,10 @@
 /*
- * Streams of server-sent events, and the one thread that keeps time: it wakes the streams and ends connections past their deadline.
+ * Streams of server-sent events, and the one thread that keeps time: it wakes the streams and ends
+ * connections past their deadline.
  *
- * A stream with nothing to send is suspended, so it costs no thread; each tick resumes it and asks it for more. What a slow client
- * has not taken yet keeps the stream from being asked again, so a client never holds more than one answer of `more`.
+ * A stream with nothing to send is suspended, so it costs no thread; each tick resumes it and asks
+ * it for more. What a slow client has not taken yet keeps the stream from being asked again, so a
+ * client never holds more than one answer of `more`.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,7 +18,8 @@
 #define BLOCK_BYTES 16384
 #define KEEP_ALIVE_NS (INT64_C(15) * 1000000000)
 
-/* In the list of its server; `suspended` and the links are guarded by the server's lock, the rest is its connection's thread's. */
+/* In the list of its server; `suspended` and the links are guarded by the server's lock, the rest
+ * is its connection's thread's. */
 struct http_live {
     struct http_live *previous, *next;
     struct lw_http *http;
@@ -142,7 +145,8 @@ static bool live_enter(struct http_live *live, struct http_connection *entry)
     return enters;
 }
 
-void lw_http_send_stream(struct lw_http_exchange *exchange, const struct lw_http_stream *class, void *stream)
+void lw_http_send_stream(struct lw_http_exchange *exchange, const struct lw_http_stream *class,
+                         void *stream)
 {
     struct http_live *live = lw_mem_calloc(1, sizeof(*live));
     struct MHD_Response *response = NULL;
@@ -159,10 +163,12 @@ void lw_http_send_stream(struct lw_http_exchange *exchange, const struct lw_http
         lw_mem_free(live);
         class->close(stream);
         lw_http_add_field(exchange, "Retry-After", "30");
-        lw_http_send_problem(exchange, 503, "At most %d event streams can be open at once.", LW_HTTP_STREAMS_MAX);
+        lw_http_send_problem(exchange, 503, "At most %d event streams can be open at once.",
+                             LW_HTTP_STREAMS_MAX);
         return;
     }
-    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, live_read, live, live_free);
+    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, live_read, live,
+                                                 live_free);
     if (response == NULL) {
         live_free(live);
         lw_http_send_problem(exchange, 503, "Out of memory.");
@@ -183,7 +189,8 @@ static void streams_wake(struct lw_http *http)
     }
 }
 
-/* Shutting the socket down is enough: the library then sees its end and frees the connection, on its own thread. */
+/* Shutting the socket down is enough: the library then sees its end and frees the connection, on
+ * its own thread. */
 static void connections_expire(struct lw_http *http, int64_t now_ns)
 {
     for (struct http_connection *entry = http->connections; entry != NULL; entry = entry->next) {

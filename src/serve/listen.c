@@ -1,4 +1,5 @@
-/* The listening socket: made here rather than by the HTTP library, so that a taken port is told as such. */
+/* The listening socket: made here rather than by the HTTP library, so that a taken port is told as
+ * such. */
 #include "serve/listen.h"
 
 #include "base/error.h"
@@ -36,7 +37,9 @@ static enum lw_status listen_split(const char *text, struct lw_listen *at, struc
         n_host = 0; /* An IPv6 address without brackets has no clear end. */
     }
     if (n_host == 0 || n_port == 0 || n_port > 5 || strspn(colon + 1, "0123456789") != n_port) {
-        return lw_error_set(reterr, LW_EINVAL, "\"%s\" is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+        return lw_error_set(reterr, LW_EINVAL,
+                            "\"%s\" is no address to listen on: expected HOST:PORT, such as "
+                            "127.0.0.1:8080 or [::1]:8080",
                             text);
     }
     port = strtoul(colon + 1, NULL, 10);
@@ -51,8 +54,8 @@ static enum lw_status listen_split(const char *text, struct lw_listen *at, struc
 }
 
 /* The loopback address that the host names; no name but localhost is looked up. */
-static enum lw_status listen_address(const struct lw_listen *at, union address *address, socklen_t *ret_length,
-                                     struct lw_error *reterr)
+static enum lw_status listen_address(const struct lw_listen *at, union address *address,
+                                     socklen_t *ret_length, struct lw_error *reterr)
 {
     const char *host = strcmp(at->host, "localhost") == 0 ? "127.0.0.1" : at->host;
     bool is_loopback;
@@ -69,18 +72,23 @@ static enum lw_status listen_address(const struct lw_listen *at, union address *
         *ret_length = sizeof(address->v6);
         is_loopback = IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
     } else {
-        return lw_error_set(reterr, LW_EINVAL, "\"%s\" is no IP address and not localhost: it cannot be listened on", at->host);
+        return lw_error_set(reterr, LW_EINVAL,
+                            "\"%s\" is no IP address and not localhost: it cannot be listened on",
+                            at->host);
     }
     if (!is_loopback) {
-        return lw_error_set(reterr, LW_EINVAL,
-                            "refusing to listen on %s: there is no login yet, so the page stays on this machine; listen on 127.0.0.1 or "
-                            "[::1], and reach it from elsewhere through a tunnel or a proxy that asks who is there",
-                            at->host);
+        return lw_error_set(
+            reterr, LW_EINVAL,
+            "refusing to listen on %s: there is no login yet, so the page stays on this machine; "
+            "listen on 127.0.0.1 or "
+            "[::1], and reach it from elsewhere through a tunnel or a proxy that asks who is there",
+            at->host);
     }
     return LW_OK;
 }
 
-static enum lw_status listen_bind(struct lw_listen *at, union address *address, socklen_t length, struct lw_error *reterr)
+static enum lw_status listen_bind(struct lw_listen *at, union address *address, socklen_t length,
+                                  struct lw_error *reterr)
 {
     int on = 1;
     const char *step = "open a socket for";
@@ -91,18 +99,21 @@ static enum lw_status listen_bind(struct lw_listen *at, union address *address, 
         (void)setsockopt(at->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (bind(at->fd, &address->any, length) == 0 && listen(at->fd, BACKLOG) == 0 &&
             getsockname(at->fd, &address->any, &length) == 0) {
-            at->port = ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
+            at->port = ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
+                                                               : address->v6.sin6_port);
             return LW_OK;
         }
     }
-    (void)lw_error_set(reterr, LW_EIO, "cannot %s %s port %u: %s", step, at->host, at->port, strerror(errno));
+    (void)lw_error_set(reterr, LW_EIO, "cannot %s %s port %u: %s", step, at->host, at->port,
+                       strerror(errno));
     if (at->fd >= 0) {
         (void)close(at->fd);
     }
     return LW_EIO;
 }
 
-enum lw_status lw_listen_open(const char *text, struct lw_listen *ret_listen, struct lw_error *reterr)
+enum lw_status lw_listen_open(const char *text, struct lw_listen *ret_listen,
+                              struct lw_error *reterr)
 {
     struct lw_listen made = {.fd = -1};
     union address address;

@@ -15,9 +15,10 @@ struct lw_listen {
 };
 
 /*
- * LW_OK, and the caller closes ret_listen->fd; LW_EINVAL for a text that is no HOST:PORT or a host that is no loopback address;
- * LW_EIO with the system's reason.
+ * LW_OK, and the caller closes ret_listen->fd; LW_EINVAL for a text that is no HOST:PORT or a host
+ * that is no loopback address; LW_EIO with the system's reason.
  */
-enum lw_status lw_listen_open(const char *text, struct lw_listen *ret_listen, struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_listen_open(const char *text, struct lw_listen *ret_listen,
+                              struct lw_error *reterr) LW_MUST_USE;
 
 #endif

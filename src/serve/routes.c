@@ -1,4 +1,5 @@
-/* Every route there is. Routing, the answers 404, 405 and 400, the counters' labels and docs/api.md come from this table. */
+/* Every route there is. Routing, the answers 404, 405 and 400, the counters' labels and docs/api.md
+ * come from this table. */
 #include "serve/exposition.h"
 #include "serve/server_internal.h"
 
@@ -37,7 +38,8 @@ static const struct lw_http_parameter list_parameters[] = {
 };
 
 static const struct lw_http_parameter step_parameters[] = {
-    {"since", "Only steps after this moment, in seconds since 1970-01-01 UTC; default: all that are kept."},
+    {"since",
+     "Only steps after this moment, in seconds since 1970-01-01 UTC; default: all that are kept."},
     {"limit", "How many at most, oldest first, 1 to 20000; default 20000."},
     {NULL, NULL},
 };
@@ -50,7 +52,8 @@ static const struct lw_http_parameter anomaly_parameters[] = {
 
 static const struct lw_http_parameter event_parameters[] = {
     {"entity", "Also send the new steps of all series of this entity."},
-    {"after", "Also send anomalies changed after this and before now; a `Last-Event-ID` header counts more."},
+    {"after", "Also send anomalies changed after this and before now; a `Last-Event-ID` header "
+              "counts more."},
     {NULL, NULL},
 };
 
@@ -62,13 +65,17 @@ static const struct lw_http_route routes[] = {
     {"/live", lw_api_live, "200 as long as the process answers.", NULL},
     {"/ready", lw_api_ready, "200 once the state is loaded and the sources run; 503 before.", NULL},
     {"/health", lw_api_health, "As `/ready`, with version and uptime.", NULL},
-    {"/metrics", lw_exposition_answer, "Lapwing's own metrics for Prometheus, text format 0.0.4.", NULL},
+    {"/metrics", lw_exposition_answer, "Lapwing's own metrics for Prometheus, text format 0.0.4.",
+     NULL},
     {"/v1/status", lw_api_status, "Totals, sources, the alarm budget promised and achieved.", NULL},
     {"/v1/entities", lw_api_entities, "Entities by number, a page at a time.", list_parameters},
-    {"/v1/entities/{entity}/series", lw_api_entity_series, "The series of an entity with their newest step.", list_parameters},
-    {"/v1/series/{entity}/{series}", lw_api_series, "The steps kept of one series, as columns.", step_parameters},
+    {"/v1/entities/{entity}/series", lw_api_entity_series,
+     "The series of an entity with their newest step.", list_parameters},
+    {"/v1/series/{entity}/{series}", lw_api_series, "The steps kept of one series, as columns.",
+     step_parameters},
     {"/v1/anomalies", lw_api_anomalies, "Anomalies, newest first.", anomaly_parameters},
-    {"/v1/events", send_events, "What changed, every second, as server-sent events.", event_parameters},
+    {"/v1/events", send_events, "What changed, every second, as server-sent events.",
+     event_parameters},
 };
 
 const struct lw_http_route *lw_routes(size_t *ret_n)
@@ -97,7 +104,8 @@ static void document_routes(struct lw_writer *out)
         (void)snprintf(text, sizeof(text), "| `%s` | ", routes[i].path);
         lw_write_raw(out, text, strlen(text));
         for (; p != NULL && p->name != NULL; p++) {
-            (void)snprintf(text, sizeof(text), "%s`%s`: %s", p == routes[i].parameters ? "" : "<br>", p->name, p->help);
+            (void)snprintf(text, sizeof(text), "%s`%s`: %s",
+                           p == routes[i].parameters ? "" : "<br>", p->name, p->help);
             lw_write_raw(out, text, strlen(text));
         }
         (void)snprintf(text, sizeof(text), " | %s |", routes[i].summary);
@@ -118,8 +126,8 @@ void lw_server_document(struct lw_writer *out)
     for (size_t i = 0; lw_exposition_metric(i) != NULL; i++) {
         const struct lw_metric_text *metric = lw_exposition_metric(i);
 
-        (void)snprintf(text, sizeof(text), "| `%s` | %s | %s | %s | %s |", metric->name, metric->type, metric->unit,
-                       metric->labels, metric->help);
+        (void)snprintf(text, sizeof(text), "| `%s` | %s | %s | %s | %s |", metric->name,
+                       metric->type, metric->unit, metric->labels, metric->help);
         line(out, text);
     }
 }

@@ -1,11 +1,13 @@
 /*
- * The server's face to the program: the page, the API, health and metrics of one engine, on one loopback port.
+ * The server's face to the program: the page, the API, health and metrics of one engine, on one
+ * loopback port.
  *
  *     server = lw_server_create(...);    the port is open: /live answers 200, /ready 503
  *     lw_server_set_ready(server, true); once the state is loaded and the sources run
  *     lw_server_destroy(server);         before the engine
  *
- * Its threads inherit the signal mask of the caller of lw_server_create(): block what another thread is to handle.
+ * Its threads inherit the signal mask of the caller of lw_server_create(): block what another
+ * thread is to handle.
  */
 #ifndef LW_SERVE_SERVE_H
 #define LW_SERVE_SERVE_H
@@ -18,20 +20,23 @@
 
 struct lw_server;
 
-/* Zero-initialise and set what matters. Borrowed during the call, but for the engine, which outlives the server. */
+/* Zero-initialise and set what matters. Borrowed during the call, but for the engine, which
+ * outlives the server. */
 struct lw_server_config {
-    const char *listen; /* "HOST:PORT", "[::1]:PORT"; HOST is a loopback address or "localhost"; port 0: any free one. */
+    const char *listen; /* "HOST:PORT", "[::1]:PORT"; HOST is a loopback address or "localhost";
+                           port 0: any free one. */
     struct lw_engine *engine;
     const char *version; /* As `lapwing version` says it; static text. */
     uint32_t tick_ms;    /* How often events go out; 0: 1000. */
 };
 
 /*
- * LW_OK; LW_EINVAL when `listen` is no such text or no loopback address (there is no login yet, so the page is not shown to a
- * network); LW_EIO when the port is taken or a thread does not start; LW_ENOMEM.
+ * LW_OK; LW_EINVAL when `listen` is no such text or no loopback address (there is no login yet, so
+ * the page is not shown to a network); LW_EIO when the port is taken or a thread does not start;
+ * LW_ENOMEM.
  */
-enum lw_status lw_server_create(const struct lw_server_config *config, struct lw_server **ret_server,
-                                struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_server_create(const struct lw_server_config *config,
+                                struct lw_server **ret_server, struct lw_error *reterr) LW_MUST_USE;
 /* Ends all connections and joins the threads; takes NULL. */
 void lw_server_destroy(struct lw_server *server);
 /* The port listened on. */

@@ -11,7 +11,8 @@ static void on_tick(void *context)
     lw_events_tick(((struct lw_server *)context)->events);
 }
 
-static enum lw_status server_open(struct lw_server *server, const struct lw_server_config *config, struct lw_error *reterr)
+static enum lw_status server_open(struct lw_server *server, const struct lw_server_config *config,
+                                  struct lw_error *reterr)
 {
     struct lw_http_config http = {.context = server, .tick_ms = config->tick_ms, .tick = on_tick};
     enum lw_status st = lw_listen_open(config->listen, &server->listen, reterr);
@@ -29,7 +30,8 @@ static enum lw_status server_open(struct lw_server *server, const struct lw_serv
     return st;
 }
 
-enum lw_status lw_server_create(const struct lw_server_config *config, struct lw_server **ret_server, struct lw_error *reterr)
+enum lw_status lw_server_create(const struct lw_server_config *config,
+                                struct lw_server **ret_server, struct lw_error *reterr)
 {
     struct lw_server *server = lw_mem_calloc(1, sizeof(*server));
     enum lw_status st;

@@ -19,7 +19,8 @@ void lw_view_time(struct lw_json *json, int64_t time_ns)
     }
     seconds = time_ns / SECOND_NS;
     rest = time_ns % SECOND_NS;
-    n = snprintf(text, sizeof(text), "%s%lld.%09lld", time_ns < 0 ? "-" : "", llabs(seconds), llabs(rest));
+    n = snprintf(text, sizeof(text), "%s%lld.%09lld", time_ns < 0 ? "-" : "", llabs(seconds),
+                 llabs(rest));
     while (n > 0 && text[n - 1] == '0') {
         n--;
     }
@@ -50,9 +51,12 @@ void lw_view_float(struct lw_json *json, float value)
 const char *lw_view_confidence(uint8_t confidence)
 {
     switch (confidence) {
-    case LW_FULL: return "full";
-    case LW_LOW: return "low";
-    default: return "cannot_tell";
+    case LW_FULL:
+        return "full";
+    case LW_LOW:
+        return "low";
+    default:
+        return "cannot_tell";
     }
 }
 
@@ -184,8 +188,10 @@ void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, s
         const char *key;
         size_t offset;
     } columns[] = {
-        {"value", offsetof(struct lw_history_point, value)}, {"expected", offsetof(struct lw_history_point, expected)},
-        {"lower", offsetof(struct lw_history_point, lower)}, {"upper", offsetof(struct lw_history_point, upper)},
+        {"value", offsetof(struct lw_history_point, value)},
+        {"expected", offsetof(struct lw_history_point, expected)},
+        {"lower", offsetof(struct lw_history_point, lower)},
+        {"upper", offsetof(struct lw_history_point, upper)},
         {"score", offsetof(struct lw_history_point, score)},
     };
 
@@ -199,7 +205,8 @@ void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, s
         lw_json_key(json, columns[c].key);
         lw_json_begin_array(json);
         for (size_t i = 0; i < n_steps; i++) {
-            lw_view_float(json, *(const float *)(const void *)((const char *)&steps[i] + columns[c].offset));
+            lw_view_float(
+                json, *(const float *)(const void *)((const char *)&steps[i] + columns[c].offset));
         }
         lw_json_end(json);
     }

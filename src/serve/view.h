@@ -5,7 +5,8 @@
 #include "base/json.h"
 #include "lapwing/engine.h"
 
-/* Seconds since 1970-01-01 UTC with as many digits as the nanoseconds need; INT64_MIN, "not yet", is null. */
+/* Seconds since 1970-01-01 UTC with as many digits as the nanoseconds need; INT64_MIN, "not yet",
+ * is null. */
 void lw_view_time(struct lw_json *json, int64_t time_ns);
 /* The fewest digits that read back as the same float; NaN is null. */
 void lw_view_float(struct lw_json *json, float value);
@@ -15,7 +16,8 @@ const char *lw_view_confidence(uint8_t confidence);
 void lw_view_entity(struct lw_json *json, const struct lw_entity_view *entity);
 void lw_view_series(struct lw_json *json, const struct lw_series_view *series);
 void lw_view_anomaly(struct lw_json *json, const struct lw_anomaly_view *anomaly);
-/* Members "time", "value", "expected", "lower", "upper", "score", "alarm" of the open object, an array each. */
+/* Members "time", "value", "expected", "lower", "upper", "score", "alarm" of the open object, an
+ * array each. */
 void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, size_t n_steps);
 /* Members of the open object: the counters that change all the time. */
 void lw_view_totals(struct lw_json *json, const struct lw_engine_totals *totals);

@@ -1,5 +1,6 @@
 /*
- * An engine that says what a test tells it to: the views of lapwing/engine.h over one table, linked in place of the real ones.
+ * An engine that says what a test tells it to: the views of lapwing/engine.h over one table, linked
+ * in place of the real ones.
  *
  * Included by one file of a test program. Change `fake` under its lock while a server runs.
  */
@@ -46,7 +47,8 @@ size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *ret_feed
     return 1;
 }
 
-size_t lw_engine_entities(struct lw_engine *engine, uint32_t from, struct lw_entity_view *ret_entities, size_t capacity)
+size_t lw_engine_entities(struct lw_engine *engine, uint32_t from,
+                          struct lw_entity_view *ret_entities, size_t capacity)
 {
     size_t n = 0;
 
@@ -61,8 +63,8 @@ size_t lw_engine_entities(struct lw_engine *engine, uint32_t from, struct lw_ent
     return n;
 }
 
-enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from, struct lw_series_view *ret_series,
-                                size_t capacity, size_t *ret_n)
+enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from,
+                                struct lw_series_view *ret_series, size_t capacity, size_t *ret_n)
 {
     static const char *const names[FAKE_SERIES] = {"load", "cpu{mode=\"user\"}", "caf\xC3\xA9"};
     size_t n = 0;
@@ -73,10 +75,12 @@ enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint3
     }
     pthread_mutex_lock(&fake.lock);
     for (uint32_t i = from; i < FAKE_SERIES && n < capacity; i++) {
-        const struct lw_history_point *last = fake.n_steps == 0 ? NULL : &fake.steps[fake.n_steps - 1];
+        const struct lw_history_point *last = fake.n_steps == 0 ? NULL
+                                                                : &fake.steps[fake.n_steps - 1];
         struct lw_series_view *view = &ret_series[n++];
 
-        *view = (struct lw_series_view){.series = i, .confidence = (uint8_t)i, .last_ns = INT64_MIN, .value = NAN};
+        *view = (struct lw_series_view){
+            .series = i, .confidence = (uint8_t)i, .last_ns = INT64_MIN, .value = NAN};
         (void)strcpy(view->name, names[i]);
         if (last != NULL) {
             view->last_ns = last->time_ns;
@@ -93,8 +97,9 @@ enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint3
     return LW_OK;
 }
 
-enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series, int64_t since_ns,
-                                 struct lw_history_point *ret_points, size_t capacity, size_t *ret_n)
+enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series,
+                                 int64_t since_ns, struct lw_history_point *ret_points,
+                                 size_t capacity, size_t *ret_n)
 {
     size_t n = 0;
 
@@ -114,7 +119,8 @@ enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint
     return LW_OK;
 }
 
-size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change, struct lw_anomaly_view *ret_anomalies, size_t capacity)
+size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
+                           struct lw_anomaly_view *ret_anomalies, size_t capacity)
 {
     size_t n = 0;
 
@@ -141,8 +147,11 @@ const char *lw_anomaly_type_name(enum lw_anomaly_type type)
 static void fake_add_entity(uint32_t number, const char *name)
 {
     pthread_mutex_lock(&fake.lock);
-    fake.entities[fake.n_entities] = (struct lw_entity_view){
-        .number = number, .n_series = FAKE_SERIES, .last_ns = INT64_MIN, .score = NAN, .confidence = LW_CANNOT_TELL};
+    fake.entities[fake.n_entities] = (struct lw_entity_view){.number = number,
+                                                             .n_series = FAKE_SERIES,
+                                                             .last_ns = INT64_MIN,
+                                                             .score = NAN,
+                                                             .confidence = LW_CANNOT_TELL};
     (void)strcpy(fake.entities[fake.n_entities].name, name);
     (void)strcpy(fake.entities[fake.n_entities].detector, "host");
     fake.n_entities++;
@@ -154,7 +163,8 @@ static void fake_add_step(int64_t seconds, float value)
 {
     pthread_mutex_lock(&fake.lock);
     fake.steps[fake.n_steps++] = (struct lw_history_point){
-        seconds * 1000000000, value, value + 0.5F, value - 1.0F, value + 1.0F, 0.25F, value > 90.0F};
+        seconds * 1000000000, value, value + 0.5F, value - 1.0F,
+        value + 1.0F,         0.25F, value > 90.0F};
     pthread_mutex_unlock(&fake.lock);
 }
 

@@ -1,4 +1,5 @@
-/* The smallest HTTP client a test of the server needs: bytes out, everything that comes back in, over loopback. */
+/* The smallest HTTP client a test of the server needs: bytes out, everything that comes back in,
+ * over loopback. */
 #ifndef LW_TESTS_SUPPORT_HTTP_CLIENT_H
 #define LW_TESTS_SUPPORT_HTTP_CLIENT_H
 
@@ -33,12 +34,15 @@ static inline int client_connect(uint16_t port)
     return fd;
 }
 
-/* Reads until the text holds `until` (NULL: until the server ends the connection), and terminates it. */
+/* Reads until the text holds `until` (NULL: until the server ends the connection), and terminates
+ * it. */
 static inline void client_read(int fd, struct client_answer *ret_answer, const char *until)
 {
     ret_answer->text[ret_answer->n] = '\0';
-    while ((until == NULL || strstr(ret_answer->text, until) == NULL) && ret_answer->n < sizeof(ret_answer->text) - 1) {
-        ssize_t n = read(fd, ret_answer->text + ret_answer->n, sizeof(ret_answer->text) - 1 - ret_answer->n);
+    while ((until == NULL || strstr(ret_answer->text, until) == NULL) &&
+           ret_answer->n < sizeof(ret_answer->text) - 1) {
+        ssize_t n = read(fd, ret_answer->text + ret_answer->n,
+                         sizeof(ret_answer->text) - 1 - ret_answer->n);
 
         if (n <= 0) {
             break;
@@ -51,7 +55,8 @@ static inline void client_read(int fd, struct client_answer *ret_answer, const c
 }
 
 /* One connection, one request given byte by byte, and its answer. */
-static inline void client_send(uint16_t port, const char *request, size_t n_request, struct client_answer *ret_answer)
+static inline void client_send(uint16_t port, const char *request, size_t n_request,
+                               struct client_answer *ret_answer)
 {
     int fd = client_connect(port);
 
@@ -65,11 +70,13 @@ static inline void client_send(uint16_t port, const char *request, size_t n_requ
 }
 
 /* A plain request; `fields` are further header lines, each ended by "\r\n". */
-static inline void client_request(uint16_t port, const char *method, const char *path, const char *fields,
-                                  struct client_answer *ret_answer)
+static inline void client_request(uint16_t port, const char *method, const char *path,
+                                  const char *fields, struct client_answer *ret_answer)
 {
     char request[8192];
-    int n = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", method, path, fields);
+    int n = snprintf(request, sizeof(request),
+                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", method,
+                     path, fields);
 
     client_send(port, request, (size_t)n, ret_answer);
 }

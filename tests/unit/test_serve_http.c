@@ -1,4 +1,5 @@
-/* The server beneath the routes: routing, refusals, answers, streams, with routes of the test's own. */
+/* The server beneath the routes: routing, refusals, answers, streams, with routes of the test's
+ * own. */
 #include "serve/http.h"
 
 #include "serve/listen.h"
@@ -47,9 +48,11 @@ static bool silent_more(void *context, struct lw_writer *out)
     return true;
 }
 
-static void send_stream(void *context, struct lw_http_exchange *exchange, bool (*more)(void *, struct lw_writer *))
+static void send_stream(void *context, struct lw_http_exchange *exchange,
+                        bool (*more)(void *, struct lw_writer *))
 {
-    static struct lw_http_stream classes[2] = {{counting_more, counting_close}, {silent_more, counting_close}};
+    static struct lw_http_stream classes[2] = {{counting_more, counting_close},
+                                               {silent_more, counting_close}};
     struct counting_stream *stream = calloc(1, sizeof(*stream));
 
     stream->context = context;
@@ -103,8 +106,10 @@ static void on_tick(void *context)
 static const struct lw_http_parameter pair_parameters[] = {{"size", "One to nine."}, {NULL, NULL}};
 
 static const struct lw_http_route routes[] = {
-    {"/hello", route_hello, "Says hello.", NULL},        {"/pair/{a}/to/{b}", route_pair, "Two numbers.", pair_parameters},
-    {"/forgets", route_forgets, "Never answers.", NULL}, {"/count", route_count, "Counts to four.", NULL},
+    {"/hello", route_hello, "Says hello.", NULL},
+    {"/pair/{a}/to/{b}", route_pair, "Two numbers.", pair_parameters},
+    {"/forgets", route_forgets, "Never answers.", NULL},
+    {"/count", route_count, "Counts to four.", NULL},
     {"/silent", route_silent, "Says nothing.", NULL},
 };
 
@@ -184,19 +189,34 @@ static void test_http__refuses_what_no_route_takes(void **state)
         const char *method, *path;
         int code;
     } cases[] = {
-        {"GET", "/nothing", 404},        {"GET", "/hello/", 404},         {"GET", "/hello%00x", 404},
-        {"GET", "/pair/1/to", 404},      {"GET", "/pair/x/to/1", 404},    {"GET", "/pair/101/to/1", 404},
-        {"GET", "/pair//to/1", 404},     {"GET", "/pair/1/to/1/2", 404},  {"GET", "/pair/1/to/-1", 404},
-        {"GET", "/pair/1/to/2?size=0", 400}, {"GET", "/pair/1/to/2?size=", 400}, {"GET", "/pair/1/to/2?size=10", 400},
-        {"GET", "/pair/1/to/2?size", 400},   {"GET", "/pair/1/to/2?sizes=1", 400}, {"GET", "/hello?size=1", 400},
-        {"GET", "/pair/1/to/2?size=1%00", 400}, {"POST", "/hello", 405}, {"TRACE", "/hello", 405},
-        {"DELETE", "/pair/1/to/2", 405}, {"POST", "/nothing", 404}, {"GET", "/forgets", 500},
+        {"GET", "/nothing", 404},
+        {"GET", "/hello/", 404},
+        {"GET", "/hello%00x", 404},
+        {"GET", "/pair/1/to", 404},
+        {"GET", "/pair/x/to/1", 404},
+        {"GET", "/pair/101/to/1", 404},
+        {"GET", "/pair//to/1", 404},
+        {"GET", "/pair/1/to/1/2", 404},
+        {"GET", "/pair/1/to/-1", 404},
+        {"GET", "/pair/1/to/2?size=0", 400},
+        {"GET", "/pair/1/to/2?size=", 400},
+        {"GET", "/pair/1/to/2?size=10", 400},
+        {"GET", "/pair/1/to/2?size", 400},
+        {"GET", "/pair/1/to/2?sizes=1", 400},
+        {"GET", "/hello?size=1", 400},
+        {"GET", "/pair/1/to/2?size=1%00", 400},
+        {"POST", "/hello", 405},
+        {"TRACE", "/hello", 405},
+        {"DELETE", "/pair/1/to/2", 405},
+        {"POST", "/nothing", 404},
+        {"GET", "/forgets", 500},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         client_request(port_of(state), cases[i].method, cases[i].path, "", &answer);
         if (answer.code != cases[i].code) {
-            print_error("%s %s gave %d, not %d\n", cases[i].method, cases[i].path, answer.code, cases[i].code);
+            print_error("%s %s gave %d, not %d\n", cases[i].method, cases[i].path, answer.code,
+                        cases[i].code);
         }
         assert_int_equal(answer.code, cases[i].code);
         assert_non_null(strstr(answer.text, "\r\nContent-Type: application/problem+json\r\n"));
@@ -221,7 +241,8 @@ static void test_http__head_has_the_headers_and_no_body(void **state)
 
 static void test_http__keeps_the_connection_for_the_next_request(void **state)
 {
-    static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\nGET /pair/1/to/1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\nGET /pair/1/to/1 "
+                                  "HTTP/1.1\r\nHost: localhost\r\n\r\n";
     int fd = client_connect(port_of(state));
 
     assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
@@ -255,7 +276,8 @@ static void test_http__refuses_ambiguous_requests_and_hangs_up(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char request[512];
         int n = snprintf(request, sizeof(request),
-                         "GET /hello HTTP/1.1\r\nHost: localhost\r\n%s\r\nGET /pair/1/to/1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                         "GET /hello HTTP/1.1\r\nHost: localhost\r\n%s\r\nGET /pair/1/to/1 "
+                         "HTTP/1.1\r\nHost: localhost\r\n\r\n",
                          cases[i].fields);
 
         client_send(port_of(state), request, (size_t)n, &answer);
@@ -273,16 +295,32 @@ static void test_http__answers_to_loopback_names_only(void **state)
         const char *host;
         int code;
     } cases[] = {
-        {"localhost", 200},        {"localhost:1", 200},   {"LOCALHOST:80", 200},   {"127.0.0.1:8080", 200},
-        {"127.8.9.1", 200},        {"[::1]", 200},         {"[::1]:9000", 200},     {"evil.example", 421},
-        {"evil.example:80", 421},  {"localhost.evil.example", 421}, {"10.0.0.1", 421}, {"128.0.0.1", 421},
-        {"[::2]", 421},            {"[::1", 421},          {"[::1]x", 421},         {"127.0.0.1:8x", 421},
-        {"", 421},                 {":80", 421},           {"localhost:", 200},
+        {"localhost", 200},
+        {"localhost:1", 200},
+        {"LOCALHOST:80", 200},
+        {"127.0.0.1:8080", 200},
+        {"127.8.9.1", 200},
+        {"[::1]", 200},
+        {"[::1]:9000", 200},
+        {"evil.example", 421},
+        {"evil.example:80", 421},
+        {"localhost.evil.example", 421},
+        {"10.0.0.1", 421},
+        {"128.0.0.1", 421},
+        {"[::2]", 421},
+        {"[::1", 421},
+        {"[::1]x", 421},
+        {"127.0.0.1:8x", 421},
+        {"", 421},
+        {":80", 421},
+        {"localhost:", 200},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char request[256];
-        int n = snprintf(request, sizeof(request), "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", cases[i].host);
+        int n = snprintf(request, sizeof(request),
+                         "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                         cases[i].host);
 
         client_send(port_of(state), request, (size_t)n, &answer);
         if (answer.code != cases[i].code) {
@@ -306,11 +344,13 @@ static void test_http__wants_a_host_of_new_clients_only(void **state)
 static void test_http__limits_path_and_headers(void **state)
 {
     static char request[1 << 16];
-    size_t n = (size_t)snprintf(request, sizeof(request), "GET /%01100d HTTP/1.1\r\nHost: localhost\r\n\r\n", 0);
+    size_t n = (size_t)snprintf(request, sizeof(request),
+                                "GET /%01100d HTTP/1.1\r\nHost: localhost\r\n\r\n", 0);
 
     client_send(port_of(state), request, n, &answer);
     assert_int_equal(answer.code, 414);
-    n = (size_t)snprintf(request, sizeof(request), "GET /hello HTTP/1.1\r\nHost: localhost\r\nX: %017000d\r\n\r\n", 0);
+    n = (size_t)snprintf(request, sizeof(request),
+                         "GET /hello HTTP/1.1\r\nHost: localhost\r\nX: %017000d\r\n\r\n", 0);
     client_send(port_of(state), request, n, &answer);
     assert_int_equal(answer.code, 431);
     n = (size_t)snprintf(request, sizeof(request), "GET /hello HTTP/1.1\r\nHost: localhost\r\n");
@@ -426,10 +466,11 @@ static void test_listen__takes_loopback_addresses_only(void **state)
         const char *text;
         enum lw_status st;
     } cases[] = {
-        {"127.0.0.1:0", LW_OK},     {"localhost:0", LW_OK},      {"127.0.0.2:0", LW_OK},      {"0.0.0.0:0", LW_EINVAL},
-        {"10.1.2.3:80", LW_EINVAL}, {"[::]:0", LW_EINVAL},       {"::1:80", LW_EINVAL},       {"example.org:80", LW_EINVAL},
-        {"8080", LW_EINVAL},        {":8080", LW_EINVAL},        {"127.0.0.1:", LW_EINVAL},   {"127.0.0.1:65536", LW_EINVAL},
-        {"127.0.0.1:8o", LW_EINVAL}, {"127.0.0.1:-1", LW_EINVAL}, {"", LW_EINVAL},
+        {"127.0.0.1:0", LW_OK},      {"localhost:0", LW_OK},        {"127.0.0.2:0", LW_OK},
+        {"0.0.0.0:0", LW_EINVAL},    {"10.1.2.3:80", LW_EINVAL},    {"[::]:0", LW_EINVAL},
+        {"::1:80", LW_EINVAL},       {"example.org:80", LW_EINVAL}, {"8080", LW_EINVAL},
+        {":8080", LW_EINVAL},        {"127.0.0.1:", LW_EINVAL},     {"127.0.0.1:65536", LW_EINVAL},
+        {"127.0.0.1:8o", LW_EINVAL}, {"127.0.0.1:-1", LW_EINVAL},   {"", LW_EINVAL},
     };
 
     (void)state;
@@ -472,15 +513,22 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_http__takes_parts_and_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http__refuses_what_no_route_takes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http__says_which_methods_are_allowed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__head_has_the_headers_and_no_body, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__keeps_the_connection_for_the_next_request, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__refuses_ambiguous_requests_and_hangs_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_http__head_has_the_headers_and_no_body, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_http__keeps_the_connection_for_the_next_request, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_http__refuses_ambiguous_requests_and_hangs_up, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_http__answers_to_loopback_names_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__wants_a_host_of_new_clients_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_http__wants_a_host_of_new_clients_only, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_http__limits_path_and_headers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__ends_a_connection_that_dribbles, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_http__counts_answers_by_route_and_code, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stream__sends_what_it_has_each_tick_until_it_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_http__ends_a_connection_that_dribbles, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_http__counts_answers_by_route_and_code, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_stream__sends_what_it_has_each_tick_until_it_ends,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream__refuses_more_than_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream__ends_with_the_server, setup, teardown),
         cmocka_unit_test(test_listen__takes_loopback_addresses_only),

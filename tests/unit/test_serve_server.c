@@ -19,8 +19,9 @@ static int setup(void **state)
     struct lw_error error = {0};
 
     fake_reset();
-    if (lw_server_create(&(struct lw_server_config){.listen = "127.0.0.1:0", .version = "1.2.3", .tick_ms = 20}, &server, &error) !=
-        LW_OK) {
+    if (lw_server_create(
+            &(struct lw_server_config){.listen = "127.0.0.1:0", .version = "1.2.3", .tick_ms = 20},
+            &server, &error) != LW_OK) {
         print_error("%s\n", error.message);
         return -1;
     }
@@ -111,7 +112,10 @@ static void test_server__refuses_to_face_a_network(void **state)
     struct lw_error error = {0};
 
     (void)state;
-    assert_int_equal(lw_server_create(&(struct lw_server_config){.listen = "0.0.0.0:8080", .version = "1"}, &server, &error), LW_EINVAL);
+    assert_int_equal(
+        lw_server_create(&(struct lw_server_config){.listen = "0.0.0.0:8080", .version = "1"},
+                         &server, &error),
+        LW_EINVAL);
     assert_null(server);
     assert_non_null(strstr(error.message, "no login"));
     assert_int_equal(lw_test_mem_live(), 0);
@@ -128,7 +132,8 @@ static void test_server__survives_each_failed_allocation(void **state)
         enum lw_status st;
 
         lw_test_mem_fail_at(n);
-        st = lw_server_create(&(struct lw_server_config){.listen = "127.0.0.1:0", .version = "1"}, &server, &error);
+        st = lw_server_create(&(struct lw_server_config){.listen = "127.0.0.1:0", .version = "1"},
+                              &server, &error);
         failed = lw_test_mem_has_failed() != 0;
         lw_test_mem_fail_at(0);
         assert_int_equal(st, failed ? LW_ENOMEM : LW_OK);
@@ -200,7 +205,8 @@ static void test_series__show_their_newest_step(void **state)
     assert_string_equal(text(at(series, 1), "confidence"), "low");
     assert_string_equal(text(at(series, 2), "name"), "caf\xC3\xA9");
     assert_int_equal(whole(at(series, 1), "last"), 11);
-    assert_non_null(strstr(client_body(&answer), "\"value\":0.1,")); /* The float's own digits, not the double's. */
+    assert_non_null(strstr(client_body(&answer), "\"value\":0.1,")); /* The float's own digits, not
+                                                                        the double's. */
     json_decref(page);
     json_decref(get(state, "/v1/entities/1/series", 404));
 }
@@ -305,12 +311,15 @@ static void test_metrics__follow_the_text_format(void **state)
     fake.totals.alarms_per_week = NAN;
     client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
     assert_int_equal(answer.code, 200);
-    assert_non_null(strstr(answer.text, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-    assert_non_null(strstr(answer.text, "\nlapwing_samples_total{source=\"we\\\"ird\\\\source\\n\"} 42\n"));
+    assert_non_null(
+        strstr(answer.text, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert_non_null(
+        strstr(answer.text, "\nlapwing_samples_total{source=\"we\\\"ird\\\\source\\n\"} 42\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_anomalies_total{type=\"spike\"} 6\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_alarm_budget_achieved NaN\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_build_info{version=\"1.2.3\"} 1\n"));
-    for (char *line = strtok(strstr(answer.text, "\r\n\r\n") + 4, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    for (char *line = strtok(strstr(answer.text, "\r\n\r\n") + 4, "\n"); line != NULL;
+         line = strtok(NULL, "\n")) {
         if (strncmp(line, "# HELP ", 7) == 0) {
             name = lw_exposition_metric(n_metrics)->name;
             assert_memory_equal(line + 7, name, strlen(name));
@@ -335,8 +344,10 @@ static void test_metrics__count_requests(void **state)
     json_decref(get(state, "/live", 200));
     json_decref(get(state, "/nothing", 404));
     client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
-    assert_non_null(strstr(answer.text, "\nlapwing_http_requests_total{route=\"/live\",code=\"200\"} 2\n"));
-    assert_non_null(strstr(answer.text, "\nlapwing_http_requests_total{route=\"none\",code=\"404\"} 1\n"));
+    assert_non_null(
+        strstr(answer.text, "\nlapwing_http_requests_total{route=\"/live\",code=\"200\"} 2\n"));
+    assert_non_null(
+        strstr(answer.text, "\nlapwing_http_requests_total{route=\"none\",code=\"404\"} 1\n"));
 }
 
 /* ---- events ---- */
@@ -344,7 +355,8 @@ static void test_metrics__count_requests(void **state)
 static int events_open(void **state, const char *query, const char *fields)
 {
     char request[512];
-    int n = snprintf(request, sizeof(request), "GET /v1/events%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", query, fields);
+    int n = snprintf(request, sizeof(request),
+                     "GET /v1/events%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", query, fields);
     int fd = client_connect(lw_server_port(*state));
 
     assert_int_equal(write(fd, request, (size_t)n), n);
@@ -468,8 +480,10 @@ static void test_events__send_the_steps_of_the_entity_asked_for(void **state)
     fake_add_step(12, 3.0F);
     client_read(fd, &answer, "\"series\":2,\"confidence\":\"full\"");
     assert_null(strstr(answer.text, "\"time\":[10"));
-    assert_non_null(strstr(answer.text, "\"series\":0,\"confidence\":\"cannot_tell\",\"time\":[11"));
-    client_read(fd, &answer, "[12]"); /* Of the series that has no history: its newest step alone. */
+    assert_non_null(
+        strstr(answer.text, "\"series\":0,\"confidence\":\"cannot_tell\",\"time\":[11"));
+    client_read(fd, &answer, "[12]"); /* Of the series that has no history: its newest step alone.
+                                       */
     assert_non_null(strstr(answer.text, "\"series\":2,\"confidence\":\"full\",\"time\":[1"));
     (void)close(fd);
 }
@@ -497,11 +511,13 @@ static void test_page__comes_plain_or_compressed_or_not_at_all(void **state)
     client_request(lw_server_port(*state), "GET", "/", fields, &answer);
     assert_int_equal(answer.code, 304);
     assert_string_equal(client_body(&answer), "");
-    client_request(lw_server_port(*state), "GET", "/app.js", "Accept-Encoding: deflate, gzip\r\n", &answer);
+    client_request(lw_server_port(*state), "GET", "/app.js", "Accept-Encoding: deflate, gzip\r\n",
+                   &answer);
     assert_int_equal(answer.code, 200);
     assert_non_null(strstr(answer.text, "\r\nContent-Encoding: gzip\r\n"));
     assert_memory_equal(client_body(&answer), "\x1f\x8b", 2);
-    client_request(lw_server_port(*state), "GET", "/app.js", "Accept-Encoding: gzip;q=0, br\r\n", &answer);
+    client_request(lw_server_port(*state), "GET", "/app.js", "Accept-Encoding: gzip;q=0, br\r\n",
+                   &answer);
     assert_null(strstr(answer.text, "\r\nContent-Encoding"));
 }
 
@@ -528,7 +544,8 @@ static void test_reference__is_current(void **state)
     lw_write_u8(&out, 0);
     assert_int_equal(out.status, LW_OK);
     if (strstr(page, (const char *)out.data) == NULL) {
-        print_error("docs/api.md is out of date: this program prints with --document what its second half must be\n");
+        print_error("docs/api.md is out of date: this program prints with --document what its "
+                    "second half must be\n");
     }
     assert_non_null(strstr(page, (const char *)out.data));
     lw_writer_fini(&out);
@@ -556,17 +573,24 @@ int main(int n_arguments, char **arguments)
         cmocka_unit_test_setup_teardown(test_entities__come_a_page_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_series__show_their_newest_step, setup, teardown),
         cmocka_unit_test_setup_teardown(test_history__comes_as_columns, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_anomalies__are_told_with_what_contributed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anomalies__are_told_with_what_contributed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_metrics__follow_the_text_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics__count_requests, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__tell_anomalies_after_the_last_one_known, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__begin_with_now_when_nothing_is_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__tell_all_anomalies_when_there_are_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events__tell_anomalies_after_the_last_one_known, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events__begin_with_now_when_nothing_is_asked, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events__tell_all_anomalies_when_there_are_many, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_events__tell_entities_as_they_change, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__tell_many_entities_over_several_events, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__send_the_steps_of_the_entity_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events__tell_many_entities_over_several_events, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events__send_the_steps_of_the_entity_asked_for, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_events__refuse_a_wrong_question, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_page__comes_plain_or_compressed_or_not_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_page__comes_plain_or_compressed_or_not_at_all, setup,
+                                        teardown),
         cmocka_unit_test(test_reference__is_current),
     };
 
