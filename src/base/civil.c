@@ -1,9 +1,9 @@
 /*
  * Civil dates by counting years from 1 March.
  *
- * When the year starts in March, the leap day is its last day and the lengths 31 30 31 30 31 repeat every five months, so
- * that month m (March is 0) starts at day (153 m + 2) / 5. 400 years have 146,097 days, and the first of March of year 0
- * lies 719,468 days before 1970-01-01.
+ * When the year starts in March, the leap day is its last day and the lengths 31 30 31 30 31 repeat
+ * every five months, so that month m (March is 0) starts at day (153 m + 2) / 5. 400 years have
+ * 146,097 days, and the first of March of year 0 lies 719,468 days before 1970-01-01.
  */
 #include "base/civil.h"
 
@@ -25,8 +25,8 @@ int64_t lw_civil_to_days(int64_t year, int month, int day)
     int64_t year_of_era = march_year - era * 400;
     int64_t day_of_year = (153 * from_march + 2) / 5 + day - 1;
 
-    return era * DAYS_OF_400_YEARS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           DAYS_BEFORE_1970;
+    return era * DAYS_OF_400_YEARS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+           day_of_year - DAYS_BEFORE_1970;
 }
 
 struct lw_civil lw_civil_from_days(int64_t days)
@@ -35,7 +35,9 @@ struct lw_civil lw_civil_from_days(int64_t days)
     int64_t era = lw_floor_divide(from_march_0, DAYS_OF_400_YEARS);
     int64_t day_of_era = from_march_0 - era * DAYS_OF_400_YEARS;
     /* Taking the leap days passed so far away leaves years of 365 days. */
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                           day_of_era / 146096) /
+                          365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t from_march = (5 * day_of_year + 2) / 153;
     struct lw_civil civil;

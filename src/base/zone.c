@@ -1,10 +1,12 @@
 /*
  * Time zones: see base/zone.h.
  *
- * A TZif file lists the moments at which the offset changes and closes with a rule ("CET-1CEST,M3.5.0,M10.5.0/3") for all time after
- * the last of them. Offsets are asked for with every sample, so the rule is worked out once, up to the end of the 32 bits of
- * unsigned seconds (7 February 2106), and appended to the list; those 32 bits fall into 1,024 buckets of 2^22 s (48.5 days), and each
- * bucket holds how many transitions lie at or before its start. A look-up reads one bucket and steps over the few transitions in it.
+ * A TZif file lists the moments at which the offset changes and closes with a rule
+ * ("CET-1CEST,M3.5.0,M10.5.0/3") for all time after the last of them. Offsets are asked for with
+ * every sample, so the rule is worked out once, up to the end of the 32 bits of unsigned seconds (7
+ * February 2106), and appended to the list; those 32 bits fall into 1,024 buckets of 2^22 s (48.5
+ * days), and each bucket holds how many transitions lie at or before its start. A look-up reads one
+ * bucket and steps over the few transitions in it.
  */
 #include "base/zone.h"
 
@@ -37,9 +39,9 @@ enum rule_form { RULE_JULIAN, RULE_ZERO_BASED, RULE_WEEKDAY };
 /* One change a year of a POSIX rule. */
 struct rule_date {
     enum rule_form form;
-    int day;          /* JULIAN 1..365 (29 February not counted), ZERO_BASED 0..365, WEEKDAY 0..6 */
-    int month, week;  /* WEEKDAY: 1..12; 1..5, 5 is the last */
-    int32_t time_s;   /* Of local time before the change, from midnight; -167 h to 167 h. */
+    int day;         /* JULIAN 1..365 (29 February not counted), ZERO_BASED 0..365, WEEKDAY 0..6 */
+    int month, week; /* WEEKDAY: 1..12; 1..5, 5 is the last */
+    int32_t time_s;  /* Of local time before the change, from midnight; -167 h to 167 h. */
 };
 
 struct rule {
@@ -64,7 +66,8 @@ struct lw_zone {
 
 /* ---- The closing rule ---- */
 
-/* A position in the rule's text; every parser below returns false and leaves the rest alone when the text is not as it should be. */
+/* A position in the rule's text; every parser below returns false and leaves the rest alone when
+ * the text is not as it should be. */
 struct cursor {
     const char *at, *end;
 };
@@ -103,7 +106,8 @@ static bool cursor_name(struct cursor *text)
         }
         return cursor_take(text, '>');
     }
-    while (text->at < text->end && ((*text->at >= 'A' && *text->at <= 'Z') || (*text->at >= 'a' && *text->at <= 'z'))) {
+    while (text->at < text->end &&
+           ((*text->at >= 'A' && *text->at <= 'Z') || (*text->at >= 'a' && *text->at <= 'z'))) {
         text->at++;
     }
     return text->at - start >= 3;
@@ -195,7 +199,8 @@ static bool rule_parse(const char *text, size_t n_bytes, struct rule *rule)
         }
         rule->summer_s = -west_s;
     }
-    return cursor_date(&cursor, &rule->start) && cursor_date(&cursor, &rule->end) && cursor.at == cursor.end;
+    return cursor_date(&cursor, &rule->start) && cursor_date(&cursor, &rule->end) &&
+           cursor.at == cursor.end;
 }
 
 /* Local seconds since 1970 of the change in that year. */
@@ -216,7 +221,8 @@ static int64_t rule_date_s(const struct rule_date *date, int64_t year)
     return days * DAY_S + date->time_s;
 }
 
-/* The two changes of a year in time order; when both fall together summer time wins ("all year" is written so). */
+/* The two changes of a year in time order; when both fall together summer time wins ("all year" is
+ * written so). */
 static void rule_changes(const struct rule *rule, int64_t year, struct change ret_changes[2])
 {
     struct change start = {rule_date_s(&rule->start, year) - rule->standard_s, rule->summer_s};
@@ -268,8 +274,8 @@ static uint64_t big_endian(const uint8_t *bytes, size_t n_bytes)
 }
 
 /* Reads the header at `at` and measures its data, whose times have time_bytes each. */
-static enum lw_status block_read(const uint8_t *at, const uint8_t *end, size_t time_bytes, struct block *ret_block,
-                                 struct lw_error *reterr)
+static enum lw_status block_read(const uint8_t *at, const uint8_t *end, size_t time_bytes,
+                                 struct block *ret_block, struct lw_error *reterr)
 {
     uint32_t *counts[] = {&ret_block->n_universal, &ret_block->n_standard, &ret_block->n_leaps,
                           &ret_block->n_times,     &ret_block->n_types,    &ret_block->n_chars};
@@ -279,18 +285,22 @@ static enum lw_status block_read(const uint8_t *at, const uint8_t *end, size_t t
         return lw_error_set(reterr, LW_EFORMAT, "no TZif header: this is no time-zone file");
     }
     if (at[4] < '2') {
-        return lw_error_set(reterr, LW_EVERSION, "a TZif file of version 1: version 2 or later is needed");
+        return lw_error_set(reterr, LW_EVERSION,
+                            "a TZif file of version 1: version 2 or later is needed");
     }
     for (size_t i = 0; i < 6; i++) {
         *counts[i] = (uint32_t)big_endian(at + 20 + 4 * i, 4);
         if (*counts[i] > LW_ZONE_FILE_MAX) {
-            return lw_error_set(reterr, LW_EFORMAT, "a TZif header counts %u items", (unsigned)*counts[i]);
+            return lw_error_set(reterr, LW_EFORMAT, "a TZif header counts %u items",
+                                (unsigned)*counts[i]);
         }
     }
-    data_bytes = ret_block->n_times * (time_bytes + 1) + ret_block->n_types * (size_t)6 + ret_block->n_chars +
-                 ret_block->n_leaps * (time_bytes + 4) + ret_block->n_standard + ret_block->n_universal;
+    data_bytes = ret_block->n_times * (time_bytes + 1) + ret_block->n_types * (size_t)6 +
+                 ret_block->n_chars + ret_block->n_leaps * (time_bytes + 4) +
+                 ret_block->n_standard + ret_block->n_universal;
     if ((size_t)(end - at) - HEADER_BYTES < data_bytes) {
-        return lw_error_set(reterr, LW_EFORMAT, "a TZif data block of %zu bytes is cut short", data_bytes);
+        return lw_error_set(reterr, LW_EFORMAT, "a TZif data block of %zu bytes is cut short",
+                            data_bytes);
     }
     ret_block->times = at + HEADER_BYTES;
     ret_block->type_of = ret_block->times + ret_block->n_times * time_bytes;
@@ -300,8 +310,8 @@ static enum lw_status block_read(const uint8_t *at, const uint8_t *end, size_t t
 }
 
 /* Finds the 64-bit data and the rule's text behind it. */
-static enum lw_status file_split(const uint8_t *bytes, size_t n_bytes, struct block *ret_block, struct rule *ret_rule,
-                                 struct lw_error *reterr)
+static enum lw_status file_split(const uint8_t *bytes, size_t n_bytes, struct block *ret_block,
+                                 struct rule *ret_rule, struct lw_error *reterr)
 {
     const uint8_t *end = bytes + n_bytes;
     const uint8_t *close;
@@ -314,42 +324,50 @@ static enum lw_status file_split(const uint8_t *bytes, size_t n_bytes, struct bl
         return st;
     }
     if (ret_block->n_types == 0 || ret_block->n_types > 256) {
-        return lw_error_set(reterr, LW_EFORMAT, "a time-zone file with %u types of local time; 1 to 256 are possible",
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "a time-zone file with %u types of local time; 1 to 256 are possible",
                             (unsigned)ret_block->n_types);
     }
     if (ret_block->n_times > LW_ZONE_TRANSITIONS_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "a time-zone file with %u transitions; at most %d are read",
+        return lw_error_set(reterr, LW_ELIMIT,
+                            "a time-zone file with %u transitions; at most %d are read",
                             (unsigned)ret_block->n_times, LW_ZONE_TRANSITIONS_MAX);
     }
     if (ret_block->n_leaps != 0) {
-        return lw_error_set(reterr, LW_EFORMAT, "the time-zone file counts leap seconds; times here do not");
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the time-zone file counts leap seconds; times here do not");
     }
     if (ret_block->next == end || *ret_block->next != '\n') {
         return lw_error_set(reterr, LW_EFORMAT, "the time-zone file has no closing rule");
     }
     close = memchr(ret_block->next + 1, '\n', (size_t)(end - ret_block->next - 1));
-    if (close == NULL || !rule_parse((const char *)ret_block->next + 1, (size_t)(close - ret_block->next - 1), ret_rule)) {
+    if (close == NULL || !rule_parse((const char *)ret_block->next + 1,
+                                     (size_t)(close - ret_block->next - 1), ret_rule)) {
         return lw_error_set(reterr, LW_EFORMAT, "the time-zone file's closing rule cannot be read");
     }
     return LW_OK;
 }
 
-static enum lw_status block_offset(const struct block *block, size_t type, int32_t *ret_offset_s, struct lw_error *reterr)
+static enum lw_status block_offset(const struct block *block, size_t type, int32_t *ret_offset_s,
+                                   struct lw_error *reterr)
 {
     int32_t offset_s;
 
     if (type >= block->n_types) {
-        return lw_error_set(reterr, LW_EFORMAT, "local time type %zu of %u", type, (unsigned)block->n_types);
+        return lw_error_set(reterr, LW_EFORMAT, "local time type %zu of %u", type,
+                            (unsigned)block->n_types);
     }
     offset_s = (int32_t)big_endian(block->types + type * 6, 4);
     if (offset_s < OFFSET_MIN_S || offset_s > OFFSET_MAX_S) {
-        return lw_error_set(reterr, LW_EFORMAT, "an offset of %d s; %d to %d are possible", offset_s, OFFSET_MIN_S, OFFSET_MAX_S);
+        return lw_error_set(reterr, LW_EFORMAT, "an offset of %d s; %d to %d are possible",
+                            offset_s, OFFSET_MIN_S, OFFSET_MAX_S);
     }
     *ret_offset_s = offset_s;
     return LW_OK;
 }
 
-static enum lw_status zone_add_listed(struct lw_zone *zone, const struct block *block, struct lw_error *reterr)
+static enum lw_status zone_add_listed(struct lw_zone *zone, const struct block *block,
+                                      struct lw_error *reterr)
 {
     enum lw_status st = block_offset(block, 0, &zone->first_offset_s, reterr);
 
@@ -358,7 +376,9 @@ static enum lw_status zone_add_listed(struct lw_zone *zone, const struct block *
 
         change->utc_s = (int64_t)big_endian(block->times + 8 * i, 8);
         if (i > 0 && change->utc_s <= change[-1].utc_s) {
-            return lw_error_set(reterr, LW_EFORMAT, "transition %zu of the time-zone file is not later than the one before", i);
+            return lw_error_set(
+                reterr, LW_EFORMAT,
+                "transition %zu of the time-zone file is not later than the one before", i);
         }
         st = block_offset(block, block->type_of[i], &change->offset_s, reterr);
         zone->n_changes++;
@@ -391,7 +411,8 @@ static void zone_fill_buckets(struct lw_zone *zone)
     size_t passed = 0;
 
     for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
-        while (passed < zone->n_changes && zone->changes[passed].utc_s <= (int64_t)bucket << BUCKET_BITS) {
+        while (passed < zone->n_changes && zone->changes[passed].utc_s <= (int64_t)bucket
+                                                                              << BUCKET_BITS) {
             passed++;
         }
         zone->passed[bucket] = (uint16_t)passed;
@@ -399,8 +420,8 @@ static void zone_fill_buckets(struct lw_zone *zone)
 }
 
 /* block NULL: the rule alone. */
-static enum lw_status zone_create(const struct block *block, const struct rule *rule, struct lw_zone **ret_zone,
-                                  struct lw_error *reterr)
+static enum lw_status zone_create(const struct block *block, const struct rule *rule,
+                                  struct lw_zone **ret_zone, struct lw_error *reterr)
 {
     size_t n_listed = block != NULL ? block->n_times : 0;
     enum lw_status st = LW_OK;
@@ -410,7 +431,8 @@ static enum lw_status zone_create(const struct block *block, const struct rule *
         zone->changes = lw_mem_calloc(n_listed + RULE_TRANSITIONS_MAX, sizeof(struct change));
     }
     if (zone == NULL || zone->changes == NULL) {
-        st = lw_error_set(reterr, LW_ENOMEM, "no memory for a time zone of %zu transitions", n_listed);
+        st = lw_error_set(reterr, LW_ENOMEM, "no memory for a time zone of %zu transitions",
+                          n_listed);
         goto done;
     }
     zone->rule = *rule;
@@ -432,21 +454,26 @@ done:
 static enum lw_status zone_check_name(const char *name, struct lw_error *reterr)
 {
     size_t n_bytes = strlen(name);
-    bool good = n_bytes > 0 && n_bytes < LW_ZONE_NAME_MAX && name[0] != '/' && name[n_bytes - 1] != '/';
+    bool good = n_bytes > 0 && n_bytes < LW_ZONE_NAME_MAX && name[0] != '/' &&
+                name[n_bytes - 1] != '/';
 
     /* Without a dot no name can leave the folder. */
     for (size_t i = 0; good && i < n_bytes; i++) {
         char c = name[i];
 
-        good = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("_+-/", c) != NULL;
+        good = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               strchr("_+-/", c) != NULL;
     }
     if (!good) {
-        return lw_error_set(reterr, LW_EINVAL, "\"%.80s\" is no name of a time zone; Europe/Berlin would be one", name);
+        return lw_error_set(reterr, LW_EINVAL,
+                            "\"%.80s\" is no name of a time zone; Europe/Berlin would be one",
+                            name);
     }
     return LW_OK;
 }
 
-static enum lw_status zone_read_file(const char *name, uint8_t *bytes, size_t *ret_n_bytes, struct lw_error *reterr)
+static enum lw_status zone_read_file(const char *name, uint8_t *bytes, size_t *ret_n_bytes,
+                                     struct lw_error *reterr)
 {
     char path[sizeof(ZONE_FOLDER) + LW_ZONE_NAME_MAX];
     FILE *file;
@@ -458,7 +485,8 @@ static enum lw_status zone_read_file(const char *name, uint8_t *bytes, size_t *r
     if (file == NULL) {
         enum lw_status st = errno == ENOENT || errno == ENOTDIR ? LW_ENOTFOUND : LW_EIO;
 
-        return lw_error_set(reterr, st, "time zone %s: cannot open %s: %s", name, path, strerror(errno));
+        return lw_error_set(reterr, st, "time zone %s: cannot open %s: %s", name, path,
+                            strerror(errno));
     }
     n_bytes = fread(bytes, 1, LW_ZONE_FILE_MAX + 1, file);
     failed = ferror(file) != 0;
@@ -472,14 +500,16 @@ static enum lw_status zone_read_file(const char *name, uint8_t *bytes, size_t *r
 
 /* ---- Exported ---- */
 
-enum lw_status lw_zone_parse(const void *bytes, size_t n_bytes, struct lw_zone **ret_zone, struct lw_error *reterr)
+enum lw_status lw_zone_parse(const void *bytes, size_t n_bytes, struct lw_zone **ret_zone,
+                             struct lw_error *reterr)
 {
     struct block block;
     struct rule rule;
     enum lw_status st;
 
     if (n_bytes > LW_ZONE_FILE_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "a time-zone file of more than %d bytes", LW_ZONE_FILE_MAX);
+        return lw_error_set(reterr, LW_ELIMIT, "a time-zone file of more than %d bytes",
+                            LW_ZONE_FILE_MAX);
     }
     st = file_split(bytes, n_bytes, &block, &rule, reterr);
     if (st != LW_OK) {
@@ -504,7 +534,8 @@ enum lw_status lw_zone_load(const char *name, struct lw_zone **ret_zone, struct 
     }
     bytes = lw_mem_alloc(LW_ZONE_FILE_MAX + 1);
     if (bytes == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for %d bytes of a time zone", LW_ZONE_FILE_MAX + 1);
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for %d bytes of a time zone",
+                            LW_ZONE_FILE_MAX + 1);
     }
     st = zone_read_file(name, bytes, &n_bytes, reterr);
     if (st == LW_OK) {
@@ -547,7 +578,8 @@ int32_t lw_zone_offset_s(const struct lw_zone *zone, int64_t utc_s)
         return 0;
     }
     if (utc_s >= TABLE_END_S) {
-        if (zone->rule.is_set && (zone->n_changes == 0 || utc_s > zone->changes[zone->n_changes - 1].utc_s)) {
+        if (zone->rule.is_set &&
+            (zone->n_changes == 0 || utc_s > zone->changes[zone->n_changes - 1].utc_s)) {
             return rule_offset_s(&zone->rule, utc_s);
         }
         passed = zone_search(zone, utc_s);

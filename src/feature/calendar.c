@@ -1,4 +1,5 @@
-/* Local time and holidays: see feature/calendar.h. Every holiday of 136 years is one bit of 6 KB. */
+/* Local time and holidays: see feature/calendar.h. Every holiday of 136 years is one bit of 6 KB.
+ */
 #include "feature/calendar.h"
 
 #include "base/civil.h"
@@ -61,7 +62,8 @@ static bool calendar_add(struct lw_calendar *calendar, const char *text, size_t 
     year = every_year ? FIRST_YEAR : digits_read(text, 4);
     month = digits_read(month_at, 2);
     day = digits_read(month_at + 3, 2);
-    if (month_at[2] != '-' || year < FIRST_YEAR || year > LAST_YEAR || month < 1 || month > 12 || day < 1) {
+    if (month_at[2] != '-' || year < FIRST_YEAR || year > LAST_YEAR || month < 1 || month > 12 ||
+        day < 1) {
         return false;
     }
     /* In a list for every year the 29th of February is a date: 2000 had one. */
@@ -79,7 +81,8 @@ static bool calendar_add(struct lw_calendar *calendar, const char *text, size_t 
     return true;
 }
 
-static enum lw_status calendar_add_all(struct lw_calendar *calendar, const char *text, struct lw_error *reterr)
+static enum lw_status calendar_add_all(struct lw_calendar *calendar, const char *text,
+                                       struct lw_error *reterr)
 {
     size_t n_entries = 0;
 
@@ -91,11 +94,13 @@ static enum lw_status calendar_add_all(struct lw_calendar *calendar, const char 
         }
         if (n_bytes > 0) {
             if (++n_entries > LW_CALENDAR_HOLIDAYS_MAX) {
-                return lw_error_set(reterr, LW_ELIMIT, "more than %d holidays", LW_CALENDAR_HOLIDAYS_MAX);
+                return lw_error_set(reterr, LW_ELIMIT, "more than %d holidays",
+                                    LW_CALENDAR_HOLIDAYS_MAX);
             }
             if (!calendar_add(calendar, text, n_bytes)) {
                 return lw_error_set(reterr, LW_EINVAL,
-                                    "holiday \"%.*s\": expected a date from %d to %d as 2026-12-25, or 12-25 for every year",
+                                    "holiday \"%.*s\": expected a date from %d to %d as "
+                                    "2026-12-25, or 12-25 for every year",
                                     n_bytes > 40 ? 40 : (int)n_bytes, text, FIRST_YEAR, LAST_YEAR);
             }
         }
@@ -104,14 +109,15 @@ static enum lw_status calendar_add_all(struct lw_calendar *calendar, const char 
     return LW_OK;
 }
 
-enum lw_status lw_calendar_create(const char *zone_name, const char *holidays, struct lw_calendar **ret_calendar,
-                                  struct lw_error *reterr)
+enum lw_status lw_calendar_create(const char *zone_name, const char *holidays,
+                                  struct lw_calendar **ret_calendar, struct lw_error *reterr)
 {
     enum lw_status st = LW_OK;
     struct lw_calendar *calendar = lw_mem_calloc(1, sizeof(*calendar));
 
     if (calendar == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for a calendar of %zu bytes", sizeof(*calendar));
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for a calendar of %zu bytes",
+                            sizeof(*calendar));
     }
     if (zone_name != NULL && zone_name[0] != '\0') {
         st = lw_zone_load(zone_name, &calendar->zone, reterr);
@@ -140,7 +146,8 @@ int64_t lw_calendar_local_ns(const struct lw_calendar *calendar, int64_t utc_ns)
     if (calendar == NULL || calendar->zone == NULL) {
         return utc_ns;
     }
-    return utc_ns + lw_zone_offset_s(calendar->zone, lw_floor_divide(utc_ns, SECOND_NS)) * SECOND_NS;
+    return utc_ns +
+           lw_zone_offset_s(calendar->zone, lw_floor_divide(utc_ns, SECOND_NS)) * SECOND_NS;
 }
 
 bool lw_calendar_is_holiday_local(const struct lw_calendar *calendar, int64_t local_ns)

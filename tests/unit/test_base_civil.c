@@ -1,13 +1,10 @@
 /* Civil dates, day by day against a calendar counted by hand. */
+#include "support/test.h"
+
 #include "base/civil.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-/* Months as the almanac has them, and nothing else: 800 years counted on from 1600-01-01, a Saturday. */
+/* Months as the almanac has them, and nothing else: 800 years counted on from 1600-01-01, a
+ * Saturday. */
 static void test_civil__equals_counting_every_day(void **state)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -55,5 +52,5 @@ int main(void)
         cmocka_unit_test(test_civil__knows_1970_and_far_years),
     };
 
-    return cmocka_run_group_tests_name("base/civil", tests, NULL, NULL);
+    return LW_TEST_RUN(tests);
 }

@@ -1,15 +1,12 @@
 /* Time zones against facts of the time-zone database, and the reader against damaged files. */
+#include "support/test.h"
+
 #include "base/civil.h"
 #include "base/mem.h"
 #include "base/zone.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 struct fact {
     const char *name;
@@ -61,7 +58,8 @@ static struct lw_zone *load(const char *name)
     return zone;
 }
 
-static void expect_offset(const struct lw_zone *zone, const char *name, int64_t utc_s, int32_t want_s)
+static void expect_offset(const struct lw_zone *zone, const char *name, int64_t utc_s,
+                          int32_t want_s)
 {
     int32_t got_s = lw_zone_offset_s(zone, utc_s);
 
@@ -101,9 +99,16 @@ static void test_zone__without_changes_is_constant(void **state)
 
 static void test_zone__names_cannot_leave_the_folder(void **state)
 {
-    static const char *const bad[] = {"", "/etc/localtime", "../../../etc/passwd", "Europe/../UTC", "Europe/", "a b", "x.y",
-                                      "Europe/Berlin\n",
-                                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const bad[] = {
+        "",
+        "/etc/localtime",
+        "../../../etc/passwd",
+        "Europe/../UTC",
+        "Europe/",
+        "a b",
+        "x.y",
+        "Europe/Berlin\n",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -142,7 +147,8 @@ static void put_big_endian(struct file *file, uint64_t value, size_t n_bytes)
     }
 }
 
-static void put_header(struct file *file, char version, uint32_t n_times, uint32_t n_types, uint32_t n_leaps)
+static void put_header(struct file *file, char version, uint32_t n_times, uint32_t n_types,
+                       uint32_t n_leaps)
 {
     memcpy(file->bytes + file->n_bytes, "TZif", 4);
     file->n_bytes += 4;
@@ -219,7 +225,8 @@ static void test_zone__reads_every_form_of_rule(void **state)
     (void)state;
     expect_rule("<+0330>-3:30", utc_of(2026, 7, 1, 0), 12600);
     expect_rule("XYZ5:15:10", utc_of(2026, 7, 1, 0), -18910);
-    /* Day 60 is 1 March when 29 February is not counted (J) and in common years; n counts from 0 and counts it. */
+    /* Day 60 is 1 March when 29 February is not counted (J) and in common years; n counts from 0
+     * and counts it. */
     expect_rule("STD0DST,J60/0,J300/0", utc_of(2024, 3, 1, -1), 0);
     expect_rule("STD0DST,J60/0,J300/0", utc_of(2024, 3, 1, 0), 3600);
     expect_rule("STD0DST,J60/0,J300/0", utc_of(2025, 3, 1, 0), 3600);
@@ -240,7 +247,8 @@ static void test_zone__reads_every_form_of_rule(void **state)
 
 static void test_zone__summer_time_all_year(void **state)
 {
-    /* RFC 8536, section 3.3.1, writes it so; no second of the year may fall out, in the table and beyond it. */
+    /* RFC 8536, section 3.3.1, writes it so; no second of the year may fall out, in the table and
+     * beyond it. */
     static const char rule[] = "XXX3EDT4,0/0,J365/23";
 
     (void)state;
@@ -253,10 +261,23 @@ static void test_zone__summer_time_all_year(void **state)
 
 static void test_zone__refuses_rules_that_are_none(void **state)
 {
-    static const char *const bad[] = {"A1", "ABC", "<ABC1", "ABC25", "ABC1DEF", "ABC1DEF,M3.5.0", "ABC1DEF,M13.1.0,M1.1.0",
-                                      "ABC1DEF,M0.1.0,M1.1.0", "ABC1DEF,M1.6.0,M1.1.0", "ABC1DEF,M1.1.7,M1.1.0",
-                                      "ABC1DEF,J0,J2", "ABC1DEF,J366,J2", "ABC1DEF,366,2", "ABC1DEF,1/168,2",
-                                      "ABC1DEF,1,2x", "ABC99999999999999999999", "ABC1:60"};
+    static const char *const bad[] = {"A1",
+                                      "ABC",
+                                      "<ABC1",
+                                      "ABC25",
+                                      "ABC1DEF",
+                                      "ABC1DEF,M3.5.0",
+                                      "ABC1DEF,M13.1.0,M1.1.0",
+                                      "ABC1DEF,M0.1.0,M1.1.0",
+                                      "ABC1DEF,M1.6.0,M1.1.0",
+                                      "ABC1DEF,M1.1.7,M1.1.0",
+                                      "ABC1DEF,J0,J2",
+                                      "ABC1DEF,J366,J2",
+                                      "ABC1DEF,366,2",
+                                      "ABC1DEF,1/168,2",
+                                      "ABC1DEF,1,2x",
+                                      "ABC99999999999999999999",
+                                      "ABC1:60"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -360,5 +381,5 @@ int main(void)
         cmocka_unit_test(test_zone__survives_every_cut_and_every_flipped_byte),
     };
 
-    return cmocka_run_group_tests_name("base/zone", tests, NULL, NULL);
+    return LW_TEST_RUN(tests);
 }

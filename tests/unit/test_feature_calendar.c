@@ -1,13 +1,9 @@
 /* Local time and holidays around the days on which clocks change. */
+#include "support/test.h"
+
 #include "feature/calendar.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define SECOND_NS INT64_C(1000000000)
 #define HOUR_NS (3600 * SECOND_NS)
@@ -49,7 +45,8 @@ static void test_calendar__nine_in_the_morning_stays_nine_over_the_clock_change(
     (void)state;
     assert_int_equal(lw_calendar_local_ns(calendar, before) % DAY_NS / HOUR_NS, 9);
     assert_int_equal(lw_calendar_local_ns(calendar, after) % DAY_NS / HOUR_NS, 9);
-    assert_int_equal(lw_calendar_local_ns(calendar, after) - lw_calendar_local_ns(calendar, before), DAY_NS);
+    assert_int_equal(lw_calendar_local_ns(calendar, after) - lw_calendar_local_ns(calendar, before),
+                     DAY_NS);
     /* The last nanosecond of winter is winter. */
     assert_int_equal(lw_calendar_local_ns(calendar, INT64_C(1774746000) * SECOND_NS - 1),
                      INT64_C(1774749600) * SECOND_NS - 1);
@@ -66,7 +63,8 @@ static void test_calendar__holiday_is_the_local_day(void **state)
     assert_true(lw_calendar_is_holiday(calendar, CHRISTMAS_BERLIN_NS + DAY_NS - 1));
     assert_false(lw_calendar_is_holiday(calendar, CHRISTMAS_BERLIN_NS + DAY_NS));
     assert_false(lw_calendar_is_holiday(calendar, CHRISTMAS_BERLIN_NS + 365 * DAY_NS));
-    assert_true(lw_calendar_is_holiday_local(calendar, lw_calendar_local_ns(calendar, CHRISTMAS_BERLIN_NS)));
+    assert_true(lw_calendar_is_holiday_local(calendar,
+                                             lw_calendar_local_ns(calendar, CHRISTMAS_BERLIN_NS)));
     lw_calendar_destroy(calendar);
 }
 
@@ -93,8 +91,9 @@ static void test_calendar__list_takes_days_of_every_year(void **state)
 
 static void test_calendar__says_which_entry_is_no_date(void **state)
 {
-    static const char *const bad[] = {"2026-13-01", "2026-02-29", "02-30",      "1969-12-31", "2106-01-01",
-                                      "2026/01/01", "26-01-01",   "2026-01-1x", "00-10",      "2026-01-00"};
+    static const char *const bad[] = {"2026-13-01", "2026-02-29", "02-30",    "1969-12-31",
+                                      "2106-01-01", "2026/01/01", "26-01-01", "2026-01-1x",
+                                      "00-10",      "2026-01-00"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -145,5 +144,5 @@ int main(void)
         cmocka_unit_test(test_calendar__bounds_the_list),
     };
 
-    return cmocka_run_group_tests_name("feature/calendar", tests, NULL, NULL);
+    return LW_TEST_RUN(tests);
 }
