@@ -75,8 +75,7 @@ static inline void lw_bench_print_peer(const char *bench, double value, const ch
 }
 
 /*
- * Opens the output of a peer's script, to be read and closed by pclose; NULL, with a word on stderr, when there is no
- * Python for it. `folder` is bench/peers; `packages` are what pip has to have installed.
+ * Opens the output of a peer's script, to be read and closed by pclose; NULL when there is no Python for it. `folder` is bench/peers; `packages` are what pip has to have installed.
  */
 static inline FILE *lw_bench_peer_open(const char *folder, const char *script, const char *packages,
                                        const char *arguments)
@@ -90,7 +89,6 @@ static inline FILE *lw_bench_peer_open(const char *folder, const char *script, c
         python[0] = '\0';
     }
     if (pipe == NULL || pclose(pipe) != 0 || python[0] == '\0') {
-        (void)fprintf(stderr, "%s: the peer is not here, so there is no ratio\n", script);
         return NULL;
     }
     python[strcspn(python, "\n")] = '\0';

@@ -1,0 +1,72 @@
+/*
+ * What Isolation Forest is worth: the area under the ROC curve on labelled tables, 100 trees of 256, fitted and scored on
+ * the whole raw table, mean and standard deviation over ten seeds.
+ *
+ *     bench_iforest_auc [TABLE.csv ...]     a column "label" marks the outliers; default: two tables of tests/data
+ *
+ * bench/quality_adbench runs it over all tables of adbench and sets the reference beside them.
+ */
+#include "../tests/support/table.h"
+#include "support/bench.h"
+
+#include "base/option.h"
+#include "model/model.h"
+
+#define N_SEEDS 10
+
+/* Areas in percent, one a seed. */
+static void forest_areas(const struct lw_test_table *table, double *ret_areas)
+{
+    const struct lw_model_class *forest = lw_model_class_find("iforest");
+    void *options = calloc(1, forest->options_bytes);
+    float *scores = calloc(table->n_rows, sizeof(float));
+
+    lw_options_default(forest->options, forest->n_options, options);
+    for (uint64_t seed = 0; seed < N_SEEDS; seed++) {
+        struct lw_model *model = NULL;
+        struct lw_error error = {0};
+        struct lw_rng rng;
+
+        lw_rng_seed(&rng, seed);
+        if (forest->fit(options, table->values, table->n_rows, table->n_dims, &rng, &model, &error) != LW_OK) {
+            (void)fprintf(stderr, "%s\n", error.message);
+            exit(1);
+        }
+        forest->score(model, table->values, table->n_rows, scores);
+        ret_areas[seed] = 100.0 * lw_test_table_auc(table, scores);
+        forest->destroy(model);
+    }
+    free(scores);
+    free(options);
+}
+
+static void table_measure(const char *path)
+{
+    struct lw_test_table table = lw_test_table_read(path);
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    double areas[N_SEEDS], mean = 0.0, square = 0.0;
+
+    forest_areas(&table, areas);
+    for (size_t i = 0; i < N_SEEDS; i++) {
+        mean += areas[i] / N_SEEDS;
+    }
+    for (size_t i = 0; i < N_SEEDS; i++) {
+        square += (areas[i] - mean) * (areas[i] - mean) / N_SEEDS;
+    }
+    printf("{\"bench\": \"iforest_auc_%.*s\", \"value\": %.2f, \"unit\": \"%%\", \"deviation\": %.2f, \"seeds\": %d}\n",
+           (int)strcspn(name, "."), name, mean, sqrt(square), N_SEEDS);
+    (void)fflush(stdout);
+    lw_test_table_free(&table);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        table_measure(argv[i]);
+    }
+    if (argc < 2) {
+        table_measure(LW_TEST_DATA "/adbench/breastw.csv");
+        table_measure(LW_TEST_DATA "/adbench/glass.csv");
+    }
+    return 0;
+}
