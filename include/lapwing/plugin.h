@@ -51,9 +51,10 @@ struct lw_feed {
      * series come in the source's order. */
     enum lw_status (*push)(void *context, const struct lw_point *points, size_t n);
     /**
-     * Event time up to which the source is complete, for the entities it has delivered to so far. It may go back where the rows of
-     * another entity begin: an entity ignores a watermark behind its own. INT64_MIN: all that was delivered so far is complete (as
-     * at the end of a file); open steps and anomalies are closed.
+     * Event time up to which the source is complete, for the entities it has delivered to so far.
+     * It may go back where the rows of another entity begin: an entity ignores a watermark behind
+     * its own. INT64_MIN: all that was delivered so far is complete (as at the end of a file); open
+     * steps and anomalies are closed.
      */
     enum lw_status (*watermark)(void *context, int64_t time_ns);
     /** Counts samples this source had to drop, by reason: a short name such as "bad_time". */

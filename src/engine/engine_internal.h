@@ -67,14 +67,12 @@ struct engine_entity {
     struct history **histories; /* By series; NULL where there is none. */
     uint32_t n_histories;
     int64_t due_ns;        /* lw_advance() does nothing before this event time. */
+    uint64_t fed_by;       /* Bit of each feed that has delivered to it. */
     struct lw_sample *row; /* Cells of the row being gathered. */
     uint32_t n_row, row_capacity;
     struct engine_entity *next_row; /* Entities with cells gathered. */
     uint64_t row_tag;
     uint64_t open_anomaly;
-    float score; /* Of the newest step. */
-    int64_t last_ns;
-    bool alarm;
 };
 
 struct shard {

@@ -33,7 +33,6 @@ void lw_history_append(struct engine_entity *owner, const struct lw_verdict *ver
     uint32_t capacity = owner->shard->engine->history_steps;
     struct history *history;
 
-    owner->last_ns = verdict->time_ns;
     if (verdict->series == LW_SERIES_NONE) {
         return;
     }

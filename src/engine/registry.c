@@ -81,7 +81,6 @@ static struct engine_entity *owner_create(struct shard *shard, uint32_t number, 
         owner->detector = detector;
         owner->shard = shard;
         owner->due_ns = INT64_MIN;
-        owner->last_ns = INT64_MIN;
     }
     return owner;
 }

@@ -125,7 +125,9 @@ static void advance_all(struct shard *shard, uint32_t feed, int64_t watermark_ns
             lw_entity_finish(owner->entity, &shard->sink);
             owner->fed_by &= ~bit;
         } else if (owner->due_ns <= watermark_ns) {
-            lw_advance(owner->entity, owner->fed_by == bit ? watermark_ns : entity_time(shard, owner), &shard->sink);
+            lw_advance(owner->entity,
+                       owner->fed_by == bit ? watermark_ns : entity_time(shard, owner),
+                       &shard->sink);
             owner->due_ns = lw_entity_due(owner->entity);
         }
     }
