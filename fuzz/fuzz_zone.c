@@ -7,8 +7,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
-    static const int64_t times_s[] = {INT64_MIN, -1, 0, 1, INT64_C(1800000000), INT64_C(4294967295), INT64_C(4294967296),
-                                      INT64_C(5700000000), INT64_C(1) << 54, INT64_MAX};
+    static const int64_t times_s[] = {INT64_MIN,
+                                      -1,
+                                      0,
+                                      1,
+                                      INT64_C(1800000000),
+                                      INT64_C(4294967295),
+                                      INT64_C(4294967296),
+                                      INT64_C(5700000000),
+                                      INT64_C(1) << 54,
+                                      INT64_MAX};
     struct lw_zone *zone = NULL;
 
     if (lw_zone_parse(data, n_bytes, &zone, NULL) != LW_OK) {

@@ -1,10 +1,14 @@
 /*
- * Layouts and the stream side of the features: what happens at every step. The reading side is feature/table.c.
+ * Layouts and the stream side of the features: what happens at every step. The reading side is
+ * feature/table.c.
  *
- * The period is learnt by looking at one lag a step: the autocorrelation of the long window at lags 2, 3, ... up to half of it,
- * one after the other, over and over. The highest local peak above LW_FEATURE_PERIOD_LEAST is the period; a later peak replaces
- * an earlier one only when it is higher by PEAK_MARGIN, because every multiple of a period peaks as well. A trend has no local
- * peak and so no period. Seasons longer than half the long window are what the profiles of hour and day are for.
+ * The period is learnt by looking at one lag a step: the autocorrelation of the long window at lags
+ * 2, 3, ... up to half of it, one after the other, over and over. A peak counts when it is at least
+ * LW_FEATURE_PERIOD_LEAST high and rises PEAK_RISE above the lowest point before it: a trend falls
+ * without rising again, and noise makes ripples only. The highest is the period; a later one
+ * replaces an earlier one only when it is higher by PEAK_MARGIN, because every multiple of a period
+ * peaks as well. Seasons longer than half the long window are what the profiles of hour and day are
+ * for.
  */
 #include "feature/feature_internal.h"
 
@@ -22,6 +26,7 @@
 #define HOUR_MEMORY_DAYS 28
 #define DAY_MEMORY_WEEKS 8
 #define PEAK_MARGIN 0.05
+#define PEAK_RISE 0.2
 #define FIRST_LAG 2
 
 /* ---- Layout ---- */
@@ -41,23 +46,29 @@ void lw_feature_config_default(struct lw_feature_config *ret_config)
 static enum lw_status config_check(const struct lw_feature_config *config, struct lw_error *reterr)
 {
     if (config->short_steps < LW_FEATURE_SHORT_MIN || config->short_steps > LW_FEATURE_SHORT_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "the short window has %u steps; %d to %d are possible", config->short_steps,
-                            LW_FEATURE_SHORT_MIN, LW_FEATURE_SHORT_MAX);
+        return lw_error_set(reterr, LW_EINVAL,
+                            "the short window has %u steps; %d to %d are possible",
+                            config->short_steps, LW_FEATURE_SHORT_MIN, LW_FEATURE_SHORT_MAX);
     }
     if (config->long_steps <= config->short_steps || config->long_steps > LW_FEATURE_LONG_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "the long window has %u steps; %u (the short window and one) to %d are possible",
-                            config->long_steps, config->short_steps + 1, LW_FEATURE_LONG_MAX);
+        return lw_error_set(
+            reterr, LW_EINVAL,
+            "the long window has %u steps; %u (the short window and one) to %d are possible",
+            config->long_steps, config->short_steps + 1, LW_FEATURE_LONG_MAX);
     }
     if (config->impute_steps > LW_FEATURE_IMPUTE_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "the last value is to stand in for %u steps; at most %d are possible",
+        return lw_error_set(reterr, LW_EINVAL,
+                            "the last value is to stand in for %u steps; at most %d are possible",
                             config->impute_steps, LW_FEATURE_IMPUTE_MAX);
     }
     if (config->step_ns < 1 || config->step_ns > LW_FEATURE_STEP_MAX_NS) {
-        return lw_error_set(reterr, LW_EINVAL, "a step of %lld ns; 1 ns to one day are possible", (long long)config->step_ns);
+        return lw_error_set(reterr, LW_EINVAL, "a step of %lld ns; 1 ns to one day are possible",
+                            (long long)config->step_ns);
     }
     for (int group = 0; group < LW_FEATURE_GROUPS; group++) {
         if ((config->wanted[group] & ~lw_feature_all((enum lw_feature_group)group)) != 0) {
-            return lw_error_set(reterr, LW_EINVAL, "the wanted features 0x%llx name one that is not in the table",
+            return lw_error_set(reterr, LW_EINVAL,
+                                "the wanted features 0x%llx name one that is not in the table",
                                 (unsigned long long)config->wanted[group]);
         }
     }
@@ -79,7 +90,8 @@ static void layout_sum_wanted(struct lw_feature_layout *layout)
     }
 }
 
-enum lw_status lw_feature_layout_init(struct lw_feature_layout *ret_layout, const struct lw_feature_config *config,
+enum lw_status lw_feature_layout_init(struct lw_feature_layout *ret_layout,
+                                      const struct lw_feature_config *config,
                                       struct lw_error *reterr)
 {
     enum lw_status st = config_check(config, reterr);
@@ -106,7 +118,8 @@ enum lw_status lw_feature_layout_init(struct lw_feature_layout *ret_layout, cons
     return LW_OK;
 }
 
-const struct lw_feature *lw_feature_column(const struct lw_feature_layout *layout, enum lw_feature_group group, size_t column)
+const struct lw_feature *lw_feature_column(const struct lw_feature_layout *layout,
+                                           enum lw_feature_group group, size_t column)
 {
     size_t n;
     const struct lw_feature *table = lw_feature_table(group, &n);
@@ -128,10 +141,12 @@ static double place_value(const void *of, size_t k)
     return place->values[(uint16_t)(place->order[k] - place->oldest)];
 }
 
-struct lw_sorted lw_feature_sorted(const struct lw_feature_layout *layout, const struct lw_feature_state *state,
-                                enum lw_feature_window window, struct feature_place *ret_place)
+struct lw_sorted lw_feature_sorted(const struct lw_feature_layout *layout,
+                                   const struct lw_feature_state *state,
+                                   enum lw_feature_window window, struct feature_place *ret_place)
 {
-    struct lw_sorted sorted = {place_value, ret_place, feature_window_length(layout, state, window)};
+    struct lw_sorted sorted = {place_value, ret_place,
+                               feature_window_length(layout, state, window)};
 
     ret_place->values = feature_values(state);
     ret_place->order = feature_order(layout, state, window);
@@ -139,7 +154,8 @@ struct lw_sorted lw_feature_sorted(const struct lw_feature_layout *layout, const
     return sorted;
 }
 
-/* How many of the n ordered values are smaller than `value`; with `or_equal`, also those that are equal. */
+/* How many of the n ordered values are smaller than `value`; with `or_equal`, also those that are
+ * equal. */
 static size_t order_rank(const struct feature_place *place, size_t n, double value, bool or_equal)
 {
     size_t low = 0;
@@ -156,9 +172,10 @@ static size_t order_rank(const struct feature_place *place, size_t n, double val
     return low;
 }
 
-/* The value of sequence number `sequence` enters; when `leaving` is given, that value (the window's oldest) leaves. */
-static void order_turn(uint16_t *order, const struct feature_place *place, size_t n, const double *leaving, double entering,
-                       uint16_t sequence)
+/* The value of sequence number `sequence` enters; when `leaving` is given, that value (the window's
+ * oldest) leaves. */
+static void order_turn(uint16_t *order, const struct feature_place *place, size_t n,
+                       const double *leaving, double entering, uint16_t sequence)
 {
     size_t in = order_rank(place, n, entering, true);
     size_t out;
@@ -181,7 +198,8 @@ static void order_turn(uint16_t *order, const struct feature_place *place, size_
 static void state_turn_order(const struct lw_feature_layout *layout, struct lw_feature_state *state,
                              enum lw_feature_window window, double entering)
 {
-    size_t length = window == LW_FEATURE_SHORT ? layout->config.short_steps : layout->config.long_steps;
+    size_t length = window == LW_FEATURE_SHORT ? layout->config.short_steps
+                                               : layout->config.long_steps;
     uint16_t *order = (uint16_t *)(uintptr_t)feature_order(layout, state, window);
     size_t n = feature_window_length(layout, state, window);
     struct feature_place place = {feature_values(state), order, state->oldest};
@@ -190,7 +208,8 @@ static void state_turn_order(const struct lw_feature_layout *layout, struct lw_f
     order_turn(order, &place, n, leaving, entering, (uint16_t)(state->oldest + state->n_values));
 }
 
-static void state_append(const struct lw_feature_layout *layout, struct lw_feature_state *state, double value)
+static void state_append(const struct lw_feature_layout *layout, struct lw_feature_state *state,
+                         double value)
 {
     state_turn_order(layout, state, LW_FEATURE_LONG, value);
     if ((layout->needs & LW_FEATURE_NEEDS_SHORT_ORDER) != 0) {
@@ -221,14 +240,15 @@ static double bin_residual(struct feature_bin *bin, double x, double memory)
     return residual;
 }
 
-static void state_season(const struct lw_feature_layout *layout, struct lw_feature_state *state, int64_t time_ns, double value,
-                         bool is_observed)
+static void state_season(const struct lw_feature_layout *layout, struct lw_feature_state *state,
+                         int64_t time_ns, double value, bool is_observed)
 {
     int64_t local_ns = lw_calendar_local_ns(layout->config.calendar, time_ns);
     int64_t day = lw_floor_divide(local_ns, DAY_NS);
     struct feature_bin *hour = &state->hours[(local_ns - day * DAY_NS) / HOUR_NS];
     bool is_holiday = lw_calendar_is_holiday_local(layout->config.calendar, local_ns);
-    struct feature_bin *weekday = &state->days[is_holiday ? FEATURE_HOLIDAY : lw_civil_weekday(day)];
+    struct feature_bin *weekday =
+        &state->days[is_holiday ? FEATURE_HOLIDAY : lw_civil_weekday(day)];
 
     if (!is_observed) {
         state->hour_residual = hour->count > 0.0 ? value - hour->mean : NAN;
@@ -242,8 +262,25 @@ static void state_season(const struct lw_feature_layout *layout, struct lw_featu
     }
 }
 
-/* Looks at one lag more. Correlations of long lags rest on fewer products and are raised in proportion. */
-static void state_search_period(const struct lw_feature_layout *layout, struct lw_feature_state *state)
+/* Was that lag, whose correlation is correlations[1], a peak that counts? `after` is the
+ * correlation behind it. */
+static void state_judge_peak(struct lw_feature_state *state, size_t lag, double after)
+{
+    double peak = state->correlations[1];
+    double wanted = state->best_lag > 0 ? state->best_correlation + PEAK_MARGIN
+                                        : LW_FEATURE_PERIOD_LEAST;
+
+    wanted = fmax(wanted, state->least_correlation + PEAK_RISE);
+    if (peak > state->correlations[0] && peak >= after && peak >= wanted) {
+        state->best_lag = (uint16_t)lag;
+        state->best_correlation = peak;
+    }
+}
+
+/* Looks at one lag more. Correlations of long lags rest on fewer products and are raised in
+ * proportion. */
+static void state_search_period(const struct lw_feature_layout *layout,
+                                struct lw_feature_state *state)
 {
     const double *x = feature_values(state);
     size_t n = state->n_values;
@@ -258,22 +295,19 @@ static void state_search_period(const struct lw_feature_layout *layout, struct l
         state->period = lag < FIRST_LAG ? state->period : state->best_lag;
         state->best_lag = 0;
         state->best_correlation = 0.0;
+        state->least_correlation = 1.0;
         state->correlations[0] = 1.0;
         state->correlations[1] = 1.0;
         lag = FIRST_LAG;
     }
     moments = lw_moments_of(x, n);
     if (moments.sum_squares > 0.0) {
-        correlation = lw_sum_products(x + lag, moments.mean, x, moments.mean, n - lag) / moments.sum_squares;
+        correlation = lw_sum_products(x + lag, moments.mean, x, moments.mean, n - lag) /
+                      moments.sum_squares;
         correlation *= (double)n / (double)(n - lag);
     }
-    /* Was the lag before this one a peak? */
-    if (state->correlations[1] > state->correlations[0] && state->correlations[1] >= correlation &&
-        state->correlations[1] >= LW_FEATURE_PERIOD_LEAST &&
-        state->correlations[1] > state->best_correlation + (state->best_lag > 0 ? PEAK_MARGIN : 0.0)) {
-        state->best_lag = (uint16_t)(lag - 1);
-        state->best_correlation = state->correlations[1];
-    }
+    state_judge_peak(state, lag - 1, correlation);
+    state->least_correlation = fmin(state->least_correlation, correlation);
     state->correlations[0] = state->correlations[1];
     state->correlations[1] = correlation;
     state->search_lag = (uint16_t)(lag + 1);
@@ -293,7 +327,8 @@ static uint32_t count_up(uint32_t count)
     return count < UINT32_MAX ? count + 1 : count;
 }
 
-static double state_impute(const struct lw_feature_layout *layout, const struct lw_feature_state *state)
+static double state_impute(const struct lw_feature_layout *layout,
+                           const struct lw_feature_state *state)
 {
     struct feature_place place;
     struct lw_sorted sorted;
@@ -305,7 +340,8 @@ static double state_impute(const struct lw_feature_layout *layout, const struct 
     return lw_quantile(&sorted, 0.5);
 }
 
-void lw_feature_observe(const struct lw_feature_layout *layout, struct lw_feature_state *state, int64_t time_ns, double value)
+void lw_feature_observe(const struct lw_feature_layout *layout, struct lw_feature_state *state,
+                        int64_t time_ns, double value)
 {
     bool is_observed = isfinite(value);
     bool is_first = state->n_values == 0;
@@ -329,8 +365,12 @@ void lw_feature_observe(const struct lw_feature_layout *layout, struct lw_featur
     if (is_observed) {
         state->last_observed = value;
     }
-    state->fast_mean = is_first ? value : state->fast_mean + layout->fast_weight * (value - state->fast_mean);
-    state->slow_mean = is_first ? value : state->slow_mean + layout->slow_weight * (value - state->slow_mean);
+    state->fast_mean = is_first
+                           ? value
+                           : state->fast_mean + layout->fast_weight * (value - state->fast_mean);
+    state->slow_mean = is_first
+                           ? value
+                           : state->slow_mean + layout->slow_weight * (value - state->slow_mean);
     state_append(layout, state, value);
     if ((layout->needs & LW_FEATURE_NEEDS_SEASON) != 0) {
         state_season(layout, state, time_ns, value, is_observed);

@@ -1,6 +1,6 @@
 /*
- * Features between two metrics of an entity. Both have been given the same steps, so their windows end together and need no
- * state of their own. A pair is over the steps that both windows cover.
+ * Features between two metrics of an entity. Both have been given the same steps, so their windows
+ * end together and need no state of their own. A pair is over the steps that both windows cover.
  */
 #include "feature/feature_internal.h"
 
@@ -14,7 +14,8 @@ struct pair_window {
     double norm; /* Root of the product of both sums of squares; 0 when one is constant. */
 };
 
-static void pair_window_take(const struct lw_feature_view *view, enum lw_feature_window window, struct pair_window *ret)
+static void pair_window_take(const struct lw_feature_view *view, enum lw_feature_window window,
+                             struct pair_window *ret)
 {
     size_t n_a = feature_window_length(view->layout, view->state, window);
     size_t n_b = feature_window_length(view->layout, view->other, window);
@@ -100,15 +101,23 @@ static double read_lead_correlation(struct lw_feature_view *view, enum lw_featur
 }
 
 const struct lw_feature lw_feature_pair_table[] = {
-    {"short_correlation", "1", "sum of (a - m(A)) (b - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - m(B))^2); NaN when one is constant",
+    {"short_correlation", "1",
+     "sum of (a - m(A)) (b - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - m(B))^2); NaN when one "
+     "is constant",
      0, LW_FEATURE_SHORT, read_correlation},
-    {"long_correlation", "1", "sum of (a - m(A)) (b - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - m(B))^2); NaN when one is constant",
+    {"long_correlation", "1",
+     "sum of (a - m(A)) (b - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - m(B))^2); NaN when one "
+     "is constant",
      0, LW_FEATURE_LONG, read_correlation},
     {"ratio", "first/second", "a_t / b_t; NaN when b_t is 0", 0, LW_FEATURE_NO_WINDOW, read_ratio},
-    {"lead", "s", "s L, L the lag in -6..6 at which |c_L| is largest; above 0 the first metric moves first", 0, LW_FEATURE_LONG, read_lead},
+    {"lead", "s",
+     "s L, L the lag in -6..6 at which |c_L| is largest; above 0 the first metric moves first", 0,
+     LW_FEATURE_LONG, read_lead},
     {"lead_correlation", "1",
-     "c_L, c_k = sum of (a_(i-k) - m(A)) (b_i - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - m(B))^2); NaN when one is constant", 0,
-     LW_FEATURE_LONG, read_lead_correlation},
+     "c_L, c_k = sum of (a_(i-k) - m(A)) (b_i - m(B)) / sqrt(sum of (a - m(A))^2 sum of (b - "
+     "m(B))^2); NaN when one is constant",
+     0, LW_FEATURE_LONG, read_lead_correlation},
 };
 
-const size_t lw_feature_pair_table_length = sizeof(lw_feature_pair_table) / sizeof(lw_feature_pair_table[0]);
+const size_t lw_feature_pair_table_length = sizeof(lw_feature_pair_table) /
+                                            sizeof(lw_feature_pair_table[0]);

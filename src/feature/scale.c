@@ -25,7 +25,8 @@ void lw_scale_options_default(struct lw_scale_options *ret_options)
 }
 
 /* n > 0 values in ascending order. */
-static struct lw_scale scale_of_sorted(const struct lw_scale_options *options, const double *values, size_t n)
+static struct lw_scale scale_of_sorted(const struct lw_scale_options *options, const double *values,
+                                       size_t n)
 {
     struct lw_sorted sorted = lw_sorted_array(values, n);
     struct lw_scale scale;
@@ -34,7 +35,8 @@ static struct lw_scale scale_of_sorted(const struct lw_scale_options *options, c
     if (options->method == LW_SCALE_ROBUST) {
         scale.centre = lw_quantile(&sorted, 0.5);
         scale.scale = fmax(LW_MAD_TO_SD * lw_median_deviation(&sorted, scale.centre),
-                           (lw_quantile(&sorted, 0.95) - lw_quantile(&sorted, 0.05)) / CENTRAL_RANGE_TO_SD);
+                           (lw_quantile(&sorted, 0.95) - lw_quantile(&sorted, 0.05)) /
+                               CENTRAL_RANGE_TO_SD);
     } else {
         struct lw_moments moments = lw_moments_of(values, n);
 
@@ -50,22 +52,25 @@ static struct lw_scale scale_of_sorted(const struct lw_scale_options *options, c
     return scale;
 }
 
-enum lw_status lw_scale_fit(const struct lw_scale_options *options, const float *rows, size_t n_rows, size_t n_columns,
-                            struct lw_scale *ret_scales, struct lw_error *reterr)
+enum lw_status lw_scale_fit(const struct lw_scale_options *options, const float *rows,
+                            size_t n_rows, size_t n_columns, struct lw_scale *ret_scales,
+                            struct lw_error *reterr)
 {
     const double floors[] = {options->floor_absolute, options->floor_centre, options->floor_range};
     double *values;
 
     for (size_t i = 0; i < 3; i++) {
         if (!(floors[i] >= 0.0 && isfinite(floors[i]))) {
-            return lw_error_set(reterr, LW_EINVAL, "a floor of %g for the scale; it must be 0 or more", floors[i]);
+            return lw_error_set(reterr, LW_EINVAL,
+                                "a floor of %g for the scale; it must be 0 or more", floors[i]);
         }
     }
     if (n_columns == 0) {
         return lw_error_set(reterr, LW_EINVAL, "no column to scale");
     }
     if (n_columns > LW_SCALE_COLUMNS_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "%zu columns to scale; at most %d are possible", n_columns, LW_SCALE_COLUMNS_MAX);
+        return lw_error_set(reterr, LW_ELIMIT, "%zu columns to scale; at most %d are possible",
+                            n_columns, LW_SCALE_COLUMNS_MAX);
     }
     values = lw_mem_calloc(n_rows + 1, sizeof(*values));
     if (values == NULL) {
@@ -104,10 +109,12 @@ double lw_scale_invert(const struct lw_scale *scale, double compressed)
     return scale->centre + scale->scale * lw_scale_expand(compressed);
 }
 
-void lw_scale_apply(const struct lw_scale *scales, size_t n_columns, const float *row, float *ret_row)
+void lw_scale_apply(const struct lw_scale *scales, size_t n_columns, const float *row,
+                    float *ret_row)
 {
     for (size_t i = 0; i < n_columns; i++) {
-        ret_row[i] = (float)lw_scale_compress(((double)row[i] - scales[i].centre) / scales[i].scale);
+        ret_row[i] = (float)lw_scale_compress(((double)row[i] - scales[i].centre) /
+                                              scales[i].scale);
     }
 }
 
@@ -135,7 +142,8 @@ static bool columns_are_good(struct lw_reader *reader, size_t n_columns)
     return good && reader->status == LW_OK;
 }
 
-enum lw_status lw_scale_load(struct lw_reader *reader, size_t n_columns, struct lw_scale *ret_scales, struct lw_error *reterr)
+enum lw_status lw_scale_load(struct lw_reader *reader, size_t n_columns,
+                             struct lw_scale *ret_scales, struct lw_error *reterr)
 {
     uint16_t version = lw_read_u16(reader);
     uint32_t n_saved = lw_read_u32(reader);
@@ -145,10 +153,12 @@ enum lw_status lw_scale_load(struct lw_reader *reader, size_t n_columns, struct 
         return lw_error_set(reterr, LW_EFORMAT, "scales without their header");
     }
     if (version > FORMAT_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "scales of version %u; up to %d can be read", version, FORMAT_VERSION);
+        return lw_error_set(reterr, LW_EVERSION, "scales of version %u; up to %d can be read",
+                            version, FORMAT_VERSION);
     }
     if (n_saved != n_columns) {
-        return lw_error_set(reterr, LW_EINVAL, "scales of %u columns; expected %zu", n_saved, n_columns);
+        return lw_error_set(reterr, LW_EINVAL, "scales of %u columns; expected %zu", n_saved,
+                            n_columns);
     }
     ahead = *reader;
     if (!columns_are_good(&ahead, n_columns)) {

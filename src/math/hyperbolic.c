@@ -1,6 +1,6 @@
 /*
- * asinh x = ln(x + sqrt(x^2 + 1)) loses all digits near 0, where its Taylor series takes over; far away 1 is lost beside x^2.
- * sinh x = (e^x - e^-x) / 2 likewise.
+ * asinh x = ln(x + sqrt(x^2 + 1)) loses all digits near 0, where its Taylor series takes over; far
+ * away 1 is lost beside x^2. sinh x = (e^x - e^-x) / 2 likewise.
  */
 #include "math/hyperbolic.h"
 
@@ -11,11 +11,13 @@
 #define SERIES_BELOW 0.25
 #define LOG_ALONE_ABOVE 0x1p+30
 
-/* Terms (-1)^k (2k)! / (4^k (k!)^2 (2k+1)) x^(2k+1): each is the one before times -x^2 (2k-1)^2 / (2k (2k+1)). */
+/* Terms (-1)^k (2k)! / (4^k (k!)^2 (2k+1)) x^(2k+1): each is the one before times -x^2 (2k-1)^2 /
+ * (2k (2k+1)). */
 static double asinh_series(double x)
 {
-    static const double ratios[] = {1.0 / 6,   9.0 / 20,  25.0 / 42,  49.0 / 72,  81.0 / 110, 121.0 / 156,
-                                    169.0 / 210, 225.0 / 272, 289.0 / 342, 361.0 / 420, 441.0 / 506};
+    static const double ratios[] = {1.0 / 6,     9.0 / 20,    25.0 / 42,   49.0 / 72,
+                                    81.0 / 110,  121.0 / 156, 169.0 / 210, 225.0 / 272,
+                                    289.0 / 342, 361.0 / 420, 441.0 / 506};
     double z = x * x;
     double sum = 0.0;
 

@@ -1,4 +1,5 @@
-/* asinh and sinh from lw_log, lw_exp and sqrt: the same bits on every machine. Errors stay below 4 units in the last place. */
+/* asinh and sinh from lw_log, lw_exp and sqrt: the same bits on every machine. Errors stay below 8
+ * units in the last place. */
 #ifndef LW_MATH_HYPERBOLIC_H
 #define LW_MATH_HYPERBOLIC_H
 

@@ -1,9 +1,10 @@
 /*
  * Order statistics: see math/quantile.h.
  *
- * The k values nearest to a centre stand together in sorted order. Of the runs of k neighbours, the one whose farther end is
- * nearest to the centre gives the k-th smallest distance. Going up, the lower end comes nearer and the upper end goes away, so
- * that run lies where the two distances cross, which bisection finds.
+ * The k values nearest to a centre stand together in sorted order. Of the runs of k neighbours, the
+ * one whose farther end is nearest to the centre gives the k-th smallest distance. Going up, the
+ * lower end comes nearer and the upper end goes away, so that run lies where the two distances
+ * cross, which bisection finds.
  */
 #include "math/quantile.h"
 
@@ -44,13 +45,15 @@ static double nearest_distance(const struct lw_sorted *sorted, double centre, si
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (sorted->value(sorted->of, middle + k - 1) - centre >= centre - sorted->value(sorted->of, middle)) {
+        if (sorted->value(sorted->of, middle + k - 1) - centre >=
+            centre - sorted->value(sorted->of, middle)) {
             high = middle;
         } else {
             low = middle + 1;
         }
     }
-    distance = fmax(sorted->value(sorted->of, low + k - 1) - centre, centre - sorted->value(sorted->of, low));
+    distance = fmax(sorted->value(sorted->of, low + k - 1) - centre,
+                    centre - sorted->value(sorted->of, low));
     if (low > 0) {
         distance = fmin(distance, centre - sorted->value(sorted->of, low - 1));
     }

@@ -1,8 +1,10 @@
 /*
- * Order statistics of sorted values, through a function that gives the k-th: the values may lie anywhere.
+ * Order statistics of sorted values, through a function that gives the k-th: the values may lie
+ * anywhere.
  *
- * Quantiles interpolate between neighbours (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", The American
- * Statistician 1996, which is numpy's and R's default). None of the values may be NaN.
+ * Quantiles interpolate between neighbours (type 7 of Hyndman and Fan, "Sample Quantiles in
+ * Statistical Packages", The American Statistician 1996, which is numpy's and R's default). None of
+ * the values may be NaN.
  */
 #ifndef LW_MATH_QUANTILE_H
 #define LW_MATH_QUANTILE_H

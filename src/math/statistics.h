@@ -1,6 +1,6 @@
 /*
- * Sums over windows of doubles, in eight partial sums of fixed order: the same bits on every machine, and no sum is carried on
- * from window to window, so nothing drifts.
+ * Sums over windows of doubles, in eight partial sums of fixed order: the same bits on every
+ * machine, and no sum is carried on from window to window, so nothing drifts.
  */
 #ifndef LW_MATH_STATISTICS_H
 #define LW_MATH_STATISTICS_H
@@ -17,7 +17,8 @@ double lw_sum(const double *values, size_t n);
 /* Mean and squared deviations of n > 0 values, in two passes. */
 struct lw_moments lw_moments_of(const double *values, size_t n);
 /* Sum of (a[i] - a_centre) (b[i] - b_centre) over n values. */
-double lw_sum_products(const double *a, double a_centre, const double *b, double b_centre, size_t n);
+double lw_sum_products(const double *a, double a_centre, const double *b, double b_centre,
+                       size_t n);
 /* Sum of (values[i + 1] - values[i])^2 over n values; 0 for fewer than two. */
 double lw_sum_squared_steps(const double *values, size_t n);
 /* Least-squares slope of n >= 2 values against their index, per index. */

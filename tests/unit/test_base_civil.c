@@ -47,7 +47,7 @@ static void test_civil__knows_1970_and_far_years(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_civil__equals_counting_every_day),
         cmocka_unit_test(test_civil__knows_1970_and_far_years),
     };

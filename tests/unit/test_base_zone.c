@@ -4,6 +4,7 @@
 #include "base/civil.h"
 #include "base/mem.h"
 #include "base/zone.h"
+#include "support/test.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -368,7 +369,7 @@ static void test_zone__survives_every_cut_and_every_flipped_byte(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zone__changes_at_the_second_the_database_says),
         cmocka_unit_test(test_zone__without_changes_is_constant),
         cmocka_unit_test(test_zone__names_cannot_leave_the_folder),

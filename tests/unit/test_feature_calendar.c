@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "feature/calendar.h"
+#include "support/test.h"
 
 #include <string.h>
 
@@ -134,7 +135,7 @@ static void test_calendar__bounds_the_list(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calendar__null_is_utc_without_holidays),
         cmocka_unit_test(test_calendar__nine_in_the_morning_stays_nine_over_the_clock_change),
         cmocka_unit_test(test_calendar__holiday_is_the_local_day),
