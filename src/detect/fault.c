@@ -34,14 +34,16 @@
 #define SILENT_WIDE 20.0          /* ... or times the .95 quantile for others, after a whole period. */
 #define SILENT_GAP 3.0            /* And times the longest gap. */
 #define SILENT_LEAST_S 60.0
-#define STEADY_RATIO 2.0          /* A steady pace: the .95 quantile is at most this many medians. */
+#define STEADY_RATIO 1.5          /* A steady pace: the .95 quantile is at most this many medians. */
 #define PACE_EARLY_SAMPLES 100
 
 /* Stuck. */
 #define STUCK_SAMPLES 1000
-#define STUCK_RUN 10              /* Times the longest run ... */
-#define STUCK_RUN_LEAST 30        /* ... and at least so many repeats. */
-#define REPEATS_MOST 0.05
+#define STUCK_LEARN_MIN (24 * 60) /* A day and a night were seen. */
+#define STUCK_RUN 10              /* Times the longest run, ... */
+#define STUCK_RUN_LEAST 30        /* ... at least so many repeats ... */
+#define STUCK_LASTS_S 300.0       /* ... and so long. */
+#define REPEATS_MOST 0.1
 #define REPEATS_SAMPLES 10000.0   /* Over about so many samples the share is taken. */
 
 /* Duplicated: a share over about 128 samples. */
@@ -181,13 +183,16 @@ static unsigned stuck_limit(const struct lw_fault *fault)
     return STUCK_RUN * longest > STUCK_RUN_LEAST ? STUCK_RUN * longest : STUCK_RUN_LEAST;
 }
 
-static bool stuck_begins(const struct lw_fault *fault)
+static bool stuck_begins(const struct lw_fault *fault, int64_t time_ns)
 {
     float value = (float)fault->last_value;
+    bool learnt = fault->n_samples >= STUCK_SAMPLES &&
+                  (fault->gap_s[1] > 0.0f || minute_of(time_ns) >= (uint64_t)fault->period_min + STUCK_LEARN_MIN);
+    bool habit = (double)fault->repeats > REPEATS_MOST;
+    bool at_rest = fault->last_value == 0.0 || value <= fault->least || value >= fault->greatest;
 
-    return !fault_has(fault, FLAG_STUCK) && fault->n_samples >= STUCK_SAMPLES && (double)fault->repeats <= REPEATS_MOST &&
-           fault->last_value != 0.0 && value > fault->least && value < fault->greatest &&
-           fault->run_length >= stuck_limit(fault);
+    return !fault_has(fault, FLAG_STUCK) && learnt && !habit && !at_rest && fault->run_length >= stuck_limit(fault) &&
+           seconds_between(fault->run_start_ns, time_ns) >= STUCK_LASTS_S;
 }
 
 static void value_change(struct lw_fault *fault, int64_t time_ns, double value)
@@ -218,7 +223,7 @@ static enum lw_anomaly_type value_learn(struct lw_fault *fault, int64_t time_ns,
     if (!fault_has(fault, FLAG_STUCK)) {
         fault->repeats += (float)(weight * ((repeats ? 1.0 : 0.0) - (double)fault->repeats));
     }
-    if (!stuck_begins(fault)) {
+    if (!stuck_begins(fault, time_ns)) {
         return LW_TYPE_NONE;
     }
     fault_set(fault, FLAG_STUCK, true);
