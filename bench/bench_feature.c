@@ -2,30 +2,16 @@
  * What a step of the features costs: nanoseconds a metric and step on a real series, over 1,000
  * states in turn so that caches hold what they would hold in service. One JSON object a line.
  */
+#include "../tests/support/series.h"
+#include "support/bench.h"
+
 #include "feature/calendar.h"
 #include "feature/feature.h"
 #include "feature/scale.h"
-#include "support/series.h"
-
-#include <time.h>
 
 #define N_STATES 1000
 #define N_STEPS 1200
 #define STEP_NS (INT64_C(300) * 1000000000)
-
-static double now_s(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void report(const char *bench, double value, const char *unit)
-{
-    (void)printf("{\"bench\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n", bench, value, unit);
-    (void)fflush(stdout);
-}
 
 static struct lw_feature_layout layout_make(const struct lw_calendar *calendar, uint64_t wanted)
 {
@@ -61,7 +47,7 @@ static void bench_layout(const char *name, const struct lw_feature_layout *layou
                         (struct lw_feature_state *)(void *)(states + k * layout->state_bytes));
     }
     for (size_t i = 0; i < N_STEPS; i++) {
-        double start_s = now_s(), middle_s;
+        double start_s = lw_bench_cpu_s(), middle_s;
 
         for (size_t k = 0; k < N_STATES; k++) {
             struct lw_feature_state *state =
@@ -70,7 +56,7 @@ static void bench_layout(const char *name, const struct lw_feature_layout *layou
             lw_feature_observe(layout, state, series->times_ns[i],
                                series->values[(i + k) % series->n]);
         }
-        middle_s = now_s();
+        middle_s = lw_bench_cpu_s();
         for (size_t k = 0; k < N_STATES; k++) {
             lw_feature_read(layout,
                             (struct lw_feature_state *)(void *)(states + k * layout->state_bytes),
@@ -79,12 +65,12 @@ static void bench_layout(const char *name, const struct lw_feature_layout *layou
         }
         /* Only full windows count. */
         observe_s += i >= N_STEPS / 2 ? middle_s - start_s : 0;
-        read_s += i >= N_STEPS / 2 ? now_s() - middle_s : 0;
+        read_s += i >= N_STEPS / 2 ? lw_bench_cpu_s() - middle_s : 0;
     }
     (void)snprintf(bench, sizeof(bench), "feature_observe_ns_%s", name);
-    report(bench, observe_s * 1e9 / (N_STATES * (N_STEPS - N_STEPS / 2)), "ns/step/metric");
+    lw_bench_print(bench, observe_s * 1e9 / (N_STATES * (N_STEPS - N_STEPS / 2)), "ns/step/metric");
     (void)snprintf(bench, sizeof(bench), "feature_read_ns_%s", name);
-    report(bench, read_s * 1e9 / (N_STATES * (N_STEPS - N_STEPS / 2)), "ns/step/metric");
+    lw_bench_print(bench, read_s * 1e9 / (N_STATES * (N_STEPS - N_STEPS / 2)), "ns/step/metric");
     free(states);
 }
 
@@ -105,12 +91,13 @@ static void bench_pair(const struct lw_feature_layout *layout, const struct lw_t
         lw_feature_observe(layout, first, series->times_ns[i], series->values[i]);
         lw_feature_observe(layout, second, series->times_ns[i], series->values[i + 3]);
     }
-    start_s = now_s();
+    start_s = lw_bench_cpu_s();
     for (size_t i = 0; i < 100000; i++) {
         lw_feature_pair_read(layout, first, second, features);
         *sink += (double)features[1];
     }
-    report("feature_pair_read_ns", (now_s() - start_s) * 1e9 / 100000, "ns/step/pair");
+    lw_bench_print("feature_pair_read_ns", (lw_bench_cpu_s() - start_s) * 1e9 / 100000,
+                   "ns/step/pair");
     free(first);
     free(second);
 }
@@ -118,7 +105,7 @@ static void bench_pair(const struct lw_feature_layout *layout, const struct lw_t
 static void bench_calendar(const struct lw_calendar *calendar, const struct lw_test_series *series,
                            double *sink)
 {
-    double start_s = now_s();
+    double start_s = lw_bench_cpu_s();
 
     for (size_t i = 0; i < 10000000; i++) {
         int64_t local_ns = lw_calendar_local_ns(calendar, series->times_ns[i % series->n] +
@@ -127,7 +114,7 @@ static void bench_calendar(const struct lw_calendar *calendar, const struct lw_t
         *sink += (double)(local_ns & 1023) +
                  (lw_calendar_is_holiday_local(calendar, local_ns) ? 1.0 : 0.0);
     }
-    report("calendar_lookup_ns", (now_s() - start_s) * 1e9 / 1e7, "ns/lookup");
+    lw_bench_print("calendar_lookup_ns", (lw_bench_cpu_s() - start_s) * 1e9 / 1e7, "ns/lookup");
 }
 
 static void bench_scale(double *sink)
@@ -142,13 +129,14 @@ static void bench_scale(double *sink)
         scales[i].scale = 1.0 + (double)i;
         row[i] = (float)(i * i);
     }
-    start_s = now_s();
+    start_s = lw_bench_cpu_s();
     for (size_t i = 0; i < 200000; i++) {
         row[i % COLUMNS] += 1.0f;
         lw_scale_apply(scales, COLUMNS, row, scaled);
         *sink += (double)scaled[i % COLUMNS];
     }
-    report("scale_apply_ns", (now_s() - start_s) * 1e9 / 200000 / COLUMNS, "ns/value");
+    lw_bench_print("scale_apply_ns", (lw_bench_cpu_s() - start_s) * 1e9 / 200000 / COLUMNS,
+                   "ns/value");
 }
 
 int main(void)
@@ -164,7 +152,7 @@ int main(void)
     all = layout_make(calendar, lw_feature_all(LW_FEATURE_OF_METRIC));
     few = layout_make(calendar, lw_feature_find(LW_FEATURE_OF_METRIC, "level") |
                                     lw_feature_find(LW_FEATURE_OF_METRIC, "long_z"));
-    report("feature_state_bytes", (double)all.state_bytes, "bytes/metric");
+    lw_bench_print("feature_state_bytes", (double)all.state_bytes, "bytes/metric");
     bench_layout("all", &all, series, &sink);
     bench_layout("level_and_long_z", &few, series, &sink);
     bench_pair(&all, series, &sink);

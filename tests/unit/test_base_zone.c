@@ -4,7 +4,6 @@
 #include "base/civil.h"
 #include "base/mem.h"
 #include "base/zone.h"
-#include "support/test.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "support/test.h"
 
 #include "feature/calendar.h"
-#include "support/test.h"
 
 #include <string.h>
 
