@@ -138,7 +138,7 @@ static struct lw_season_phase row_phase(const struct lw_calendar *calendar, int6
     struct lw_season_phase phase;
     int64_t local = calendar != NULL ? lw_calendar_local_ns(calendar, time_ns) : time_ns;
     int64_t day = local / DAY_NS - (local % DAY_NS < 0);
-    int64_t in_day = local - day * DAY_NS;
+    int64_t in_day = local % DAY_NS + (local % DAY_NS < 0 ? DAY_NS : 0);
     int64_t weekday = ((day + 4) % 7 + 7) % 7; /* 1970-01-01 was a Thursday. */
 
     if (calendar != NULL && lw_calendar_is_holiday_local(calendar, local)) {
@@ -336,7 +336,7 @@ static uint8_t row_kind(const struct row *row, const struct lw_baseline *baselin
             most = fabs(members[i]) > fabs(members[most]) ? i : most;
         }
         kind = member_kinds[most];
-        if (baseline->value.risen > row->pace.shift_rows || baseline->value.fallen > row->pace.shift_rows) {
+        if (lw_track_adopts(&baseline->value, &row->pace)) {
             kind = LW_KIND_TREND;
         }
     }

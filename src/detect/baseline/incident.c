@@ -72,7 +72,7 @@ double lw_incident_step(struct lw_incident *incident, const struct lw_incident_r
 double lw_refractory_step(struct lw_refractory *refractory, uint32_t row, double strength)
 {
     unsigned n = refractory->n, expired = 0;
-    double largest;
+    float now = (float)strength, largest;
 
     while (expired < n && (uint16_t)((uint16_t)row - refractory->row[expired]) > REFRACTORY_ROWS) {
         expired++;
@@ -82,15 +82,15 @@ double lw_refractory_step(struct lw_refractory *refractory, uint32_t row, double
         refractory->strength[i] = refractory->strength[i + expired];
         refractory->row[i] = refractory->row[i + expired];
     }
-    largest = n > 0 ? (double)refractory->strength[0] : 0.0;
-    while (n > 0 && refractory->strength[n - 1] <= (float)strength) {
+    largest = n > 0 ? refractory->strength[0] : 0.0f;
+    while (n > 0 && refractory->strength[n - 1] <= now) {
         n--;
     }
     if (n < INCIDENT_QUEUE) {
-        refractory->strength[n] = (float)strength;
-        refractory->row[n] = (uint16_t)row;
+        refractory->strength[n] = now;
         n++;
     }
+    refractory->row[n - 1] = (uint16_t)row; /* When full, the least entry stands for the new one too: it errs to silence. */
     refractory->n = (uint16_t)n;
-    return strength > largest ? strength : 0.0;
+    return now > largest ? strength : 0.0;
 }

@@ -7,8 +7,9 @@
  * Two variances, because load and latency rise further than they fall.
  *
  * Shift rule: rows at 3 scales or more on one side are counted (+1, and -4 for any other row); when the count passes the
- * limit (a day, at least 100 and at most 1440 rows) the new level is taken for real and learnt at a rate of 4 / limit.
- * So a confirmed change point is adopted within hours and a burst is not.
+ * limit (a day, at least 100 and at most 1440 rows) the change is taken for real and learnt at a rate of 4 / limit, as long
+ * again as the limit from the row on at which it is no longer far off. (Stopping there would leave the level behind, under a scale
+ * that has grown to hide it.) So a confirmed change point is adopted within a day or two and a burst is not.
  *
  * Sources: Huber, "Robust Statistics", 1981, 6.4; the counter is a sign test in the manner of CUSUM.
  */
@@ -16,6 +17,7 @@
 #define LW_DETECT_BASELINE_TRACK_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TRACK_CLIP 3.0
@@ -56,20 +58,22 @@ static inline double lw_track_spread(const struct lw_track *track)
     return sqrt(0.5 * ((double)track->above + (double)track->below));
 }
 
-static inline void track_count_shift(struct lw_track *track, double z, uint16_t limit)
+/* One side's counter. Above the limit the shift is confirmed and the track adopts it until the counter is back at the limit. */
+static inline uint16_t track_count(uint16_t count, bool is_far, uint16_t limit)
 {
-    uint16_t most = (uint16_t)(2 * limit);
+    if (count > limit) {
+        return (uint16_t)(is_far ? 2 * limit : (count - 1 > limit ? count - 1 : 0));
+    }
+    if (!is_far) {
+        return (uint16_t)(count > 4 ? count - 4 : 0);
+    }
+    return (uint16_t)(count < limit ? count + 1 : 2 * limit);
+}
 
-    if (z >= TRACK_CLIP) {
-        track->risen = (uint16_t)(track->risen + (track->risen < most));
-    } else {
-        track->risen = (uint16_t)(track->risen > 4 ? track->risen - 4 : 0);
-    }
-    if (z <= -TRACK_CLIP) {
-        track->fallen = (uint16_t)(track->fallen + (track->fallen < most));
-    } else {
-        track->fallen = (uint16_t)(track->fallen > 4 ? track->fallen - 4 : 0);
-    }
+/* Is a confirmed change of level being learnt? */
+static inline bool lw_track_adopts(const struct lw_track *track, const struct lw_track_pace *pace)
+{
+    return track->risen > pace->shift_rows || track->fallen > pace->shift_rows;
 }
 
 /* Learn one row whose deviation from the level is z scales. */
@@ -80,8 +84,9 @@ static inline void lw_track_learn(struct lw_track *track, const struct lw_track_
     double moved = step * scale;
     float *side = z < 0.0 ? &track->below : &track->above;
 
-    track_count_shift(track, z, pace->shift_rows);
-    if (track->risen > pace->shift_rows || track->fallen > pace->shift_rows) {
+    track->risen = track_count(track->risen, z >= TRACK_CLIP, pace->shift_rows);
+    track->fallen = track_count(track->fallen, z <= -TRACK_CLIP, pace->shift_rows);
+    if (lw_track_adopts(track, pace)) {
         rate = rate > pace->shift_rate ? rate : pace->shift_rate;
     }
     track->level += rate * moved;
