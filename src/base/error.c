@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum lw_status lw_error_set(struct lw_error *reterr, enum lw_status status, const char *format, ...)
+enum lw_status(lw_error_set)(struct lw_error *reterr, enum lw_status status, const char *format,
+                             ...)
 {
     if (reterr != NULL) {
         va_list args;
