@@ -1,8 +1,10 @@
 /*
- * Scoring by Isolation Forest: 100 trees of 256 on 38 metrics of a real server, on one core, beside scikit-learn.
+ * Scoring by Isolation Forest: 100 trees of 256 on 38 metrics of a real server, on one core, beside
+ * scikit-learn.
  *
- * Prints iforest_vectors_per_s_core (batches of 1,024), iforest_row_vs_sklearn and iforest_batch_vs_sklearn (microseconds
- * a vector; the ratio is how many of our vectors fit into one of the peer's), and the cost of a fit and of shares.
+ * Prints iforest_vectors_per_s_core (batches of 1,024), iforest_row_vs_sklearn and
+ * iforest_batch_vs_sklearn (microseconds a vector; the ratio is how many of our vectors fit into
+ * one of the peer's), and the cost of a fit and of shares.
  */
 #include "../tests/support/table.h"
 #include "support/bench.h"
@@ -29,14 +31,14 @@ struct bench {
 static void bench_fit(void *context)
 {
     struct bench *bench = context;
+    struct lw_model_rows rows = {bench->train.values, bench->train.n_rows, bench->train.n_dims};
     struct lw_error error = {0};
     struct lw_rng rng;
 
     bench->forest->destroy(bench->model);
     bench->model = NULL;
     lw_rng_seed(&rng, 1);
-    if (bench->forest->fit(bench->options, bench->train.values, bench->train.n_rows, bench->train.n_dims, &rng,
-                           &bench->model, &error) != LW_OK) {
+    if (bench->forest->fit(bench->options, &rows, &rng, &bench->model, &error) != LW_OK) {
         (void)fprintf(stderr, "%s\n", error.message);
         exit(1);
     }
@@ -54,7 +56,8 @@ static void bench_rows(void *context)
     struct bench *bench = context;
 
     for (size_t i = 0; i < BATCH_ROWS; i++) {
-        bench->forest->score(bench->model, bench->test.values + i * bench->test.n_dims, 1, bench->by_row + i);
+        bench->forest->score(bench->model, bench->test.values + i * bench->test.n_dims, 1,
+                             bench->by_row + i);
     }
 }
 
@@ -63,7 +66,8 @@ static void bench_attribute(void *context)
     struct bench *bench = context;
 
     for (size_t i = 0; i < BATCH_ROWS; i++) {
-        bench->forest->attribute(bench->model, bench->test.values + i * bench->test.n_dims, bench->shares);
+        bench->forest->attribute(bench->model, bench->test.values + i * bench->test.n_dims,
+                                 bench->shares);
     }
 }
 
@@ -79,8 +83,10 @@ static void bench_peer(double row_us, double batch_us)
         lw_bench_print("iforest_row_vs_sklearn", row_us, "us");
         lw_bench_print("iforest_batch_vs_sklearn", batch_us, "us");
     } else {
-        lw_bench_print_peer("iforest_row_vs_sklearn", row_us, "us", "scikit-learn", version, peer_row_us);
-        lw_bench_print_peer("iforest_batch_vs_sklearn", batch_us, "us", "scikit-learn", version, peer_batch_us);
+        lw_bench_print_peer("iforest_row_vs_sklearn", row_us, "us", "scikit-learn", version,
+                            peer_row_us);
+        lw_bench_print_peer("iforest_batch_vs_sklearn", batch_us, "us", "scikit-learn", version,
+                            peer_batch_us);
     }
     if (pipe != NULL) {
         (void)pclose(pipe);
@@ -95,7 +101,8 @@ int main(void)
     double row_us, batch_us;
 
     if (bench.test.n_rows < BATCH_ROWS || bench.forest->options_bytes > sizeof(bench.options)) {
-        (void)fprintf(stderr, "bench_iforest: the data or the options are not what it was written for\n");
+        (void)fprintf(stderr,
+                      "bench_iforest: the data or the options are not what it was written for\n");
         return 1;
     }
     lw_options_default(bench.forest->options, bench.forest->n_options, bench.options);
@@ -110,7 +117,8 @@ int main(void)
         return 1;
     }
     lw_bench_print("iforest_vectors_per_s_core", 1e6 / batch_us, "1/s");
-    lw_bench_print("iforest_attribute", lw_bench_median_s(bench_attribute, &bench) / BATCH_ROWS * 1e6, "us");
+    lw_bench_print("iforest_attribute",
+                   lw_bench_median_s(bench_attribute, &bench) / BATCH_ROWS * 1e6, "us");
     bench_peer(row_us, batch_us);
     bench.forest->destroy(bench.model);
     free(bench.shares);

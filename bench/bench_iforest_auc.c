@@ -1,8 +1,9 @@
 /*
- * What Isolation Forest is worth: the area under the ROC curve on labelled tables, 100 trees of 256, fitted and scored on
- * the whole raw table, mean and standard deviation over ten seeds.
+ * What Isolation Forest is worth: the area under the ROC curve on labelled tables, 100 trees of
+ * 256, fitted and scored on the whole raw table, mean and standard deviation over ten seeds.
  *
- *     bench_iforest_auc [TABLE.csv ...]     a column "label" marks the outliers; default: two tables of tests/data
+ *     bench_iforest_auc [TABLE.csv ...]     a column "label" marks the outliers; default: two
+ * tables of tests/data
  *
  * bench/quality_adbench runs it over all tables of adbench and sets the reference beside them.
  */
@@ -18,6 +19,7 @@
 static void forest_areas(const struct lw_test_table *table, double *ret_areas)
 {
     const struct lw_model_class *forest = lw_model_class_find("iforest");
+    struct lw_model_rows rows = {table->values, table->n_rows, table->n_dims};
     void *options = calloc(1, forest->options_bytes);
     float *scores = calloc(table->n_rows, sizeof(float));
 
@@ -28,7 +30,7 @@ static void forest_areas(const struct lw_test_table *table, double *ret_areas)
         struct lw_rng rng;
 
         lw_rng_seed(&rng, seed);
-        if (forest->fit(options, table->values, table->n_rows, table->n_dims, &rng, &model, &error) != LW_OK) {
+        if (forest->fit(options, &rows, &rng, &model, &error) != LW_OK) {
             (void)fprintf(stderr, "%s\n", error.message);
             exit(1);
         }
@@ -53,7 +55,8 @@ static void table_measure(const char *path)
     for (size_t i = 0; i < N_SEEDS; i++) {
         square += (areas[i] - mean) * (areas[i] - mean) / N_SEEDS;
     }
-    printf("{\"bench\": \"iforest_auc_%.*s\", \"value\": %.2f, \"unit\": \"%%\", \"deviation\": %.2f, \"seeds\": %d}\n",
+    printf("{\"bench\": \"iforest_auc_%.*s\", \"value\": %.2f, \"unit\": \"%%\", \"deviation\": "
+           "%.2f, \"seeds\": %d}\n",
            (int)strcspn(name, "."), name, mean, sqrt(square), N_SEEDS);
     (void)fflush(stdout);
     lw_test_table_free(&table);

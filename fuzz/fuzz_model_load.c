@@ -1,6 +1,7 @@
 /*
- * Loads a model from any bytes: the first byte picks the envelope (0) or a class of the registry (1 and up), whose bytes
- * have no checksum to hide behind. What loads must score, attribute, and save the very bytes it came from.
+ * Loads a model from any bytes: the first byte picks the envelope (0) or a class of the registry (1
+ * and up), whose bytes have no checksum to hide behind. What loads must score, attribute, and save
+ * the very bytes it came from.
  */
 #include "base/bytes.h"
 #include "model/model.h"
@@ -24,7 +25,8 @@ static float row_value(size_t i)
 static void model_use(const struct lw_model_class *model_class, const struct lw_model *model)
 {
     size_t n_dims = model_class->n_dims(model);
-    float *rows = malloc(N_ROWS * n_dims * sizeof(float)), *results = malloc((N_ROWS + n_dims) * sizeof(float));
+    float *rows = malloc(N_ROWS * n_dims * sizeof(float)),
+          *results = malloc((N_ROWS + n_dims) * sizeof(float));
 
     if (rows != NULL && results != NULL) {
         for (size_t i = 0; i < N_ROWS * n_dims; i++) {
@@ -75,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     } else {
         model_class->save(model, &writer);
     }
-    if (writer.status == LW_OK && (writer.n_bytes != reader.at || memcmp(writer.data, data + 1, reader.at) != 0)) {
+    if (writer.status == LW_OK &&
+        (writer.n_bytes != reader.at || memcmp(writer.data, data + 1, reader.at) != 0)) {
         abort();
     }
     lw_writer_fini(&writer);

@@ -1,8 +1,9 @@
 /*
  * What every bench includes: the clock, the output and the way to a peer.
  *
- * The clock is the CPU time of this process, all its threads counted. Output is one JSON object a line. A peer is a script
- * in bench/peers, run in the same invocation by the Python that bench/peers/venv names; no peer, no ratio.
+ * The clock is the CPU time of this process, all its threads counted. Output is one JSON object a
+ * line. A peer is a script in bench/peers, run in the same invocation by the Python that
+ * bench/peers/venv names; no peer, no ratio.
  */
 #ifndef LW_BENCH_SUPPORT_BENCH_H
 #define LW_BENCH_SUPPORT_BENCH_H
@@ -65,17 +66,20 @@ static inline void lw_bench_print(const char *bench, double value, const char *u
 }
 
 /* A value of time beside the peer's; the ratio says how many times ours fits into the peer's. */
-static inline void lw_bench_print_peer(const char *bench, double value, const char *unit, const char *peer,
-                                       const char *peer_version, double peer_value)
+static inline void lw_bench_print_peer(const char *bench, double value, const char *unit,
+                                       const char *peer, const char *peer_version,
+                                       double peer_value)
 {
-    printf("{\"bench\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", \"peer_version\": \"%s\", "
+    printf("{\"bench\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", "
+           "\"peer_version\": \"%s\", "
            "\"peer_value\": %.6g, \"ratio\": %.6g}\n",
            bench, value, unit, peer, peer_version, peer_value, peer_value / value);
     (void)fflush(stdout);
 }
 
 /*
- * Opens the output of a peer's script, to be read and closed by pclose; NULL when there is no Python for it. `folder` is bench/peers; `packages` are what pip has to have installed.
+ * Opens the output of a peer's script, to be read and closed by pclose; NULL when there is no
+ * Python for it. `folder` is bench/peers; `packages` are what pip has to have installed.
  */
 static inline FILE *lw_bench_peer_open(const char *folder, const char *script, const char *packages,
                                        const char *arguments)

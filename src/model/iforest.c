@@ -1,32 +1,39 @@
 /*
  * Isolation Forest: rows that few random cuts set apart from the rest are strange.
  *
- * Idea. A tree is grown on a small sample of rows: choose a column in which the rows at hand differ, cut at a place drawn
- * uniformly between their least and greatest value, go on in both parts until a row is alone or ceil(log2(sample)) cuts
- * have been made. h(x), the number of cuts on x's way down plus c(m) where m > 1 rows were left together, is short for
- * outliers. With c(n) = 2 H(n-1) - 2 (n-1) / n, the mean way in a tree of n random keys, and H the harmonic number:
+ * Idea. A tree is grown on a small sample of rows: choose a column in which the rows at hand
+ * differ, cut at a place drawn uniformly between their least and greatest value, go on in both
+ * parts until a row is alone or ceil(log2(sample)) cuts have been made. h(x), the number of cuts on
+ * x's way down plus c(m) where m > 1 rows were left together, is short for outliers:
  *
- *     score(x) = 2^(-mean over trees of h(x) / c(sample)), in (0, 1): ordinary rows lie near or below 0.5.
+ *     c(n) = 2 H(n-1) - 2 (n-1) / n, the mean way in a tree of n random keys; H harmonic numbers
+ *     score(x) = 2^(-mean over trees of h(x) / c(sample)), in (0, 1)
  *
- * Source. Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, and "Isolation-Based Anomaly Detection", ACM TKDD 2012.
- * We depart from it: H is summed, not ln(i) + 0.577; columns in which the rows at hand are all alike are not drawn;
- * infinities count as the greatest float; and rows may have holes, which the paper does not know.
+ * Ordinary rows score near or below 0.5.
  *
- * Missing values. Each cut has a second side, the one to which more of the rows with a known value fell. NaN goes there,
- * in training as in scoring, so a hole neither isolates a row nor hides what its other values say. One comparison does
- * it: a cut compares x, or -x where the greater values are the fewer, with its threshold; "not less" is the second side,
- * and NaN is never less.
+ * Source. Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, and "Isolation-Based Anomaly
+ * Detection", ACM TKDD 2012. We depart from it: H is summed, not ln(i) + 0.577; columns in which
+ * the rows at hand are all alike are not drawn; infinities count as the greatest float; and rows
+ * may have holes, which the paper does not know.
  *
- * Layout. All trees have the same depth and are stored as heaps: the children of node i are 2i and 2i + 1, the root is 1.
- * Below a leaf that comes early the heap is filled up: whatever the cuts there say, every node holds that leaf's value.
- * So a descent is `depth` equal steps without a branch that depends on data. Sixteen descents are walked side by side,
- * sixteen rows of one tree in a batch, sixteen trees of one row else, which hides the latency of the loads. The sums run
- * over the trees in their order either way, so both give the same bits, and no step rounds, so every machine does too.
- * A block of rows goes through one tree after another: tree (4 KiB at a sample of 256) and rows stay in the first cache.
- * Gathers of AVX-512 were measured and are not faster: see docs/models/iforest.md.
+ * Missing values. Each cut has a second side, the one to which more of the rows with a known value
+ * fell. NaN goes there, in training as in scoring, so a hole neither isolates a row nor hides what
+ * its other values say. One comparison does it: a cut compares x, or -x where the greater values
+ * are the fewer, with its threshold; "not less" is the second side, and NaN is never less.
  *
- * Cost. Fit O(trees sample log(sample)) and 4 bytes a row of scratch; score O(trees log(sample)) a row; memory 20 bytes
- * times trees times sample rounded up to a power of two: 512 KB for 100 trees of 256.
+ * Layout. All trees have the same depth and are stored as heaps: the children of node i are 2i and
+ * 2i + 1, the root is 1. Below a leaf that comes early the heap is filled up: whatever the cuts
+ * there say, every node holds that leaf's value. So a descent is `depth` equal steps without a
+ * branch that depends on data. Sixteen descents are walked side by side, sixteen rows of one tree
+ * in a batch, sixteen trees of one row else, which hides the latency of the loads. The sums run
+ * over the trees in their order either way, so both give the same bits, and no step rounds, so
+ * every machine does too. A block of rows goes through one tree after another: tree (4 KiB at a
+ * sample of 256) and rows stay in the first cache. Gathers of AVX-512 were measured and are not
+ * faster: see docs/models/iforest.md.
+ *
+ * Cost. Fit O(trees sample log(sample)) and 4 bytes a row of scratch; score O(trees log(sample)) a
+ * row; memory 20 bytes times trees times sample rounded up to a power of two: 512 KB for 100 trees
+ * of 256.
  */
 #include "model/iforest.h"
 
@@ -102,10 +109,12 @@ size_t lw_iforest_bytes(const struct lw_model *model)
 {
     size_t n_nodes = (size_t)model->n_trees << model->depth;
 
-    return sizeof(*model) + n_nodes * (sizeof(struct lw_iforest_split) + 2 * sizeof(float) + 2 * sizeof(uint16_t));
+    return sizeof(*model) +
+           n_nodes * (sizeof(struct lw_iforest_split) + 2 * sizeof(float) + 2 * sizeof(uint16_t));
 }
 
-enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model **ret_model, struct lw_error *reterr)
+enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model **ret_model,
+                                 struct lw_error *reterr)
 {
     struct lw_model head = *shape, *model;
     size_t n_nodes;
@@ -114,7 +123,8 @@ enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model *
     head.unit = head.n_trees * path_mean(head.n_sample);
     model = lw_mem_calloc(1, lw_iforest_bytes(&head));
     if (model == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "iforest: no memory for %zu bytes", lw_iforest_bytes(&head));
+        return lw_error_set(reterr, LW_ENOMEM, "iforest: no memory for %zu bytes",
+                            lw_iforest_bytes(&head));
     }
     n_nodes = (size_t)head.n_trees << head.depth;
     *model = head;
@@ -135,9 +145,11 @@ static size_t iforest_n_dims(const struct lw_model *model)
     return model->n_dims;
 }
 
-/* Walks LANES descents: lane k takes the tree at k tree_stride and the row at k row_stride; either stride is 0. */
-static inline __attribute__((always_inline)) void lanes_walk(const struct lw_iforest_split *splits, size_t tree_stride,
-                                                             const float *rows, size_t row_stride, uint32_t depth,
+/* Walks LANES descents: lane k takes the tree at k tree_stride and the row at k row_stride; either
+ * stride is 0. */
+static inline __attribute__((always_inline)) void lanes_walk(const struct lw_iforest_split *splits,
+                                                             size_t tree_stride, const float *rows,
+                                                             size_t row_stride, uint32_t depth,
                                                              uint32_t *ret_at)
 {
     uint32_t at[LANES];
@@ -149,8 +161,8 @@ static inline __attribute__((always_inline)) void lanes_walk(const struct lw_ifo
     for (uint32_t step = 0; step < depth; step++) {
 #pragma GCC unroll 16
         for (size_t lane = 0; lane < LANES; lane++) {
-            at[lane] = 2 * at[lane] +
-                       split_second(splits[lane * tree_stride + at[lane]], rows + lane * row_stride);
+            at[lane] = 2 * at[lane] + split_second(splits[lane * tree_stride + at[lane]],
+                                                   rows + lane * row_stride);
         }
     }
 #pragma GCC unroll 16
@@ -160,7 +172,8 @@ static inline __attribute__((always_inline)) void lanes_walk(const struct lw_ifo
 }
 
 /* Adds every tree's h to the sums of n_rows rows, a multiple of LANES. */
-static void iforest_add_rows(const struct lw_model *model, const float *rows, size_t n_rows, float *sums)
+static void iforest_add_rows(const struct lw_model *model, const float *rows, size_t n_rows,
+                             float *sums)
 {
     uint32_t at[LANES];
 
@@ -201,7 +214,8 @@ static float iforest_sum_row(const struct lw_model *model, const float *row)
     return sum;
 }
 
-static void iforest_score(const struct lw_model *model, const float *rows, size_t n_rows, float *ret_distances)
+static void iforest_score(const struct lw_model *model, const float *rows, size_t n_rows,
+                          float *ret_distances)
 {
     size_t n, n_wide;
 
@@ -225,10 +239,11 @@ static void iforest_score(const struct lw_model *model, const float *rows, size_
 }
 
 /*
- * The row's way down each tree, told by column: a cut that leads to a part where rows are, in the mean, isolated sooner
- * than in the whole adds the difference to its column. Before clipping, the shares of a row add up to what the forest
- * expects of any row, less what it finds: (mean h at the roots - mean h of the row) / c(sample). What is negative, columns
- * that speak for the row, becomes 0. After Saabas, "Interpreting random forests", 2014, there for predictions.
+ * The row's way down each tree, told by column: a cut that leads to a part where rows are, in the
+ * mean, isolated sooner than in the whole adds the difference to its column. Before clipping, the
+ * shares of a row add up to what the forest expects of any row, less what it finds: (mean h at the
+ * roots - mean h of the row) / c(sample). What is negative, columns that speak for the row, becomes
+ * 0. After Saabas, "Interpreting random forests", 2014, there for predictions.
  */
 static void iforest_attribute(const struct lw_model *model, const float *row, float *ret_shares)
 {

@@ -1,4 +1,5 @@
-/* Grows an isolation forest: draws the rows of each tree and cuts them until they are alone. See model/iforest.c. */
+/* Grows an isolation forest: draws the rows of each tree and cuts them until they are alone. See
+ * model/iforest.c. */
 #include "model/iforest_internal.h"
 
 #include "base/error.h"
@@ -8,7 +9,8 @@
 #include <float.h>
 #include <math.h>
 
-/* Scratch of a fit. By heap index: where a node's rows begin in `order`, and how many columns may still differ there. */
+/* Scratch of a fit. By heap index: where a node's rows begin in `order`, and how many columns may
+ * still differ there. */
 struct growth {
     const float *rows;
     size_t n_rows;
@@ -20,8 +22,10 @@ struct growth {
     uint16_t *n_active; /* [2 << depth] */
 };
 
-/* Least and greatest value of a column over some rows, infinities clamped; least > greatest when all are missing. */
-static void growth_range(const struct growth *growth, const uint32_t *order, size_t n, size_t column, float *ret_range)
+/* Least and greatest value of a column over some rows, infinities clamped; least > greatest when
+ * all are missing. */
+static void growth_range(const struct growth *growth, const uint32_t *order, size_t n,
+                         size_t column, float *ret_range)
 {
     ret_range[0] = FLT_MAX;
     ret_range[1] = -FLT_MAX;
@@ -35,8 +39,10 @@ static void growth_range(const struct growth *growth, const uint32_t *order, siz
     ret_range[1] = ret_range[1] > FLT_MAX ? FLT_MAX : ret_range[1];
 }
 
-/* A cut of the column within the range, its second side the one to which more rows with a known value fall. */
-static struct lw_iforest_split growth_cut(struct growth *growth, const uint32_t *order, size_t n, size_t column, const float *range)
+/* A cut of the column within the range, its second side the one to which more rows with a known
+ * value fall. */
+static struct lw_iforest_split growth_cut(struct growth *growth, const uint32_t *order, size_t n,
+                                          size_t column, const float *range)
 {
     double width = (double)range[1] - (double)range[0];
     float at = (float)((double)range[0] + lw_rng_double(growth->rng) * width);
@@ -61,7 +67,8 @@ static struct lw_iforest_split growth_cut(struct growth *growth, const uint32_t 
 }
 
 /* Moves the rows of the first side to the front; returns how many they are. */
-static size_t growth_part(const struct growth *growth, uint32_t *order, size_t n, struct lw_iforest_split split)
+static size_t growth_part(const struct growth *growth, uint32_t *order, size_t n,
+                          struct lw_iforest_split split)
 {
     size_t n_first = 0;
 
@@ -77,7 +84,8 @@ static size_t growth_part(const struct growth *growth, uint32_t *order, size_t n
 }
 
 /* Splits node i in two unless its rows are alike; true when it did. */
-static bool growth_split(struct growth *growth, struct lw_iforest_split *splits, uint16_t *counts, uint32_t i)
+static bool growth_split(struct growth *growth, struct lw_iforest_split *splits, uint16_t *counts,
+                         uint32_t i)
 {
     uint32_t *order = growth->order + growth->begin[i];
     size_t n = counts[i], n_active = growth->n_active[i], n_first, column = 0;
@@ -125,53 +133,74 @@ static void growth_tree(struct growth *growth, struct lw_model *model, size_t tr
     growth->begin[1] = 0;
     growth->n_active[1] = (uint16_t)growth->n_dims;
     for (uint32_t i = 1; i != 0; i = heap_next(i, is_split)) {
-        is_split = i < 1u << model->depth && growth_split(growth, tree_splits(model, tree), counts, i);
+        is_split = i < 1u << model->depth &&
+                   growth_split(growth, tree_splits(model, tree), counts, i);
     }
     lw_iforest_finish_tree(model, tree);
 }
 
-enum lw_status lw_iforest_fit(const void *options, const float *rows, size_t n_rows, size_t n_dims,
-                                  struct lw_rng *rng, struct lw_model **ret_model, struct lw_error *reterr)
+/* Room for the scratch; on failure nothing is kept. */
+static enum lw_status growth_init(struct growth *growth, uint32_t depth, struct lw_error *reterr)
+{
+    size_t n_nodes = (size_t)2 << depth;
+
+    growth->order = lw_mem_calloc(growth->n_rows, sizeof(*growth->order));
+    growth->columns = lw_mem_calloc(growth->n_dims + 2 * n_nodes, sizeof(*growth->columns));
+    if (growth->order == NULL || growth->columns == NULL) {
+        lw_mem_free(growth->columns);
+        lw_mem_free(growth->order);
+        return lw_error_set(reterr, LW_ENOMEM, "iforest: no memory to learn from %zu rows",
+                            growth->n_rows);
+    }
+    growth->begin = growth->columns + growth->n_dims;
+    growth->n_active = growth->begin + n_nodes;
+    for (size_t i = 0; i < growth->n_rows; i++) {
+        growth->order[i] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < growth->n_dims; i++) {
+        growth->columns[i] = (uint16_t)i;
+    }
+    return LW_OK;
+}
+
+static void growth_fini(struct growth *growth)
+{
+    lw_mem_free(growth->columns);
+    lw_mem_free(growth->order);
+}
+
+enum lw_status lw_iforest_fit(const void *options, const struct lw_model_rows *rows,
+                              struct lw_rng *rng, struct lw_model **ret_model,
+                              struct lw_error *reterr)
 {
     const struct lw_iforest_options *chosen = options;
-    struct growth growth = {.rows = rows, .n_rows = n_rows, .n_dims = n_dims, .rng = rng};
-    struct lw_model shape = {0}, *model = NULL;
-    size_t n_nodes;
-    enum lw_status st = lw_model_check_fit(&lw_model_iforest, options, n_rows, n_dims, reterr);
+    struct growth growth = {
+        .rows = rows->values, .n_rows = rows->n_rows, .n_dims = rows->n_dims, .rng = rng};
+    struct lw_model shape = {0}, *model;
+    enum lw_status st = lw_model_check_fit(&lw_model_iforest, options, rows, reterr);
 
     if (st != LW_OK) {
         return st;
     }
-    shape.n_dims = (uint32_t)n_dims;
+    shape.n_dims = (uint32_t)rows->n_dims;
     shape.n_trees = (uint32_t)chosen->trees;
-    shape.n_sample = n_rows < (size_t)chosen->sample ? (uint32_t)n_rows : (uint32_t)chosen->sample;
+    shape.n_sample = (uint32_t)chosen->sample;
+    if (rows->n_rows < shape.n_sample) {
+        shape.n_sample = (uint32_t)rows->n_rows;
+    }
     st = lw_iforest_create(&shape, &model, reterr);
     if (st != LW_OK) {
         return st;
     }
-    n_nodes = (size_t)2 << model->depth;
-    growth.order = lw_mem_calloc(n_rows, sizeof(*growth.order));
-    growth.columns = lw_mem_calloc(n_dims + 2 * n_nodes, sizeof(*growth.columns));
-    if (growth.order == NULL || growth.columns == NULL) {
-        st = lw_error_set(reterr, LW_ENOMEM, "iforest: no memory to learn from %zu rows", n_rows);
-        goto done;
-    }
-    growth.begin = growth.columns + n_dims;
-    growth.n_active = growth.begin + n_nodes;
-    for (size_t i = 0; i < n_rows; i++) {
-        growth.order[i] = (uint32_t)i;
-    }
-    for (size_t i = 0; i < n_dims; i++) {
-        growth.columns[i] = (uint16_t)i;
+    st = growth_init(&growth, model->depth, reterr);
+    if (st != LW_OK) {
+        lw_iforest_destroy(model);
+        return st;
     }
     for (size_t tree = 0; tree < model->n_trees; tree++) {
         growth_tree(&growth, model, tree);
     }
+    growth_fini(&growth);
     *ret_model = model;
-    model = NULL;
-done:
-    lw_mem_free(growth.columns);
-    lw_mem_free(growth.order);
-    lw_iforest_destroy(model);
-    return st;
+    return LW_OK;
 }

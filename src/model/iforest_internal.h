@@ -1,4 +1,5 @@
-/* The shape of an isolation forest, shared by the files that grow, walk and store it: see model/iforest.c. */
+/* The shape of an isolation forest, shared by the files that grow, walk and store it: see
+ * model/iforest.c. */
 #ifndef LW_MODEL_IFOREST_INTERNAL_H
 #define LW_MODEL_IFOREST_INTERNAL_H
 
@@ -18,16 +19,18 @@ struct lw_iforest_options {
     int64_t sample;
 };
 
-/* One cut. x, with its sign turned where the column says so, goes to the first side when below the threshold. */
+/* One cut. x, with its sign turned where the column says so, goes to the first side when below the
+ * threshold. */
 struct lw_iforest_split {
     float threshold;
     uint32_t column; /* With LW_IFOREST_SIGN. */
 };
 
 /*
- * A fitted forest, immutable, in one block of memory. For each tree, by heap index with index 0 unused: a node has rows
- * (counts > 0) or lies below a leaf; a node with rows is a split exactly when its children have rows; counts of children
- * add up to their parent's, and the second child's is never the smaller.
+ * A fitted forest, immutable, in one block of memory. For each tree, by heap index with index 0
+ * unused: a node has rows (counts > 0) or lies below a leaf; a node with rows is a split exactly
+ * when its children have rows; counts of children add up to their parent's, and the second child's
+ * is never the smaller.
  */
 struct lw_model {
     uint32_t n_dims;
@@ -36,11 +39,12 @@ struct lw_model {
     uint32_t depth;
     double unit;                     /* n_trees c(n_sample). */
     struct lw_iforest_split *splits; /* [n_trees][1 << depth] */
-    float *expected;                 /* [n_trees][2 << depth]: mean h of the training rows that reach the node. */
-    uint16_t *counts;                /* [n_trees][2 << depth]: training rows that reach the node. */
+    float *expected;  /* [n_trees][2 << depth]: mean h of the training rows that reach the node. */
+    uint16_t *counts; /* [n_trees][2 << depth]: training rows that reach the node. */
 };
 
-/* The node after i in preorder, 0 after the last: down to the first child of a split, else to the next open sibling. */
+/* The node after i in preorder, 0 after the last: down to the first child of a split, else to the
+ * next open sibling. */
 static inline uint32_t heap_next(uint32_t i, bool is_split)
 {
     if (is_split) {
@@ -53,7 +57,8 @@ static inline uint32_t heap_next(uint32_t i, bool is_split)
 }
 
 /* 1 when the row goes to the second side. */
-static inline __attribute__((always_inline)) uint32_t split_second(struct lw_iforest_split split, const float *row)
+static inline __attribute__((always_inline)) uint32_t split_second(struct lw_iforest_split split,
+                                                                   const float *row)
 {
     uint32_t bits;
     float x;
@@ -84,17 +89,22 @@ static inline bool tree_is_split(const struct lw_model *model, size_t tree, uint
     return i < 1u << model->depth && tree_counts(model, tree)[2 * i] > 0;
 }
 
-/* A forest of cleared trees; of the shape, n_dims, n_trees and n_sample are read and must be within the limits. */
-enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model **ret_model, struct lw_error *reterr);
+/* A forest of cleared trees; of the shape, n_dims, n_trees and n_sample are read and must be within
+ * the limits. */
+enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model **ret_model,
+                                 struct lw_error *reterr);
 void lw_iforest_destroy(struct lw_model *model);
 size_t lw_iforest_bytes(const struct lw_model *model);
 /* Computes what follows from a tree's splits and counts; called once, after they are complete. */
 void lw_iforest_finish_tree(struct lw_model *model, size_t tree);
 
-/* The class's functions that have a file of their own: model/iforest_grow.c and model/iforest_saved.c. */
-enum lw_status lw_iforest_fit(const void *options, const float *rows, size_t n_rows, size_t n_dims, struct lw_rng *rng,
-                              struct lw_model **ret_model, struct lw_error *reterr);
+/* The class's functions that have a file of their own: model/iforest_grow.c and
+ * model/iforest_saved.c. */
+enum lw_status lw_iforest_fit(const void *options, const struct lw_model_rows *rows,
+                              struct lw_rng *rng, struct lw_model **ret_model,
+                              struct lw_error *reterr);
 void lw_iforest_save(const struct lw_model *model, struct lw_writer *writer);
-enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_model, struct lw_error *reterr);
+enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_model,
+                               struct lw_error *reterr);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * An isolation forest as bytes.
  *
- * u16 version, u32 values a row, u32 trees, u32 rows a tree; then each tree in preorder: a split is u16 column, with
- * SAVED_SIGN where -x is compared, and f32 threshold; a leaf is u16 SAVED_LEAF and u16 rows. All else follows from these.
+ * u16 version, u32 values a row, u32 trees, u32 rows a tree; then each tree in preorder: a split is
+ * u16 column, with SAVED_SIGN where -x is compared, and f32 threshold; a leaf is u16 SAVED_LEAF and
+ * u16 rows. All else follows from these.
  */
 #include "model/iforest_internal.h"
 
@@ -16,7 +17,8 @@
 #define SAVED_SIGN 0x8000u
 #define SAVED_LEAF_BYTES 4u
 
-static_assert(LW_MODEL_DIMS_MAX < SAVED_SIGN, "a column and its sign must fit into u16 beside the leaf's mark");
+static_assert(LW_MODEL_DIMS_MAX < SAVED_SIGN,
+              "a column and its sign must fit into u16 beside the leaf's mark");
 
 void lw_iforest_save(const struct lw_model *model, struct lw_writer *writer)
 {
@@ -44,7 +46,8 @@ void lw_iforest_save(const struct lw_model *model, struct lw_writer *writer)
 }
 
 /* Reads one split into node i; false when it is damaged. */
-static bool load_split(struct lw_reader *reader, struct lw_model *model, size_t tree, uint32_t i, uint16_t saved)
+static bool load_split(struct lw_reader *reader, struct lw_model *model, size_t tree, uint32_t i,
+                       uint16_t saved)
 {
     uint32_t column = saved & (SAVED_SIGN - 1);
     float threshold = lw_read_f32(reader);
@@ -71,10 +74,12 @@ static bool load_counts(const struct lw_model *model, size_t tree)
     return counts[1] == model->n_sample;
 }
 
-/* Reads one tree; false when it is damaged. Every turn reads a node that the heap has room for, so it ends. */
+/* Reads one tree; false when it is damaged. Every turn reads a node that the heap has room for, so
+ * it ends. */
 static bool load_tree(struct lw_reader *reader, struct lw_model *model, size_t tree)
 {
-    uint32_t left = model->n_sample; /* Rows that leaves may still have: keeps the sums of counts within u16. */
+    uint32_t left = model->n_sample; /* Rows that leaves may still have: keeps the sums of counts
+                                        within u16. */
     bool is_split;
 
     for (uint32_t i = 1; i != 0; i = heap_next(i, is_split)) {
@@ -103,26 +108,31 @@ static bool load_shape(struct lw_reader *reader, struct lw_model *ret_shape)
     ret_shape->n_dims = lw_read_u32(reader);
     ret_shape->n_trees = lw_read_u32(reader);
     ret_shape->n_sample = lw_read_u32(reader);
-    return reader->status == LW_OK && ret_shape->n_dims >= 1 && ret_shape->n_dims <= LW_MODEL_DIMS_MAX &&
-           ret_shape->n_trees >= 1 && ret_shape->n_trees <= LW_IFOREST_TREES_MAX && ret_shape->n_sample >= 2 &&
+    return reader->status == LW_OK && ret_shape->n_dims >= 1 &&
+           ret_shape->n_dims <= LW_MODEL_DIMS_MAX && ret_shape->n_trees >= 1 &&
+           ret_shape->n_trees <= LW_IFOREST_TREES_MAX && ret_shape->n_sample >= 2 &&
            ret_shape->n_sample <= LW_IFOREST_SAMPLE_MAX &&
            lw_reader_left(reader) >= (size_t)ret_shape->n_trees * SAVED_LEAF_BYTES;
 }
 
-/* Allocates at most 82 MB, once the shape is within the limits of the option table and each tree can have a node. */
-enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_model, struct lw_error *reterr)
+/* Allocates at most 82 MB, once the shape is within the limits of the option table and each tree
+ * can have a node. */
+enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_model,
+                               struct lw_error *reterr)
 {
     struct lw_model shape = {0}, *model = NULL;
     uint16_t version = lw_read_u16(reader);
     enum lw_status st;
 
     if (reader->status == LW_OK && version != IFOREST_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "iforest: the model is of version %u, but this one reads %u",
+        return lw_error_set(reterr, LW_EVERSION,
+                            "iforest: the model is of version %u, but this one reads %u",
                             (unsigned)version, IFOREST_VERSION);
     }
     if (!load_shape(reader, &shape)) {
-        return lw_error_set(reterr, LW_EFORMAT, "iforest: damaged: %u trees of %u rows of %u values",
-                            (unsigned)shape.n_trees, (unsigned)shape.n_sample, (unsigned)shape.n_dims);
+        return lw_error_set(
+            reterr, LW_EFORMAT, "iforest: damaged: %u trees of %u rows of %u values",
+            (unsigned)shape.n_trees, (unsigned)shape.n_sample, (unsigned)shape.n_dims);
     }
     st = lw_iforest_create(&shape, &model, reterr);
     if (st != LW_OK) {

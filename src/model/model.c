@@ -1,12 +1,12 @@
 /*
  * What all classes share: the checks before a fit, and the envelope around a class's bytes.
  *
- * The envelope: u32 magic "LWMD", u16 version, text name of the class, u64 length, that many bytes of the class's own,
- * u64 hash of everything before it, which finds what a disk or a copy damaged.
+ * The envelope: u32 magic "LWMD", u16 version, text name of the class, u64 length, that many bytes
+ * of the class's own, u64 hash of everything before it, which finds what a disk or a copy damaged.
  */
+#include "model/model.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "model/model.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,24 +36,27 @@ static bool option_number(const struct lw_option *option, const void *options, d
     }
 }
 
-enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, const void *options, size_t n_rows,
-                                  size_t n_dims, struct lw_error *reterr)
+enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, const void *options,
+                                  const struct lw_model_rows *rows, struct lw_error *reterr)
 {
     double value;
 
-    if (n_rows < 2 || n_rows > LW_MODEL_ROWS_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "%s: %zu rows to learn from, but 2 to %d are allowed",
-                            model_class->name, n_rows, LW_MODEL_ROWS_MAX);
+    if (rows->n_rows < 2 || rows->n_rows > LW_MODEL_ROWS_MAX) {
+        return lw_error_set(reterr, LW_EINVAL,
+                            "%s: %zu rows to learn from, but 2 to %d are allowed",
+                            model_class->name, rows->n_rows, LW_MODEL_ROWS_MAX);
     }
-    if (n_dims < 1 || n_dims > LW_MODEL_DIMS_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "%s: rows of %zu values, but 1 to %d are allowed", model_class->name,
-                            n_dims, LW_MODEL_DIMS_MAX);
+    if (rows->n_dims < 1 || rows->n_dims > LW_MODEL_DIMS_MAX) {
+        return lw_error_set(reterr, LW_EINVAL, "%s: rows of %zu values, but 1 to %d are allowed",
+                            model_class->name, rows->n_dims, LW_MODEL_DIMS_MAX);
     }
     for (size_t i = 0; i < model_class->n_options; i++) {
         const struct lw_option *option = &model_class->options[i];
 
-        if (option_number(option, options, &value) && !(value >= option->min && value <= option->max)) {
-            return lw_error_set(reterr, LW_EINVAL, "%s: option %s is %.17g, but %.17g to %.17g are allowed",
+        if (option_number(option, options, &value) &&
+            !(value >= option->min && value <= option->max)) {
+            return lw_error_set(reterr, LW_EINVAL,
+                                "%s: option %s is %.17g, but %.17g to %.17g are allowed",
                                 model_class->name, option->name, value, option->min, option->max);
         }
     }
@@ -70,7 +73,8 @@ bool lw_model_row_is_missing(const float *row, size_t n_dims)
     return true;
 }
 
-void lw_model_save(const struct lw_model_class *model_class, const struct lw_model *model, struct lw_writer *writer)
+void lw_model_save(const struct lw_model_class *model_class, const struct lw_model *model,
+                   struct lw_writer *writer)
 {
     size_t start = writer->n_bytes, payload, n_bytes;
 
@@ -90,9 +94,10 @@ void lw_model_save(const struct lw_model_class *model_class, const struct lw_mod
     lw_write_u64(writer, lw_hash_bytes(writer->data + start, writer->n_bytes - start, 0));
 }
 
-/* Reads the head and the hash, leaves the reader behind the envelope and gives a reader of the class's own bytes. */
-static enum lw_status envelope_open(struct lw_reader *reader, char *ret_name, struct lw_reader *ret_payload,
-                                    struct lw_error *reterr)
+/* Reads the head and the hash, leaves the reader behind the envelope and gives a reader of the
+ * class's own bytes. */
+static enum lw_status envelope_open(struct lw_reader *reader, char *ret_name,
+                                    struct lw_reader *ret_payload, struct lw_error *reterr)
 {
     size_t start = reader->at;
     uint32_t magic = lw_read_u32(reader);
@@ -101,16 +106,19 @@ static enum lw_status envelope_open(struct lw_reader *reader, char *ret_name, st
     uint64_t n_bytes, hash;
 
     if (reader->status != LW_OK || magic != ENVELOPE_MAGIC) {
-        return lw_error_set(reterr, LW_EFORMAT, "these bytes are no model: they do not start with LWMD");
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "these bytes are no model: they do not start with LWMD");
     }
     if (version != ENVELOPE_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "the model is of format %u, but this version reads %u",
+        return lw_error_set(reterr, LW_EVERSION,
+                            "the model is of format %u, but this version reads %u",
                             (unsigned)version, ENVELOPE_VERSION);
     }
     lw_read_text(reader, ret_name, LW_MODEL_NAME_MAX);
     n_bytes = lw_read_u64(reader);
     if (n_bytes > lw_reader_left(reader)) {
-        return lw_error_set(reterr, LW_EFORMAT, "the model is cut short: %zu bytes are left of %llu",
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the model is cut short: %zu bytes are left of %llu",
                             lw_reader_left(reader), (unsigned long long)n_bytes);
     }
     payload = lw_read_view(reader, (size_t)n_bytes);

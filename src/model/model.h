@@ -1,13 +1,16 @@
 /*
- * The contract of a tier 1 model: one const struct of function pointers a class, listed in registry.c.
+ * The contract of a tier 1 model: one const struct of function pointers a class, listed in
+ * registry.c.
  *
- * A class states which view of an entity it reads and its own options; an instance is immutable once fitted (but for
- * update), holds no thread or lock, and may be scored from many threads at once. Rows are float[n_rows][n_dims],
- * row-major, already scaled by the view; NaN means missing, and each class says what it makes of it. A row of which
- * nothing is known cannot be told yet: its distance is NaN and its shares are 0, in every class.
+ * A class states which view of an entity it reads and its own options; an instance is immutable
+ * once fitted (but for update), holds no thread or lock, and may be scored from many threads at
+ * once. Rows are float[n_rows][n_dims], row-major, already scaled by the view; NaN means missing,
+ * and each class says what it makes of it. A row of which nothing is known cannot be told yet: its
+ * distance is NaN and its shares are 0, in every class.
  *
- * lw_model_save and lw_model_load wrap a class's bytes in an envelope that names the class and carries a checksum; the
- * class's own load must still be safe on any bytes, for a checksum keeps out accidents, not intent.
+ * lw_model_save and lw_model_load wrap a class's bytes in an envelope that names the class and
+ * carries a checksum; the class's own load must still be safe on any bytes, for a checksum keeps
+ * out accidents, not intent.
  */
 #ifndef LW_MODEL_MODEL_H
 #define LW_MODEL_MODEL_H
@@ -36,6 +39,13 @@ enum lw_view {
 
 struct lw_model; /* Each class defines its own. */
 
+/* What a model learns from. */
+struct lw_model_rows {
+    const float *values; /* [n_rows][n_dims], row-major; borrowed. */
+    size_t n_rows;
+    size_t n_dims;
+};
+
 struct lw_model_class {
     int version;         /* LW_MODEL_CONTRACT_VERSION */
     const char *name;    /* "iforest": file, test, bench and docs page share it */
@@ -47,23 +57,27 @@ struct lw_model_class {
     size_t n_options;
     size_t options_bytes; /* sizeof the options struct that the table describes. */
 
-    /* Learn from rows. 2 <= n_rows <= LW_MODEL_ROWS_MAX, 1 <= n_dims <= LW_MODEL_DIMS_MAX. Deterministic from the stream.
-     * The caller owns *ret_model. LW_EINVAL on shapes or options outside their bounds, LW_ENOMEM. */
-    enum lw_status (*fit)(const void *options, const float *rows, size_t n_rows, size_t n_dims, struct lw_rng *rng,
+    /* Learn from rows. 2 <= n_rows <= LW_MODEL_ROWS_MAX, 1 <= n_dims <= LW_MODEL_DIMS_MAX.
+     * Deterministic from the stream. The caller owns *ret_model. LW_EINVAL on shapes or options
+     * outside their bounds, LW_ENOMEM. */
+    enum lw_status (*fit)(const void *options, const struct lw_model_rows *rows, struct lw_rng *rng,
                           struct lw_model **ret_model, struct lw_error *reterr);
-    /* One distance >= 0 a row, larger is stranger; NaN for a row of NaN only. Allocates nothing. Batches and single rows
-     * give the same bits. */
-    void (*score)(const struct lw_model *model, const float *rows, size_t n_rows, float *ret_distances);
-    /* How much each dimension adds to one row's distance: float[n_dims], finite, >= 0; all zero when nothing stands out.
-     * Allocates nothing. */
+    /* One distance >= 0 a row, larger is stranger; NaN for a row of NaN only. Allocates nothing.
+     * Batches and single rows give the same bits. */
+    void (*score)(const struct lw_model *model, const float *rows, size_t n_rows,
+                  float *ret_distances);
+    /* How much each dimension adds to one row's distance: float[n_dims], finite, >= 0; all zero
+     * when nothing stands out. Allocates nothing. */
     void (*attribute)(const struct lw_model *model, const float *row, float *ret_shares);
     /* NULL where the method has none: learn one row more. */
-    enum lw_status (*update)(struct lw_model *model, const float *row, struct lw_rng *rng, struct lw_error *reterr);
-    /* Versioned bytes, the class's version as u16 first; load refuses what is damaged (LW_EFORMAT) or too new
-     * (LW_EVERSION), and never reads past the end or allocates more than the class states. A loaded model scores the same
-     * bits and saves the same bytes. */
+    enum lw_status (*update)(struct lw_model *model, const float *row, struct lw_rng *rng,
+                             struct lw_error *reterr);
+    /* Versioned bytes, the class's version as u16 first; load refuses what is damaged (LW_EFORMAT)
+     * or too new (LW_EVERSION), and never reads past the end or allocates more than the class
+     * states. A loaded model scores the same bits and saves the same bytes. */
     void (*save)(const struct lw_model *model, struct lw_writer *writer);
-    enum lw_status (*load)(struct lw_reader *reader, struct lw_model **ret_model, struct lw_error *reterr);
+    enum lw_status (*load)(struct lw_reader *reader, struct lw_model **ret_model,
+                           struct lw_error *reterr);
     size_t (*n_dims)(const struct lw_model *model);
     size_t (*bytes)(const struct lw_model *model); /* Memory held. */
     void (*destroy)(struct lw_model *model);       /* Takes NULL. */
@@ -74,15 +88,19 @@ const struct lw_model_class *const *lw_model_classes(void);
 /* The class of that name, or NULL. */
 const struct lw_model_class *lw_model_class_find(const char *name);
 
-/* What every fit asks first: the shape within the limits, and each number of the options within the bounds of its table. */
-enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, const void *options, size_t n_rows,
-                                  size_t n_dims, struct lw_error *reterr) LW_MUST_USE;
+/* What every fit asks first: the shape within the limits, and each number of the options within the
+ * bounds of its table. */
+enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, const void *options,
+                                  const struct lw_model_rows *rows,
+                                  struct lw_error *reterr) LW_MUST_USE;
 /* Whether nothing is known of a row: every value is NaN. */
 bool lw_model_row_is_missing(const float *row, size_t n_dims);
 /* Envelope, class name and the class's bytes. A failure stays in writer->status. */
-void lw_model_save(const struct lw_model_class *model_class, const struct lw_model *model, struct lw_writer *writer);
-/* The inverse: LW_EFORMAT for damaged bytes, LW_EVERSION for newer ones, LW_ENOTFOUND for a class that is not in the
- * registry, LW_ENOMEM. Reads exactly one envelope. On LW_OK the caller owns *ret_model and destroys it by *ret_class. */
+void lw_model_save(const struct lw_model_class *model_class, const struct lw_model *model,
+                   struct lw_writer *writer);
+/* The inverse: LW_EFORMAT for damaged bytes, LW_EVERSION for newer ones, LW_ENOTFOUND for a class
+ * that is not in the registry, LW_ENOMEM. Reads exactly one envelope. On LW_OK the caller owns
+ * *ret_model and destroys it by *ret_class. */
 enum lw_status lw_model_load(struct lw_reader *reader, const struct lw_model_class **ret_class,
                              struct lw_model **ret_model, struct lw_error *reterr) LW_MUST_USE;
 

@@ -1,4 +1,5 @@
-/* Every class of models there is. A new one is added to the array, and the contract test then runs over it. */
+/* Every class of models there is. A new one is added to the array, and the contract test then runs
+ * over it. */
 #include "model/iforest.h"
 #include "model/model.h"
 

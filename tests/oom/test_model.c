@@ -1,4 +1,5 @@
-/* Every class of models, with each allocation of fit, save and load failing in turn: an error, nothing leaked, and no result. */
+/* Every class of models, with each allocation of fit, save and load failing in turn: an error,
+ * nothing leaked, and no result. */
 #include "support/mem_faulty.h"
 #include "support/table.h"
 #include "support/test.h"
@@ -7,7 +8,9 @@
 #include "base/option.h"
 #include "model/model.h"
 
-#define CALLS_MAX 1000 /* More than any class's fit, save or load asks for; the loops end when a call passes unharmed. */
+#define CALLS_MAX                                                                                  \
+    1000 /* More than any class's fit, save or load asks for; the loops end when a call passes     \
+            unharmed. */
 
 struct subject {
     const struct lw_model_class *model_class;
@@ -17,12 +20,13 @@ struct subject {
 
 static enum lw_status subject_fit(const struct subject *subject, struct lw_model **ret_model)
 {
+    struct lw_model_rows rows = {subject->table.values, subject->table.n_rows,
+                                 subject->table.n_dims};
     struct lw_error error = {0};
     struct lw_rng rng;
 
     lw_rng_seed(&rng, 5);
-    return subject->model_class->fit(subject->options, subject->table.values, subject->table.n_rows,
-                                     subject->table.n_dims, &rng, ret_model, &error);
+    return subject->model_class->fit(subject->options, &rows, &rng, ret_model, &error);
 }
 
 static struct lw_model *fit_survives(const struct subject *subject)
@@ -48,7 +52,8 @@ static struct lw_model *fit_survives(const struct subject *subject)
     return NULL;
 }
 
-static void save_survives(const struct subject *subject, const struct lw_model *model, struct lw_writer *ret_writer)
+static void save_survives(const struct subject *subject, const struct lw_model *model,
+                          struct lw_writer *ret_writer)
 {
     for (uint64_t n = 1; n < CALLS_MAX; n++) {
         lw_writer_init(ret_writer);
@@ -105,7 +110,8 @@ static void test_model__survives_each_failing_allocation(void **state)
 
         subject.model_class = lw_model_classes()[i];
         subject.options = calloc(1, subject.model_class->options_bytes + 1);
-        lw_options_default(subject.model_class->options, subject.model_class->n_options, subject.options);
+        lw_options_default(subject.model_class->options, subject.model_class->n_options,
+                           subject.options);
         model = fit_survives(&subject);
         save_survives(&subject, model, &writer);
         load_survives(&writer);

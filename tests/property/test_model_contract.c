@@ -1,8 +1,9 @@
 /*
- * What model/model.h promises of every class, tried on every class of the registry, with its default options.
+ * What model/model.h promises of every class, tried on every class of the registry, with its
+ * default options.
  *
- * The rows are cut from a real table at random: shape, columns, holes and order come from a seed, which is printed and may
- * be given as LW_TEST_SEED to see a failure again.
+ * The rows are cut from a real table at random: shape, columns, holes and order come from a seed,
+ * which is printed and may be given as LW_TEST_SEED to see a failure again.
  */
 #include "support/mem_faulty.h"
 #include "support/table.h"
@@ -38,18 +39,20 @@ static uint64_t seed_of_run(void)
 
 static struct lw_model *trial_fit(const struct trial *trial, uint64_t seed)
 {
+    struct lw_model_rows rows = {trial->rows, trial->n_rows, trial->n_dims};
     struct lw_model *model = NULL;
     struct lw_error error = {0};
     struct lw_rng rng;
 
     lw_rng_seed(&rng, seed);
-    if (trial->model_class->fit(trial->options, trial->rows, trial->n_rows, trial->n_dims, &rng, &model, &error) != LW_OK) {
+    if (trial->model_class->fit(trial->options, &rows, &rng, &model, &error) != LW_OK) {
         fail_msg("%s: %s", trial->model_class->name, error.message);
     }
     return model;
 }
 
-static void trial_init(struct trial *trial, const struct lw_model_class *model_class, size_t n_rows, size_t n_dims)
+static void trial_init(struct trial *trial, const struct lw_model_class *model_class, size_t n_rows,
+                       size_t n_dims)
 {
     memset(trial, 0, sizeof(*trial));
     trial->model_class = model_class;
@@ -77,8 +80,10 @@ static void trial_fini(struct trial *trial)
     free(trial->options);
 }
 
-/* Rows and columns of the table at random, one column in five constant, holes where the trial asks for them. */
-static void trial_draw(struct trial *trial, const struct lw_test_table *table, struct lw_rng *rng, double hole_share)
+/* Rows and columns of the table at random, one column in five constant, holes where the trial asks
+ * for them. */
+static void trial_draw(struct trial *trial, const struct lw_test_table *table, struct lw_rng *rng,
+                       double hole_share)
 {
     for (size_t column = 0; column < trial->n_dims; column++) {
         size_t from = (size_t)lw_rng_below(rng, table->n_dims);
@@ -101,8 +106,10 @@ static void check_scores(const struct trial *trial)
     for (size_t i = 0; i < trial->n_rows; i++) {
         int is_missing = lw_model_row_is_missing(trial->rows + i * trial->n_dims, trial->n_dims);
 
-        if (is_missing ? !isnan(trial->scores[i]) : !(isfinite(trial->scores[i]) && trial->scores[i] >= 0.0f)) {
-            fail_msg("%s: row %zu scores %g", trial->model_class->name, i, (double)trial->scores[i]);
+        if (is_missing ? !isnan(trial->scores[i])
+                       : !(isfinite(trial->scores[i]) && trial->scores[i] >= 0.0f)) {
+            fail_msg("%s: row %zu scores %g", trial->model_class->name, i,
+                     (double)trial->scores[i]);
         }
     }
     assert_int_equal(trial->model_class->n_dims(trial->model), trial->n_dims);
@@ -147,7 +154,8 @@ static void check_shares(const struct trial *trial)
 /* The same seed gives the same bits, another seed gives a model that still keeps its promises. */
 static void check_determinism(const struct trial *trial)
 {
-    struct lw_model *again = trial_fit(trial, trial->fit_seed), *other = trial_fit(trial, trial->fit_seed + 1);
+    struct lw_model *again = trial_fit(trial, trial->fit_seed),
+                    *other = trial_fit(trial, trial->fit_seed + 1);
     float *scores = calloc(trial->n_rows, sizeof(float));
 
     trial->model_class->score(again, trial->rows, trial->n_rows, scores);
@@ -193,17 +201,20 @@ static void check_saved(const struct trial *trial)
     free(values);
 }
 
-/* The class's own bytes, cut or with one byte changed, without the envelope's checksum: refused, or a model that is safe. */
+/* The class's own bytes, cut or with one byte changed, without the envelope's checksum: refused, or
+ * a model that is safe. */
 static void check_damaged(const struct trial *trial, struct lw_rng *rng)
 {
     struct lw_writer writer;
-    float *scores = calloc(trial->n_rows, sizeof(float)), *shares = calloc(trial->n_dims, sizeof(float));
+    float *scores = calloc(trial->n_rows, sizeof(float)),
+          *shares = calloc(trial->n_dims, sizeof(float));
 
     lw_writer_init(&writer);
     trial->model_class->save(trial->model, &writer);
     for (int i = 0; i < 200; i++) {
         size_t n = i % 4 == 0 ? (size_t)lw_rng_below(rng, writer.n_bytes) : writer.n_bytes;
-        size_t at = (size_t)lw_rng_below(rng, i % 2 == 0 && writer.n_bytes > 32 ? 32 : writer.n_bytes);
+        size_t at = (size_t)lw_rng_below(rng,
+                                         i % 2 == 0 && writer.n_bytes > 32 ? 32 : writer.n_bytes);
         uint8_t *bytes = malloc(n + 1);
         struct lw_model *model = NULL;
         struct lw_error error = {0};
@@ -223,7 +234,8 @@ static void check_damaged(const struct trial *trial, struct lw_rng *rng)
         } else {
             assert_null(model);
             assert_true(error.message[0] != '\0');
-            assert_true(error.status == LW_EFORMAT || error.status == LW_EVERSION || error.status == LW_ENOMEM);
+            assert_true(error.status == LW_EFORMAT || error.status == LW_EVERSION ||
+                        error.status == LW_ENOMEM);
         }
         free(bytes);
     }
@@ -286,7 +298,8 @@ static void test_model__keeps_its_promises_on_random_cuts_of_a_real_table(void *
             struct trial trial;
             int64_t live = lw_test_mem_live();
 
-            trial_init(&trial, lw_model_classes()[i], 2 + (size_t)lw_rng_below(&rng, N_ROWS_MAX - 1),
+            trial_init(&trial, lw_model_classes()[i],
+                       2 + (size_t)lw_rng_below(&rng, N_ROWS_MAX - 1),
                        1 + (size_t)lw_rng_below(&rng, N_DIMS_MAX));
             trial_draw(&trial, &table, &rng, n % 3 == 0 ? 0.0 : n % 3 == 1 ? 0.05 : 0.7);
             trial_start(&trial, lw_rng_next(&rng));
@@ -301,7 +314,8 @@ static void test_model__keeps_its_promises_on_random_cuts_of_a_real_table(void *
 /* Rows by five plain rules: constant, missing, rising, huge, and tiny with holes. */
 static void test_model__keeps_its_promises_at_the_edges(void **state)
 {
-    static const size_t shapes[][2] = {{2, 1}, {2, 38}, {3, 2}, {16, 1}, {17, 4}, {257, 1}, {5, LW_MODEL_DIMS_MAX}};
+    static const size_t shapes[][2] = {
+        {2, 1}, {2, 38}, {3, 2}, {16, 1}, {17, 4}, {257, 1}, {5, LW_MODEL_DIMS_MAX}};
     struct lw_rng rng;
 
     (void)state;
@@ -334,14 +348,16 @@ static void test_model__fit_refuses_what_the_contract_excludes(void **state)
     for (size_t i = 0; lw_model_classes()[i] != NULL; i++) {
         for (size_t shape = 0; shape < sizeof(shapes) / sizeof(shapes[0]); shape++) {
             struct trial trial;
+            struct lw_model_rows rows;
             struct lw_error error = {0};
             struct lw_rng rng;
 
             trial_init(&trial, lw_model_classes()[i], 10, LW_MODEL_DIMS_MAX + 1);
             lw_rng_seed(&rng, 1);
-            assert_int_equal(trial.model_class->fit(trial.options, trial.rows, shapes[shape][0], shapes[shape][1], &rng,
-                                                    &trial.model, &error),
-                             LW_EINVAL);
+            rows = (struct lw_model_rows){trial.rows, shapes[shape][0], shapes[shape][1]};
+            assert_int_equal(
+                trial.model_class->fit(trial.options, &rows, &rng, &trial.model, &error),
+                LW_EINVAL);
             assert_null(trial.model);
             assert_true(error.message[0] != '\0');
             trial_fini(&trial);

@@ -1,8 +1,9 @@
 /*
  * Isolation Forest against a slow reference written from the paper, on real tables.
  *
- * The reference knows the forest by its documented bytes only: it builds pointer trees from them, walks them by recursion
- * and computes h, c and the shares as the paper and model/iforest.c define them.
+ * The reference knows the forest by its documented bytes only: it builds pointer trees from them,
+ * walks them by recursion and computes h, c and the shares as the paper and model/iforest.c define
+ * them.
  */
 #include "support/table.h"
 #include "support/test.h"
@@ -20,20 +21,24 @@ static const struct lw_model_class *forest_class(void)
     return lw_model_class_find("iforest");
 }
 
-static struct lw_model *forest_fit(const struct lw_test_table *table, const char *trees, const char *sample,
-                                   uint64_t seed)
+static struct lw_model *forest_fit(const struct lw_test_table *table, const char *trees,
+                                   const char *sample, uint64_t seed)
 {
     const struct lw_model_class *forest = forest_class();
+    struct lw_model_rows rows = {table->values, table->n_rows, table->n_dims};
     void *options = malloc(forest->options_bytes);
     struct lw_error error = {0};
     struct lw_rng rng;
     struct lw_model *model = NULL;
 
     lw_options_default(forest->options, forest->n_options, options);
-    assert_int_equal(lw_options_set(forest->options, forest->n_options, options, "trees", trees, &error), LW_OK);
-    assert_int_equal(lw_options_set(forest->options, forest->n_options, options, "sample", sample, &error), LW_OK);
+    assert_int_equal(
+        lw_options_set(forest->options, forest->n_options, options, "trees", trees, &error), LW_OK);
+    assert_int_equal(
+        lw_options_set(forest->options, forest->n_options, options, "sample", sample, &error),
+        LW_OK);
     lw_rng_seed(&rng, seed);
-    if (forest->fit(options, table->values, table->n_rows, table->n_dims, &rng, &model, &error) != LW_OK) {
+    if (forest->fit(options, &rows, &rng, &model, &error) != LW_OK) {
         fail_msg("fit: %s", error.message);
     }
     free(options);
@@ -146,7 +151,8 @@ static double slow_expected(const struct node *node)
     if (node->first == NULL) {
         return slow_c(node->n_rows);
     }
-    return 1.0 + (node->first->n_rows * slow_expected(node->first) + node->second->n_rows * slow_expected(node->second)) /
+    return 1.0 + (node->first->n_rows * slow_expected(node->first) +
+                  node->second->n_rows * slow_expected(node->second)) /
                      node->n_rows;
 }
 
@@ -188,12 +194,14 @@ static void table_pierce(struct lw_test_table *table)
     }
 }
 
-static void forest_equals_reference(const char *path, const char *trees, const char *sample, int is_pierced)
+static void forest_equals_reference(const char *path, const char *trees, const char *sample,
+                                    int is_pierced)
 {
     struct lw_test_table table = lw_test_table_read(path);
     struct lw_model *model;
     struct reference reference;
-    float *scores = calloc(table.n_rows, sizeof(float)), *shares = calloc(table.n_dims, sizeof(float));
+    float *scores = calloc(table.n_rows, sizeof(float)),
+          *shares = calloc(table.n_dims, sizeof(float));
     double *wanted = calloc(table.n_dims, sizeof(double));
 
     if (is_pierced) {
@@ -207,7 +215,8 @@ static void forest_equals_reference(const char *path, const char *trees, const c
         double slow = slow_score(&reference, values);
 
         if (fabs((double)scores[row] - slow) > 1e-6) {
-            fail_msg("%s row %zu: %.9g, but %.9g by the paper", path, row, (double)scores[row], slow);
+            fail_msg("%s row %zu: %.9g, but %.9g by the paper", path, row, (double)scores[row],
+                     slow);
         }
         if (row % 16 == 0) {
             forest_class()->attribute(model, values, shares);
@@ -241,8 +250,9 @@ static void test_iforest__a_hole_goes_where_most_training_rows_went(void **state
 }
 
 /*
- * Mean area under the ROC curve in percent over ten seeds, fitted and scored on the whole raw table, against scikit-learn
- * 1.2.1 (100 trees of 256, ten seeds): within two of its standard deviations.
+ * Mean area under the ROC curve in percent over ten seeds, fitted and scored on the whole raw
+ * table, against scikit-learn 1.2.1 (100 trees of 256, ten seeds): within two of its standard
+ * deviations.
  */
 static void forest_is_on_par(const char *path, double mean, double deviation)
 {
@@ -308,7 +318,8 @@ static void test_iforest__blames_the_column_that_was_moved(void **state)
     lw_test_table_free(&table);
 }
 
-/* Whether the publisher counts metric m01.. (from 0 here) among the causes of the anomaly in the test part. */
+/* Whether the publisher counts metric m01.. (from 0 here) among the causes of the anomaly in the
+ * test part. */
 static int smd_is_cause(size_t column)
 {
     static const size_t causes[] = {5, 6, 9, 10, 11, 13, 17, 33, 34};
@@ -339,7 +350,8 @@ static void test_iforest__blames_a_real_anomaly_on_its_known_causes(void **state
             }
         }
     }
-    print_message("mean share of a cause %.5f, of another metric %.5f\n", mean[1] / n[1], mean[0] / n[0]);
+    print_message("mean share of a cause %.5f, of another metric %.5f\n", mean[1] / n[1],
+                  mean[0] / n[0]);
     assert_true(mean[1] / n[1] > 2.0 * mean[0] / n[0]);
     free(shares);
     forest_class()->destroy(model);
@@ -386,12 +398,14 @@ static void test_iforest__rows_all_alike_score_one_half(void **state)
     forest_class()->destroy(model);
 }
 
-/* A saved forest of two rows, one column and one tree: a cut and two leaves; then one byte changed. */
+/* A saved forest of two rows, one column and one tree: a cut and two leaves; then one byte changed.
+ */
 static enum lw_status load_changed(size_t at, uint8_t value)
 {
-    static const uint8_t good[] = {1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, /* version, values, trees, rows */
-                                   0, 0, 0, 0, 128, 63,                     /* column 0 below 1.0f */
-                                   255, 255, 1, 0, 255, 255, 1, 0};         /* a leaf of one row, twice */
+    static const uint8_t good[] = {1,   0,   1, 0, 0,   0,   1, 0,
+                                   0,   0,   2, 0, 0,   0,  /* version, values, trees, rows */
+                                   0,   0,   0, 0, 128, 63, /* column 0 below 1.0f */
+                                   255, 255, 1, 0, 255, 255, 1, 0}; /* a leaf of one row, twice */
     uint8_t bytes[sizeof(good)];
     struct lw_reader reader;
     struct lw_model *model = NULL;

@@ -26,8 +26,11 @@ static struct lw_model *forest_fit(const struct lw_model_class *forest)
         rows[i] = (float)lw_rng_double(&rng);
     }
     lw_options_default(forest->options, forest->n_options, options);
-    assert_int_equal(lw_options_set(forest->options, forest->n_options, options, "trees", "3", &error), LW_OK);
-    assert_int_equal(forest->fit(options, rows, N_ROWS, N_DIMS, &rng, &model, &error), LW_OK);
+    assert_int_equal(
+        lw_options_set(forest->options, forest->n_options, options, "trees", "3", &error), LW_OK);
+    assert_int_equal(
+        forest->fit(options, &(struct lw_model_rows){rows, N_ROWS, N_DIMS}, &rng, &model, &error),
+        LW_OK);
     free(options);
     return model;
 }
@@ -62,7 +65,7 @@ static enum lw_status envelope_load(const uint8_t *bytes, size_t n_bytes, struct
     status = lw_model_load(&reader, &model_class, &model, reterr);
     assert_int_equal(status == LW_OK, model != NULL);
     assert_int_equal(status == LW_OK, model_class != NULL);
-    if (model != NULL) {
+    if (status == LW_OK) {
         model_class->destroy(model);
     }
     return status;
@@ -162,6 +165,14 @@ static void test_model__an_envelope_leaves_the_reader_behind_itself(void **state
     free(bytes);
 }
 
+static enum lw_status fit_check(const struct lw_model_class *forest, const void *options,
+                                size_t n_rows, size_t n_dims, struct lw_error *reterr)
+{
+    struct lw_model_rows rows = {.n_rows = n_rows, .n_dims = n_dims};
+
+    return lw_model_check_fit(forest, options, &rows, reterr);
+}
+
 static void test_model__fit_refuses_shapes_and_options_out_of_bounds(void **state)
 {
     const struct lw_model_class *forest = lw_model_class_find("iforest");
@@ -170,14 +181,15 @@ static void test_model__fit_refuses_shapes_and_options_out_of_bounds(void **stat
 
     (void)state;
     lw_options_default(forest->options, forest->n_options, options);
-    assert_int_equal(lw_model_check_fit(forest, options, 2, 1, &error), LW_OK);
-    assert_int_equal(lw_model_check_fit(forest, options, 1, 1, &error), LW_EINVAL);
+    assert_int_equal(fit_check(forest, options, 2, 1, &error), LW_OK);
+    assert_int_equal(fit_check(forest, options, 1, 1, &error), LW_EINVAL);
     assert_non_null(strstr(error.message, "1 rows"));
-    assert_int_equal(lw_model_check_fit(forest, options, LW_MODEL_ROWS_MAX + (size_t)1, 1, &error), LW_EINVAL);
-    assert_int_equal(lw_model_check_fit(forest, options, 2, 0, &error), LW_EINVAL);
-    assert_int_equal(lw_model_check_fit(forest, options, 2, LW_MODEL_DIMS_MAX + 1, &error), LW_EINVAL);
+    assert_int_equal(fit_check(forest, options, LW_MODEL_ROWS_MAX + (size_t)1, 1, &error),
+                     LW_EINVAL);
+    assert_int_equal(fit_check(forest, options, 2, 0, &error), LW_EINVAL);
+    assert_int_equal(fit_check(forest, options, 2, LW_MODEL_DIMS_MAX + 1, &error), LW_EINVAL);
     memset(options, 0, forest->options_bytes);
-    assert_int_equal(lw_model_check_fit(forest, options, 2, 1, &error), LW_EINVAL);
+    assert_int_equal(fit_check(forest, options, 2, 1, &error), LW_EINVAL);
     assert_non_null(strstr(error.message, "option trees is 0"));
     free(options);
 }

@@ -16,8 +16,10 @@ static void test_registry__every_class_is_complete(void **state)
 
         assert_int_equal(model->version, LW_MODEL_CONTRACT_VERSION);
         assert_true(strlen(model->name) > 0 && strlen(model->name) < LW_MODEL_NAME_MAX);
-        assert_int_equal(strspn(model->name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(model->name));
-        assert_true(strlen(model->title) > 0 && strlen(model->formula) > 0 && strlen(model->source) > 0);
+        assert_int_equal(strspn(model->name, "abcdefghijklmnopqrstuvwxyz0123456789_"),
+                         strlen(model->name));
+        assert_true(strlen(model->title) > 0 && strlen(model->formula) > 0 &&
+                    strlen(model->source) > 0);
         assert_true(model->n_options == 0 || (model->options != NULL && model->options_bytes > 0));
         assert_true(model->fit != NULL && model->score != NULL && model->attribute != NULL);
         assert_true(model->save != NULL && model->load != NULL);
@@ -32,7 +34,8 @@ static void test_registry__finds_each_class_by_its_name_only(void **state)
 
     (void)state;
     for (size_t i = 0; classes[i] != NULL; i++) {
-        assert_ptr_equal(lw_model_class_find(classes[i]->name), classes[i]); /* So no name is there twice. */
+        assert_ptr_equal(lw_model_class_find(classes[i]->name), classes[i]); /* So no name is there
+                                                                                twice. */
     }
     assert_non_null(lw_model_class_find("iforest"));
     assert_null(lw_model_class_find(""));
