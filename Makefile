@@ -37,7 +37,7 @@ bench: ## Run the benches (BENCH=glob picks); one JSON object a line
 
 bench-quality: ## Measure detection on public data: DATA=dir OUT=dir EVALUATOR=evaluate.py
 	@tools/deps build test
-	@tools/bench_quality
+	@bench/quality
 
 test-asan: ## Run the tests under address, leak and undefined behaviour sanitizers
 	@tools/deps build test
@@ -52,14 +52,13 @@ test-oom: ## Fail each allocation in turn, under the address sanitizer
 	@tools/test asan --label '^oom$$' --verbose
 
 test-host: build ## Make real trouble on this host, bounded, and see it found
-	@tools/test_host
+	@tests/host/run
 
 fuzz-smoke: ## Fuzz each parser for 20 seconds
 	@tools/deps build fuzz
 	@tools/fuzz_smoke
 
 ui: ## Rebuild the page in ui/dist; needs Node
-	@tools/deps ui
 	@tools/ui
 
 docs: build ## Regenerate the man page and docs/reference from the program's tables
