@@ -56,7 +56,8 @@ static enum lw_status fit_once(const struct lw_model_class *class, const float *
     }
     lw_options_default(class->options, class->n_options, options);
     lw_rng_seed(&rng, seed);
-    status = class->fit(options, &(struct lw_model_rows){rows, n_rows, n_columns}, &rng, ret_model, reterr);
+    status = class->fit(options, &(struct lw_model_rows){rows, n_rows, n_columns}, &rng, ret_model,
+                        reterr);
     lw_mem_free(options);
     return status;
 }
