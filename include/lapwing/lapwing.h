@@ -171,6 +171,15 @@ LW_API enum lw_status lw_spec_set(struct lw_spec *spec, const char *option, cons
                                   struct lw_error *reterr) LW_MUST_USE;
 
 /**
+ * An option of the detector as it stands, as text.
+ *
+ * @param ret_text  char[capacity]; terminated, cut where it is longer.
+ * @return LW_OK, or LW_ENOTFOUND for an unknown name.
+ */
+LW_API enum lw_status lw_spec_get(const struct lw_spec *spec, const char *option, char *ret_text,
+                                  size_t capacity) LW_MUST_USE;
+
+/**
  * Set one option for the metrics whose name matches a pattern. Of several patterns that match a
  * name, the one set last wins, option by option.
  *

@@ -310,6 +310,20 @@ enum lw_status lw_spec_set(struct lw_spec *spec, const char *option, const char 
     return lw_options_set(table, n, &spec->detector, option, value, reterr);
 }
 
+enum lw_status lw_spec_get(const struct lw_spec *spec, const char *option, char *ret_text,
+                           size_t capacity)
+{
+    size_t n;
+    const struct lw_option *table = lw_detector_option_table(&n);
+    const struct lw_option *found = lw_options_find(table, n, option);
+
+    if (found == NULL) {
+        return LW_ENOTFOUND;
+    }
+    (void)lw_option_format(found, &spec->detector, ret_text, capacity);
+    return LW_OK;
+}
+
 /* Refuses what could not be kept or applied later, so that lw_spec_resolve cannot fail. */
 static enum lw_status rule_check(const char *pattern, const char *option, const char *value,
                                  struct lw_error *reterr)

@@ -1,0 +1,549 @@
+/* Walks the YAML document of libfyaml along the option tables: see cli/config.h. */
+#include "cli/config.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "connect/source_host.h"
+
+#include <errno.h>
+#include <libfyaml.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VALUE_MAX 1024
+
+static const char *const SOURCE_TYPES[] = {"host", "csv", NULL};
+
+#define CONFIG(field) offsetof(struct lw_config_options, field)
+#define SOURCE(field) offsetof(struct lw_source_options, field)
+#define CONFIG_CAPACITY(field) .capacity = sizeof(((struct lw_config_options *)NULL)->field)
+#define SOURCE_CAPACITY(field) .capacity = sizeof(((struct lw_source_options *)NULL)->field)
+#define DAY_NS (86400 * 1e9)
+
+static const struct lw_option CONFIG_OPTIONS[] = {
+    {.name = "listen",
+     .type = LW_OPTION_TEXT,
+     .offset = CONFIG(listen),
+     .fallback = "127.0.0.1:8080",
+     CONFIG_CAPACITY(listen),
+     .unit = "",
+     .help = "Address of the page and the API; \"off\": none."},
+    {.name = "data_dir",
+     .type = LW_OPTION_TEXT,
+     .offset = CONFIG(data_dir),
+     .fallback = "lapwing-data",
+     CONFIG_CAPACITY(data_dir),
+     .unit = "",
+     .help = "Folder of the state; made when it is not there."},
+    {.name = "threads",
+     .type = LW_OPTION_INT,
+     .offset = CONFIG(threads),
+     .fallback = "0",
+     .min = 0,
+     .max = LW_ENGINE_SHARDS_MAX,
+     .unit = "threads",
+     .help = "Shards, a thread each; 0: as many as there are processors."},
+    {.name = "history_steps",
+     .type = LW_OPTION_INT,
+     .offset = CONFIG(history_steps),
+     .fallback = "600",
+     .min = 0,
+     .max = 1000000,
+     .unit = "steps",
+     .help = "Steps of each series kept for the page."},
+    {.name = "history_bytes",
+     .type = LW_OPTION_SIZE,
+     .offset = CONFIG(history_bytes),
+     .fallback = "64MiB",
+     .min = 0,
+     .max = 1e13,
+     .unit = "bytes",
+     .help = "Bound of that history; series beyond it have none."},
+    {.name = "save_every",
+     .type = LW_OPTION_DURATION,
+     .offset = CONFIG(save_every_ns),
+     .fallback = "1m",
+     .min = 1e9,
+     .max = DAY_NS,
+     .unit = "duration",
+     .help = "How often the state is written."},
+};
+
+static const struct lw_option SOURCE_OPTIONS[] = {
+    {.name = "type",
+     .type = LW_OPTION_ENUM,
+     .offset = SOURCE(type),
+     .fallback = "host",
+     .choices = SOURCE_TYPES,
+     .unit = "",
+     .help = "Kind of the source."},
+    {.name = "path",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(path),
+     .fallback = "",
+     SOURCE_CAPACITY(path),
+     .unit = "",
+     .help = "csv: the file."},
+    {.name = "instance",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(instance),
+     .fallback = "",
+     SOURCE_CAPACITY(instance),
+     .unit = "",
+     .help = "host: value of the label \"instance\"; empty: the host's name."},
+    {.name = "interval",
+     .type = LW_OPTION_DURATION,
+     .offset = SOURCE(interval_ns),
+     .fallback = "1s",
+     .min = 1e8,
+     .max = 3600e9,
+     .unit = "duration",
+     .help = "host: time between readings."},
+    {.name = "time",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(time),
+     .fallback = "",
+     SOURCE_CAPACITY(time),
+     .unit = "",
+     .help = "csv: column of the time; empty: found by itself, as are the next three."},
+    {.name = "series",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(series),
+     .fallback = "",
+     SOURCE_CAPACITY(series),
+     .unit = "",
+     .help = "csv: column that names the series."},
+    {.name = "value",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(value),
+     .fallback = "",
+     SOURCE_CAPACITY(value),
+     .unit = "",
+     .help = "csv: column of the values."},
+    {.name = "entity",
+     .type = LW_OPTION_TEXT,
+     .offset = SOURCE(entity),
+     .fallback = "",
+     SOURCE_CAPACITY(entity),
+     .unit = "",
+     .help = "csv: column that names the entity."},
+};
+
+const struct lw_option *lw_config_option_table(size_t *ret_n)
+{
+    *ret_n = sizeof(CONFIG_OPTIONS) / sizeof(CONFIG_OPTIONS[0]);
+    return CONFIG_OPTIONS;
+}
+
+const struct lw_option *lw_source_option_table(size_t *ret_n)
+{
+    *ret_n = sizeof(SOURCE_OPTIONS) / sizeof(SOURCE_OPTIONS[0]);
+    return SOURCE_OPTIONS;
+}
+
+void lw_config_init(struct lw_config *config)
+{
+    size_t n;
+    const struct lw_option *table = lw_config_option_table(&n);
+
+    memset(config, 0, sizeof(*config));
+    lw_options_default(table, n, &config->options);
+}
+
+void lw_config_fini(struct lw_config *config)
+{
+    for (size_t i = 0; i < config->n_detectors; i++) {
+        lw_spec_destroy(config->detectors[i].spec);
+    }
+    memset(config, 0, sizeof(*config));
+}
+
+/* A detector called "host" begins with the options built in for hosts; the file may change each of
+ * them. */
+static bool preset(struct lw_config_detector *detector)
+{
+    size_t n;
+    const struct lw_source_host_option *options = lw_source_host_options(&n);
+
+    for (size_t i = 0; strcmp(detector->name, "host") == 0 && i < n; i++) {
+        enum lw_status status = options[i].pattern == NULL
+                                    ? lw_spec_set(detector->spec, options[i].option,
+                                                  options[i].value, NULL)
+                                    : lw_spec_set_metric(detector->spec, options[i].pattern,
+                                                         options[i].option, options[i].value, NULL);
+
+        if (status != LW_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct lw_config_detector *lw_config_detector(struct lw_config *config, const char *name)
+{
+    struct lw_config_detector *detector;
+
+    for (size_t i = 0; i < config->n_detectors; i++) {
+        if (strcmp(config->detectors[i].name, name) == 0) {
+            return &config->detectors[i];
+        }
+    }
+    if (config->n_detectors == LW_ENGINE_DETECTORS_MAX || strlen(name) >= LW_NAME_MAX) {
+        return NULL;
+    }
+    detector = &config->detectors[config->n_detectors];
+    (void)snprintf(detector->name, sizeof(detector->name), "%s", name);
+    if (lw_spec_create(&detector->spec, NULL) != LW_OK || !preset(detector)) {
+        lw_spec_destroy(detector->spec);
+        return NULL;
+    }
+    config->n_detectors++;
+    return detector;
+}
+
+/* ---- the walk ---- */
+
+struct walk {
+    struct lw_config *config;
+    const char *file;
+    struct lw_error *reterr;
+};
+
+/* "file:line:column: what", at a node. */
+static enum lw_status complain(const struct walk *walk, struct fy_node *node, enum lw_status status,
+                               const char *what)
+{
+    struct fy_token *token = fy_node_is_scalar(node) ? fy_node_get_scalar_token(node) : NULL;
+    const struct fy_mark *mark = token == NULL ? NULL : fy_token_start_mark(token);
+    char place[64] = "";
+
+    if (mark != NULL) {
+        (void)snprintf(place, sizeof(place), "%d:%d: ", mark->line + 1, mark->column + 1);
+    }
+    return lw_error_set(walk->reterr, status, "%s:%s%s%s", walk->file, place,
+                        mark == NULL ? " " : "", what);
+}
+
+static enum lw_status expect_mapping(const struct walk *walk, struct fy_node *key,
+                                     struct fy_node *node, const char *what)
+{
+    char text[200];
+
+    if (fy_node_is_mapping(node)) {
+        return LW_OK;
+    }
+    (void)snprintf(text, sizeof(text), "expected %s, got %s", what,
+                   fy_node_is_scalar(node) ? "a single value" : "a list");
+    return complain(walk, key, LW_EINVAL, text);
+}
+
+/* A scalar as text; a list of scalars joined by commas. */
+static enum lw_status text_of(const struct walk *walk, struct fy_node *key, struct fy_node *node,
+                              char ret_text[VALUE_MAX])
+{
+    struct fy_node *item;
+    void *at = NULL;
+    size_t used = 0;
+
+    ret_text[0] = '\0';
+    if (fy_node_is_alias(node) || fy_node_is_mapping(node)) {
+        return complain(walk, key, LW_EINVAL, "expected a value or a list of values");
+    }
+    if (fy_node_is_scalar(node)) {
+        size_t n_bytes = 0;
+        const char *text = fy_node_get_scalar(node, &n_bytes);
+
+        if (n_bytes >= VALUE_MAX || memchr(text == NULL ? "" : text, '\0', n_bytes) != NULL) {
+            return complain(walk, node, LW_ELIMIT,
+                            "a value has at most 1023 bytes, and none of them is 0");
+        }
+        (void)snprintf(ret_text, VALUE_MAX, "%.*s", (int)n_bytes, text == NULL ? "" : text);
+        return LW_OK;
+    }
+    while ((item = fy_node_sequence_iterate(node, &at)) != NULL) {
+        size_t n_bytes = 0;
+        const char *text = fy_node_is_scalar(item) && !fy_node_is_alias(item)
+                               ? fy_node_get_scalar(item, &n_bytes)
+                               : NULL;
+
+        if (text == NULL || used + n_bytes + 2 >= VALUE_MAX) {
+            return complain(walk, key, LW_EINVAL,
+                            "expected a list of single values, 1023 bytes in all");
+        }
+        used += (size_t)snprintf(ret_text + used, VALUE_MAX - used, "%s%.*s", used == 0 ? "" : ",",
+                                 (int)n_bytes, text);
+    }
+    return LW_OK;
+}
+
+static enum lw_status key_of(const struct walk *walk, struct fy_node_pair *pair,
+                             char ret_key[LW_NAME_MAX])
+{
+    struct fy_node *key = fy_node_pair_key(pair);
+    size_t n_bytes = 0;
+    const char *text = key != NULL && fy_node_is_scalar(key) && !fy_node_is_alias(key)
+                           ? fy_node_get_scalar(key, &n_bytes)
+                           : NULL;
+
+    if (text == NULL || n_bytes == 0 || n_bytes >= LW_NAME_MAX ||
+        fy_node_pair_value(pair) == NULL) {
+        return lw_error_set(walk->reterr, LW_EINVAL,
+                            "%s: a key must be a single word of 1 to %d bytes with a value",
+                            walk->file, LW_NAME_MAX - 1);
+    }
+    (void)snprintf(ret_key, LW_NAME_MAX, "%.*s", (int)n_bytes, text);
+    return LW_OK;
+}
+
+/* Called for each pair of a mapping. */
+typedef enum lw_status (*pair_function)(const struct walk *walk, const char *key,
+                                        struct fy_node *key_node, struct fy_node *value,
+                                        void *target);
+
+static enum lw_status each_pair(const struct walk *walk, struct fy_node *mapping,
+                                pair_function function, void *target)
+{
+    struct fy_node_pair *pair;
+    void *at = NULL;
+    enum lw_status status = LW_OK;
+
+    while (status == LW_OK && (pair = fy_node_mapping_iterate(mapping, &at)) != NULL) {
+        char key[LW_NAME_MAX];
+
+        status = key_of(walk, pair, key);
+        if (status == LW_OK) {
+            status = function(walk, key, fy_node_pair_key(pair), fy_node_pair_value(pair), target);
+        }
+    }
+    return status;
+}
+
+/* A metric pattern under `metrics` while its options are set. */
+struct metric_target {
+    struct lw_spec *spec;
+    const char *pattern;
+};
+
+static enum lw_status set_metric_option(const struct walk *walk, const char *key,
+                                        struct fy_node *key_node, struct fy_node *value,
+                                        void *target)
+{
+    const struct metric_target *metric = target;
+    char text[VALUE_MAX];
+    struct lw_error error;
+    enum lw_status status = text_of(walk, key_node, value, text);
+
+    if (status == LW_OK) {
+        status = lw_spec_set_metric(metric->spec, metric->pattern, key, text, &error);
+        if (status != LW_OK) {
+            return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
+        }
+    }
+    return status;
+}
+
+static enum lw_status set_metric(const struct walk *walk, const char *key, struct fy_node *key_node,
+                                 struct fy_node *value, void *target)
+{
+    struct metric_target metric = {.spec = target, .pattern = key};
+    enum lw_status status = expect_mapping(walk, key_node, value,
+                                           "the options of this metric, as aggregate: mean");
+
+    return status == LW_OK ? each_pair(walk, value, set_metric_option, &metric) : status;
+}
+
+static enum lw_status set_detector_option(const struct walk *walk, const char *key,
+                                          struct fy_node *key_node, struct fy_node *value,
+                                          void *target)
+{
+    char text[VALUE_MAX];
+    struct lw_error error;
+    enum lw_status status;
+
+    if (strcmp(key, "metrics") == 0) {
+        status = expect_mapping(walk, key_node, value, "metric patterns with their options");
+        return status == LW_OK ? each_pair(walk, value, set_metric, target) : status;
+    }
+    status = text_of(walk, key_node, value, text);
+    if (status == LW_OK) {
+        status = lw_spec_set(target, key, text, &error);
+        if (status != LW_OK) {
+            return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
+        }
+    }
+    return status;
+}
+
+static enum lw_status set_detector(const struct walk *walk, const char *key,
+                                   struct fy_node *key_node, struct fy_node *value, void *target)
+{
+    struct lw_config_detector *detector;
+    enum lw_status status = expect_mapping(walk, key_node, value,
+                                           "the options of this detector, as match: \"*\"");
+
+    (void)target;
+    if (status != LW_OK) {
+        return status;
+    }
+    detector = lw_config_detector(walk->config, key);
+    if (detector == NULL) {
+        return complain(walk, key_node, LW_ELIMIT, "no room for this detector: there may be 64");
+    }
+    return each_pair(walk, value, set_detector_option, detector->spec);
+}
+
+static enum lw_status set_source_option(const struct walk *walk, const char *key,
+                                        struct fy_node *key_node, struct fy_node *value,
+                                        void *target)
+{
+    size_t n;
+    const struct lw_option *table = lw_source_option_table(&n);
+    char text[VALUE_MAX];
+    struct lw_error error;
+    enum lw_status status = text_of(walk, key_node, value, text);
+
+    if (status == LW_OK) {
+        status = lw_options_set(table, n, target, key, text, &error);
+        if (status != LW_OK) {
+            return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
+        }
+    }
+    return status;
+}
+
+static enum lw_status set_source(const struct walk *walk, const char *key, struct fy_node *key_node,
+                                 struct fy_node *value, void *target)
+{
+    struct lw_config_source *source;
+    size_t n;
+    const struct lw_option *table = lw_source_option_table(&n);
+    enum lw_status status = expect_mapping(walk, key_node, value,
+                                           "the options of this source, as type: csv");
+
+    (void)target;
+    if (status != LW_OK) {
+        return status;
+    }
+    if (walk->config->n_sources == LW_CONFIG_SOURCES_MAX) {
+        return complain(walk, key_node, LW_ELIMIT, "one source too many: there may be 32");
+    }
+    source = &walk->config->sources[walk->config->n_sources++];
+    lw_options_default(table, n, &source->options);
+    (void)snprintf(source->name, sizeof(source->name), "%s", key);
+    status = each_pair(walk, value, set_source_option, &source->options);
+    if (status == LW_OK && source->options.type == LW_SOURCE_CSV &&
+        source->options.path[0] == '\0') {
+        status = complain(walk, key_node, LW_EINVAL, "a source of type csv needs \"path\"");
+    }
+    return status;
+}
+
+static enum lw_status set_root(const struct walk *walk, const char *key, struct fy_node *key_node,
+                               struct fy_node *value, void *target)
+{
+    size_t n;
+    const struct lw_option *table = lw_config_option_table(&n);
+    char text[VALUE_MAX];
+    struct lw_error error;
+    enum lw_status status;
+
+    (void)target;
+    if (strcmp(key, "detectors") == 0 || strcmp(key, "sources") == 0) {
+        bool detectors = key[0] == 'd';
+
+        status = expect_mapping(walk, key_node, value,
+                                detectors ? "detectors by name" : "sources by name");
+        return status == LW_OK ? each_pair(walk, value, detectors ? set_detector : set_source, NULL)
+                               : status;
+    }
+    status = text_of(walk, key_node, value, text);
+    if (status == LW_OK) {
+        status = lw_options_set(table, n, &walk->config->options, key, text, &error);
+        if (status == LW_ENOTFOUND) {
+            return complain(walk, key_node, status, error.message);
+        }
+        if (status != LW_OK) {
+            return complain(walk, value, status, error.message);
+        }
+    }
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* The first error the parser collected, with its place. */
+static enum lw_status parser_error(struct fy_diag *diag, const char *name, struct lw_error *reterr)
+{
+    void *at = NULL;
+    struct fy_diag_error *error = fy_diag_errors_iterate(diag, &at);
+
+    if (error == NULL) {
+        return lw_error_set(reterr, LW_EFORMAT, "%s: not YAML", name);
+    }
+    return lw_error_set(reterr, LW_EFORMAT, "%s:%d:%d: %s", name, error->line, error->column,
+                        error->msg);
+}
+
+enum lw_status lw_config_parse(struct lw_config *config, const char *name, const char *text,
+                               size_t n_bytes, struct lw_error *reterr)
+{
+    struct fy_diag_cfg diag_config;
+    struct fy_diag *diag;
+    struct fy_parse_cfg parse_config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG};
+    struct fy_document *document;
+    struct walk walk = {.config = config, .file = name, .reterr = reterr};
+    enum lw_status status = LW_OK;
+
+    fy_diag_cfg_default(&diag_config);
+    diag_config.fp = NULL;
+    diag = fy_diag_create(&diag_config);
+    if (diag == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory to read %s", name);
+    }
+    fy_diag_set_collect_errors(diag, true);
+    parse_config.diag = diag;
+    document = fy_document_build_from_string(&parse_config, text, n_bytes);
+    if (document == NULL) {
+        status = parser_error(diag, name, reterr);
+    } else if (fy_document_root(document) != NULL) { /* A file of comments sets nothing. */
+        struct fy_node *root = fy_document_root(document);
+
+        status = fy_node_is_mapping(root) ? each_pair(&walk, root, set_root, NULL)
+                                          : complain(&walk, root, LW_EINVAL,
+                                                     "expected options, as listen: 127.0.0.1:8080");
+    }
+    fy_document_destroy(document);
+    fy_diag_destroy(diag);
+    return status;
+}
+
+enum lw_status lw_config_read(struct lw_config *config, const char *path, struct lw_error *reterr)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t n_bytes = 0;
+    enum lw_status status;
+
+    if (file == NULL) {
+        return lw_error_set(reterr, errno == ENOENT ? LW_ENOTFOUND : LW_EIO, "cannot open %s: %s",
+                            path, strerror(errno));
+    }
+    text = lw_mem_alloc(LW_CONFIG_BYTES_MAX + 1);
+    if (text == NULL) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory to read %s", path);
+        goto done;
+    }
+    n_bytes = fread(text, 1, LW_CONFIG_BYTES_MAX + 1, file);
+    if (ferror(file) != 0) {
+        status = lw_error_set(reterr, LW_EIO, "cannot read %s: %s", path, strerror(errno));
+    } else if (n_bytes > LW_CONFIG_BYTES_MAX) {
+        status = lw_error_set(reterr, LW_ELIMIT, "%s is larger than %zu bytes", path,
+                              LW_CONFIG_BYTES_MAX);
+    } else {
+        status = lw_config_parse(config, path, text, n_bytes, reterr);
+    }
+done:
+    (void)fclose(file);
+    lw_mem_free(text);
+    return status;
+}

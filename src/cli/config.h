@@ -1,0 +1,89 @@
+/*
+ * The configuration file: YAML, checked against the option tables, every message with file, line
+ * and column.
+ *
+ *     listen: 127.0.0.1:8080
+ *     data_dir: /var/lib/lapwing
+ *     sources:
+ *       plant: {type: csv, path: /data/plant.csv}
+ *     detectors:
+ *       sensors:
+ *         match: "sensor_*"
+ *         step: 10s
+ *         metrics:
+ *           "sensor_*":
+ *             aggregate: mean
+ *             window: 5m
+ *
+ * The dialect is what the tables need: mappings, lists of scalars (joined by commas) and scalars.
+ * Anchors and aliases are refused.
+ */
+#ifndef LW_CLI_CONFIG_H
+#define LW_CLI_CONFIG_H
+
+#include "base/option.h"
+#include "lapwing/engine.h"
+
+#define LW_CONFIG_BYTES_MAX ((size_t)1 << 20)
+#define LW_CONFIG_SOURCES_MAX 32
+#define LW_CONFIG_PATH_MAX 1024
+
+/* Options at the top of the file; flags of `lapwing run` override them. */
+struct lw_config_options {
+    char listen[128];
+    char data_dir[LW_CONFIG_PATH_MAX];
+    int64_t threads;
+    int64_t history_steps;
+    int64_t history_bytes;
+    int64_t save_every_ns;
+};
+
+enum lw_source_type { LW_SOURCE_HOST, LW_SOURCE_CSV };
+
+/* Options of one source: those of its type are used, others refused. */
+struct lw_source_options {
+    int type; /* enum lw_source_type */
+    char path[LW_CONFIG_PATH_MAX];
+    char instance[LW_NAME_MAX];
+    int64_t interval_ns;
+    char time[LW_NAME_MAX], series[LW_NAME_MAX], value[LW_NAME_MAX], entity[LW_NAME_MAX];
+};
+
+struct lw_config_source {
+    char name[LW_NAME_MAX];
+    struct lw_source_options options;
+};
+
+struct lw_config_detector {
+    char name[LW_NAME_MAX];
+    struct lw_spec *spec; /* Owned. */
+};
+
+struct lw_config {
+    struct lw_config_options options;
+    struct lw_config_source sources[LW_CONFIG_SOURCES_MAX];
+    size_t n_sources;
+    struct lw_config_detector detectors[LW_ENGINE_DETECTORS_MAX];
+    size_t n_detectors;
+};
+
+const struct lw_option *lw_config_option_table(size_t *ret_n);
+const struct lw_option *lw_source_option_table(size_t *ret_n);
+/* Defaults: no source, no detector. */
+void lw_config_init(struct lw_config *config);
+void lw_config_fini(struct lw_config *config);
+/*
+ * Read a file into an initialised configuration. LW_ENOTFOUND, LW_EIO, LW_ELIMIT beyond
+ * LW_CONFIG_BYTES_MAX, LW_EFORMAT for what is no YAML, LW_EINVAL for what the tables do not know;
+ * the message begins with "file:line:column: ". On failure the configuration can only be finished.
+ */
+enum lw_status lw_config_read(struct lw_config *config, const char *path,
+                              struct lw_error *reterr) LW_MUST_USE;
+/* The same from text in memory; `name` stands for the file in messages. */
+enum lw_status lw_config_parse(struct lw_config *config, const char *name, const char *text,
+                               size_t n_bytes, struct lw_error *reterr) LW_MUST_USE;
+/* A new detector of that name with default options ("host": those built in for hosts), or the one
+ * there; NULL when there is no room or memory. */
+struct lw_config_detector *lw_config_detector(struct lw_config *config, const char *name);
+
+#endif

@@ -1,0 +1,267 @@
+/* Source threads of the daemon: see cli/inputs.h. */
+#define _GNU_SOURCE
+#include "cli/inputs.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "connect/source_csv.h"
+#include "connect/source_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct input {
+    struct lw_inputs *inputs;
+    struct lw_config_source config;
+    struct lw_feed feed;
+    struct lw_source_host *host; /* Of type host. */
+    pthread_t thread;
+    int stop[2];      /* A pipe: closing the second end stops. */
+    atomic_bool over; /* Told to stop. */
+    bool running;
+};
+
+struct lw_inputs {
+    struct lw_engine *engine;
+    struct lw_recorder *recorder;
+    const struct lw_log *log;
+    struct input input[LW_CONFIG_SOURCES_MAX];
+};
+
+enum lw_status lw_inputs_create(struct lw_engine *engine, struct lw_recorder *recorder,
+                                const struct lw_log *log, struct lw_inputs **ret_inputs,
+                                struct lw_error *reterr)
+{
+    struct lw_inputs *inputs = lw_mem_calloc(1, sizeof(*inputs));
+
+    if (inputs == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the sources");
+    }
+    inputs->engine = engine;
+    inputs->recorder = recorder;
+    inputs->log = log;
+    *ret_inputs = inputs;
+    return LW_OK;
+}
+
+/* ---- csv ---- */
+
+static void complain(void *context, const struct lw_csv_complaint *complaint)
+{
+    const struct input *input = context;
+
+    lw_log(input->inputs->log, LW_LOG_WARN, "bad row", LW_LOG_TEXT("file", complaint->path),
+           LW_LOG_INT("line", complaint->line),
+           LW_LOG_TEXT("column", complaint->column == NULL ? "" : complaint->column),
+           LW_LOG_TEXT("reason", complaint->detail));
+    input->feed.dropped(input->feed.context, lw_csv_fault_name(complaint->fault), 1);
+}
+
+static const char *given(const char *text)
+{
+    return text[0] == '\0' ? NULL : text;
+}
+
+/* Reads one file to its end, or until told to stop. */
+static enum lw_status csv_read(struct input *input, struct lw_error *reterr)
+{
+    const struct lw_source_options *own = &input->config.options;
+    const struct lw_csv_options options = {.time = given(own->time),
+                                           .series = given(own->series),
+                                           .value = given(own->value),
+                                           .entity = given(own->entity)};
+    const struct lw_csv_listener listener = {.complain = complain, .context = input};
+    const struct lw_csv_setup setup = {
+        .options = &options, .feed = &input->feed, .listener = &listener};
+    struct lw_csv_source *source = NULL;
+    struct lw_csv_batch batch = {0};
+    int64_t watermark_ns = INT64_MIN;
+    bool over = false;
+    enum lw_status status = lw_csv_batch_init(&batch, reterr);
+
+    if (status == LW_OK) {
+        status = lw_csv_source_open(&setup, own->path, &source, reterr);
+    }
+    while (status == LW_OK && !over && !atomic_load(&input->over)) {
+        status = lw_csv_source_read(source, &batch, &over, reterr);
+        if (status == LW_OK) {
+            status = lw_csv_batch_deliver(&batch, &input->feed, own->interval_ns, &watermark_ns);
+        }
+    }
+    if (status == LW_OK && over) {
+        status = input->feed.watermark(input->feed.context, INT64_MIN);
+        lw_log(input->inputs->log, LW_LOG_INFO, "file read", LW_LOG_TEXT("file", own->path),
+               LW_LOG_INT("rows", lw_csv_source_rows(source)));
+    }
+    lw_csv_source_close(source);
+    lw_csv_batch_fini(&batch);
+    return status;
+}
+
+/* ---- threads ---- */
+
+static void *input_main(void *argument)
+{
+    struct input *input = argument;
+    struct lw_error error = {0};
+    enum lw_status status = input->config.options.type == LW_SOURCE_HOST
+                                ? lw_source_host_run(input->host, input->stop[0], &error)
+                                : csv_read(input, &error);
+
+    if (status != LW_OK) {
+        lw_log(input->inputs->log, LW_LOG_ERROR, "source failed",
+               LW_LOG_TEXT("source", input->config.name), LW_LOG_TEXT("reason", error.message));
+    }
+    return NULL;
+}
+
+static enum lw_status feed_create(struct input *input, struct lw_error *reterr)
+{
+    struct lw_feed feed;
+    enum lw_status status = lw_engine_feed(input->inputs->engine, input->config.name, &feed,
+                                           reterr);
+
+    if (status == LW_OK && input->inputs->recorder != NULL) {
+        return lw_recorder_wrap(input->inputs->recorder, input->config.name, &feed, &input->feed,
+                                reterr);
+    }
+    input->feed = feed;
+    return status;
+}
+
+static enum lw_status host_create(struct input *input, struct lw_error *reterr)
+{
+    const struct lw_source_options *own = &input->config.options;
+    const struct lw_source_host_config config = {.instance = given(own->instance),
+                                                 .interval_ns = own->interval_ns};
+
+    return lw_source_host_create(&config, &input->feed, &input->host, reterr);
+}
+
+static enum lw_status input_start(struct input *input, struct lw_error *reterr)
+{
+    enum lw_status status = feed_create(input, reterr);
+
+    if (status == LW_OK && input->config.options.type == LW_SOURCE_HOST) {
+        status = host_create(input, reterr);
+    }
+    if (status == LW_OK && pipe2(input->stop, O_CLOEXEC) != 0) {
+        status = lw_error_set(reterr, LW_EIO, "cannot start source \"%s\": %s", input->config.name,
+                              strerror(errno));
+    }
+    if (status == LW_OK) {
+        atomic_store(&input->over, false);
+        if (pthread_create(&input->thread, NULL, input_main, input) != 0) {
+            (void)close(input->stop[0]);
+            (void)close(input->stop[1]);
+            status = lw_error_set(reterr, LW_EIO, "cannot start the thread of source \"%s\"",
+                                  input->config.name);
+        }
+    }
+    if (status != LW_OK) {
+        lw_source_host_destroy(input->host);
+        input->host = NULL;
+        return status;
+    }
+    input->running = true;
+    return LW_OK;
+}
+
+static void input_stop(struct input *input)
+{
+    if (!input->running) {
+        return;
+    }
+    atomic_store(&input->over, true);
+    (void)close(input->stop[1]);
+    (void)pthread_join(input->thread, NULL);
+    (void)close(input->stop[0]);
+    lw_source_host_destroy(input->host);
+    input->host = NULL;
+    input->running = false;
+}
+
+static bool same_source(const struct lw_config_source *a, const struct lw_config_source *b)
+{
+    size_t n;
+    const struct lw_option *table = lw_source_option_table(&n);
+
+    if (strcmp(a->name, b->name) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char first[LW_CONFIG_PATH_MAX], second[LW_CONFIG_PATH_MAX];
+
+        (void)lw_option_format(&table[i], &a->options, first, sizeof(first));
+        (void)lw_option_format(&table[i], &b->options, second, sizeof(second));
+        if (strcmp(first, second) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool config_has(const struct lw_config *config, const struct lw_config_source *source)
+{
+    for (size_t i = 0; i < config->n_sources; i++) {
+        if (same_source(&config->sources[i], source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Starts a source unless it runs already. */
+static enum lw_status ensure(struct lw_inputs *inputs, const struct lw_config_source *source,
+                             struct lw_error *reterr)
+{
+    struct input *place = NULL;
+
+    for (size_t i = 0; i < LW_CONFIG_SOURCES_MAX; i++) {
+        struct input *input = &inputs->input[i];
+
+        if (input->running && same_source(&input->config, source)) {
+            return LW_OK;
+        }
+        place = place == NULL && !input->running ? input : place;
+    }
+    memset(place, 0, sizeof(*place)); /* There is one: a configuration has no more sources than
+                                         there are places. */
+    place->inputs = inputs;
+    place->config = *source;
+    return input_start(place, reterr);
+}
+
+enum lw_status lw_inputs_set(struct lw_inputs *inputs, const struct lw_config *config,
+                             struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    for (size_t i = 0; i < LW_CONFIG_SOURCES_MAX; i++) {
+        struct input *input = &inputs->input[i];
+
+        if (input->running && !config_has(config, &input->config)) {
+            input_stop(input);
+        }
+    }
+    for (size_t i = 0; status == LW_OK && i < config->n_sources; i++) {
+        status = ensure(inputs, &config->sources[i], reterr);
+    }
+    return status;
+}
+
+void lw_inputs_destroy(struct lw_inputs *inputs)
+{
+    if (inputs == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < LW_CONFIG_SOURCES_MAX; i++) {
+        input_stop(&inputs->input[i]);
+    }
+    lw_mem_free(inputs);
+}

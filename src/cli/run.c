@@ -1,0 +1,500 @@
+/*
+ * `lapwing run`: the daemon. Sources on threads of their own, one engine, one page; the state saved
+ * now and then.
+ *
+ * The main thread waits for signals and the time to save: SIGTERM and SIGINT end cleanly, SIGHUP
+ * reads the configuration again.
+ */
+#define _GNU_SOURCE
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/config.h"
+#include "cli/inputs.h"
+#include "connect/recording.h"
+#include "serve/serve.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STATE_NAME "state.lapwing"
+#define LOCK_NAME "lock"
+#define SECOND_NS INT64_C(1000000000)
+
+struct daemon {
+    const char *config_path;                /* NULL: built-in, this host. */
+    const char *listen, *data_dir, *record; /* Flags; NULL: as configured. */
+    bool json_log;
+    struct lw_log log;
+    struct lw_config config;
+    struct lw_engine *engine;
+    struct lw_server *server;
+    struct lw_recorder *recorder;
+    struct lw_inputs *inputs;
+    char state_path[PATH_MAX];
+    int lock_fd;
+};
+
+/* ---- flags ---- */
+
+static const struct argp_option OPTIONS[] = {
+    {.name = "config",
+     .key = 'c',
+     .arg = "FILE",
+     .doc = "Read FILE (YAML); without it this host is watched"},
+    {.name = "listen",
+     .key = 'l',
+     .arg = "HOST:PORT",
+     .doc = "Address of the page and API (127.0.0.1:8080); \"off\": none"},
+    {.name = "data-dir", .key = 'd', .arg = "DIR", .doc = "Folder of the state (lapwing-data)"},
+    {.name = "record",
+     .key = 'r',
+     .arg = "FILE",
+     .doc = "Write all that comes in to FILE, for `lapwing replay`"},
+    {.name = "json", .key = 'j', .doc = "Log JSON lines, also on a terminal"},
+    {0},
+};
+
+static error_t take_flag(int key, char *argument, struct argp_state *state)
+{
+    struct daemon *daemon = state->input;
+
+    switch (key) {
+    case 'c':
+        daemon->config_path = argument;
+        return 0;
+    case 'l':
+        daemon->listen = argument;
+        return 0;
+    case 'd':
+        daemon->data_dir = argument;
+        return 0;
+    case 'r':
+        daemon->record = argument;
+        return 0;
+    case 'j':
+        daemon->json_log = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument \"%s\"", argument);
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp ARGP = {
+    .options = OPTIONS,
+    .parser = take_flag,
+    .doc =
+        "Watch this host, or what the configuration names, until told to stop; show it on a page.\v"
+        "SIGTERM and SIGINT end cleanly, SIGHUP reads the configuration again. Exit codes: 0 ended "
+        "cleanly, 1 the system "
+        "refused memory, disk, port or thread, 2 wrong flags or configuration, 3 the state cannot "
+        "be read.",
+};
+
+/* ---- log ---- */
+
+static void write_log(void *user, const char *line, size_t n_bytes)
+{
+    (void)user;
+    (void)fwrite(line, 1, n_bytes, stderr); /* One call, one line: stdio locks it. */
+}
+
+static void log_error(const struct daemon *daemon, const char *message,
+                      const struct lw_error *error)
+{
+    lw_log(&daemon->log, LW_LOG_ERROR, message, LW_LOG_TEXT("reason", error->message));
+}
+
+static void on_anomaly(void *context, uint32_t shard, const struct lw_engine_anomaly *event)
+{
+    const struct daemon *daemon = context;
+    bool opened = event->anomaly->phase == LW_ANOMALY_OPENED;
+    char id[32];
+
+    (void)shard;
+    if (event->anomaly->phase == LW_ANOMALY_UPDATED) {
+        return;
+    }
+    (void)snprintf(id, sizeof(id), "%016" PRIx64, event->anomaly->id);
+    lw_log(&daemon->log, opened ? LW_LOG_WARN : LW_LOG_INFO,
+           opened ? "anomaly opened" : "anomaly closed", LW_LOG_TEXT("id", id),
+           LW_LOG_TEXT("entity", event->entity),
+           LW_LOG_TEXT("type", lw_anomaly_type_name((enum lw_anomaly_type)event->anomaly->type)),
+           LW_LOG_TEXT("what", event->sentence));
+}
+
+/* ---- configuration ---- */
+
+/* What is not configured: watch this host. */
+static enum lw_status fill_gaps(struct lw_config *config, struct lw_error *reterr)
+{
+    bool watches_host = false;
+
+    if (config->n_sources == 0) {
+        struct lw_config_source *source = &config->sources[config->n_sources++];
+        size_t n;
+        const struct lw_option *table = lw_source_option_table(&n);
+
+        lw_options_default(table, n, &source->options);
+        (void)snprintf(source->name, sizeof(source->name), "host");
+    }
+    for (size_t i = 0; i < config->n_sources; i++) {
+        watches_host = watches_host || config->sources[i].options.type == LW_SOURCE_HOST;
+    }
+    if (config->n_detectors == 0 &&
+        lw_config_detector(config, watches_host ? "host" : "default") == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
+    }
+    return LW_OK;
+}
+
+/* Rows have no place in time to which a restart could return: they are for `replay`. */
+static enum lw_status refuse_rows(const struct lw_config *config, struct lw_error *reterr)
+{
+    for (size_t i = 0; i < config->n_detectors; i++) {
+        char step[32] = "";
+
+        if (lw_spec_get(config->detectors[i].spec, "step", step, sizeof(step)) == LW_OK &&
+            strcmp(step, "row") == 0) {
+            return lw_error_set(reterr, LW_EINVAL,
+                                "detector \"%s\" has \"step: row\", which is for `lapwing replay`; "
+                                "use sample or a duration",
+                                config->detectors[i].name);
+        }
+    }
+    return LW_OK;
+}
+
+static enum lw_status read_config(const struct daemon *daemon, struct lw_config *config,
+                                  struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    lw_config_init(config);
+    if (daemon->config_path != NULL) {
+        status = lw_config_read(config, daemon->config_path, reterr);
+    }
+    if (status == LW_OK) {
+        status = fill_gaps(config, reterr);
+    }
+    if (status == LW_OK) {
+        status = refuse_rows(config, reterr);
+    }
+    if (daemon->listen != NULL) {
+        (void)snprintf(config->options.listen, sizeof(config->options.listen), "%s",
+                       daemon->listen);
+    }
+    if (daemon->data_dir != NULL) {
+        (void)snprintf(config->options.data_dir, sizeof(config->options.data_dir), "%s",
+                       daemon->data_dir);
+    }
+    return status;
+}
+
+static enum lw_status set_detectors(struct daemon *daemon, const struct lw_config *config,
+                                    struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    for (size_t i = 0; status == LW_OK && i < config->n_detectors; i++) {
+        status = lw_engine_set_detector(daemon->engine, config->detectors[i].name,
+                                        config->detectors[i].spec, reterr);
+    }
+    return status;
+}
+
+static bool has_detector(const struct lw_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_detectors; i++) {
+        if (strcmp(config->detectors[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* SIGHUP: a configuration that does not hold changes nothing. */
+static void reload(struct daemon *daemon)
+{
+    struct lw_config fresh;
+    struct lw_error error = {0};
+    enum lw_status status = read_config(daemon, &fresh, &error);
+
+    if (status == LW_OK) {
+        status = set_detectors(daemon, &fresh, &error);
+    }
+    if (status != LW_OK) {
+        log_error(daemon, "configuration not reloaded", &error);
+        lw_config_fini(&fresh);
+        return;
+    }
+    for (size_t i = 0; i < daemon->config.n_detectors; i++) {
+        if (!has_detector(&fresh, daemon->config.detectors[i].name)) {
+            (void)!lw_engine_remove_detector(daemon->engine, daemon->config.detectors[i].name,
+                                             NULL);
+        }
+    }
+    status = lw_inputs_set(daemon->inputs, &fresh, &error);
+    if (status != LW_OK) {
+        log_error(daemon, "a source did not start", &error);
+    }
+    lw_config_fini(&daemon->config);
+    daemon->config = fresh;
+    lw_log(&daemon->log, LW_LOG_INFO, "configuration reloaded",
+           LW_LOG_INT("detectors", fresh.n_detectors), LW_LOG_INT("sources", fresh.n_sources));
+}
+
+/* ---- state ---- */
+
+/* Makes the folder of the state and keeps every other daemon out of it. */
+static enum lw_status claim_data_dir(struct daemon *daemon, struct lw_error *reterr)
+{
+    const char *folder = daemon->config.options.data_dir;
+    char lock_path[PATH_MAX];
+
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        return lw_error_set(reterr, LW_EIO, "cannot make folder %s: %s", folder, strerror(errno));
+    }
+    (void)snprintf(daemon->state_path, sizeof(daemon->state_path), "%s/%s", folder, STATE_NAME);
+    (void)snprintf(lock_path, sizeof(lock_path), "%s/%s", folder, LOCK_NAME);
+    daemon->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (daemon->lock_fd < 0) {
+        return lw_error_set(reterr, LW_EIO, "cannot open %s: %s", lock_path, strerror(errno));
+    }
+    if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return lw_error_set(reterr, LW_EIO, "folder %s is in use by another lapwing", folder);
+    }
+    return LW_OK;
+}
+
+static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
+{
+    uint32_t n_skipped = 0;
+    enum lw_status status = lw_engine_load(daemon->engine, daemon->state_path, &n_skipped, reterr);
+
+    if (status == LW_ENOTFOUND) {
+        lw_log(&daemon->log, LW_LOG_INFO, "starting without a past",
+               LW_LOG_TEXT("data_dir", daemon->config.options.data_dir));
+        return LW_OK;
+    }
+    if (status == LW_OK) {
+        lw_log(&daemon->log, LW_LOG_INFO, "state taken up", LW_LOG_TEXT("file", daemon->state_path),
+               LW_LOG_INT("entities_left_out", n_skipped));
+    }
+    return status;
+}
+
+static void save_state(struct daemon *daemon)
+{
+    struct lw_error error = {0};
+
+    if (lw_engine_save(daemon->engine, daemon->state_path, &error) != LW_OK) {
+        log_error(daemon, "state not saved", &error);
+    }
+}
+
+/* ---- life ---- */
+
+static enum lw_status start_recorder(struct daemon *daemon, struct lw_error *reterr)
+{
+    const struct lw_recording_fact facts[] = {{.key = "version"}, {.key = "step"}};
+    struct lw_recording_fact filled[2];
+
+    if (daemon->record == NULL) {
+        return LW_OK;
+    }
+    memcpy(filled, facts, sizeof(filled));
+    (void)snprintf(filled[0].value, sizeof(filled[0].value), "%s", lw_version());
+    (void)lw_spec_get(daemon->config.detectors[0].spec, "step", filled[1].value,
+                      sizeof(filled[1].value));
+    return lw_recorder_create(daemon->record, filled, 2, &daemon->recorder, reterr);
+}
+
+static enum lw_status start_engine(struct daemon *daemon, struct lw_error *reterr)
+{
+    const struct lw_config_options *options = &daemon->config.options;
+    const struct lw_listener listener = {.anomaly = on_anomaly, .context = daemon};
+    const struct lw_engine_config config = {.n_shards = (uint32_t)options->threads,
+                                            .history_steps = (uint32_t)options->history_steps,
+                                            .history_bytes = (size_t)options->history_bytes,
+                                            .listener = &listener};
+    enum lw_status status = lw_engine_create(&config, &daemon->engine, reterr);
+
+    return status == LW_OK ? set_detectors(daemon, &daemon->config, reterr) : status;
+}
+
+static enum lw_status start_server(struct daemon *daemon, struct lw_error *reterr)
+{
+    const struct lw_server_config config = {
+        .listen = daemon->config.options.listen, .engine = daemon->engine, .version = lw_version()};
+
+    if (strcmp(config.listen, "off") == 0) {
+        return LW_OK;
+    }
+    return lw_server_create(&config, &daemon->server, reterr);
+}
+
+static enum lw_status start_inputs(struct daemon *daemon, struct lw_error *reterr)
+{
+    enum lw_status status = start_recorder(daemon, reterr);
+
+    if (status == LW_OK) {
+        status = lw_inputs_create(daemon->engine, daemon->recorder, &daemon->log, &daemon->inputs,
+                                  reterr);
+    }
+    return status == LW_OK ? lw_inputs_set(daemon->inputs, &daemon->config, reterr) : status;
+}
+
+static int exit_of(enum lw_status status)
+{
+    return status == LW_OK ? LW_EXIT_OK : LW_EXIT_FAILED;
+}
+
+/* Everything up to the moment all is running; *ret_exit says what a failure means. */
+static enum lw_status start(struct daemon *daemon, int *ret_exit, struct lw_error *reterr)
+{
+    enum lw_status status = read_config(daemon, &daemon->config, reterr);
+
+    *ret_exit = LW_EXIT_USAGE;
+    if (status == LW_OK) {
+        status = claim_data_dir(daemon, reterr);
+        *ret_exit = exit_of(status);
+    }
+    if (status == LW_OK) {
+        status = start_engine(daemon, reterr);
+        *ret_exit = status == LW_EINVAL || status == LW_ENOTFOUND ? LW_EXIT_USAGE : exit_of(status);
+    }
+    if (status == LW_OK) {
+        status = start_server(daemon, reterr);
+        *ret_exit = status == LW_EINVAL ? LW_EXIT_USAGE : exit_of(status);
+    }
+    if (status == LW_OK) {
+        status = load_state(daemon, reterr);
+        *ret_exit = status == LW_OK ? LW_EXIT_OK : LW_EXIT_INPUT;
+    }
+    if (status == LW_OK) {
+        status = start_inputs(daemon, reterr);
+        *ret_exit = status == LW_ENOTFOUND ? LW_EXIT_INPUT : exit_of(status);
+    }
+    return status;
+}
+
+static void announce(const struct daemon *daemon)
+{
+    char page[160] = "off";
+
+    if (daemon->server != NULL) {
+        (void)snprintf(
+            page, sizeof(page), "http://%.*s:%u/",
+            (int)(strrchr(daemon->config.options.listen, ':') - daemon->config.options.listen),
+            daemon->config.options.listen, lw_server_port(daemon->server));
+    }
+    lw_log(&daemon->log, LW_LOG_INFO, "watching", LW_LOG_TEXT("page", page),
+           LW_LOG_INT("sources", daemon->config.n_sources),
+           LW_LOG_INT("detectors", daemon->config.n_detectors),
+           LW_LOG_TEXT("version", lw_version()));
+}
+
+/* Waits for signals; saves in between. */
+static void serve_until_told(struct daemon *daemon, const sigset_t *signals)
+{
+    int64_t next_save_ns = lw_clock_monotonic_ns() + daemon->config.options.save_every_ns;
+
+    for (;;) {
+        int64_t left_ns = next_save_ns - lw_clock_monotonic_ns();
+        struct timespec wait = {.tv_sec = left_ns > 0 ? left_ns / SECOND_NS : 0,
+                                .tv_nsec = left_ns > 0 ? left_ns % SECOND_NS : 0};
+        int signal_number = sigtimedwait(signals, NULL, &wait);
+
+        if (signal_number == SIGTERM || signal_number == SIGINT) {
+            lw_log(&daemon->log, LW_LOG_INFO, "ending",
+                   LW_LOG_TEXT("signal", strsignal(signal_number)));
+            return;
+        }
+        if (signal_number == SIGHUP) {
+            reload(daemon);
+        }
+        if (lw_clock_monotonic_ns() >= next_save_ns) {
+            save_state(daemon);
+            next_save_ns = lw_clock_monotonic_ns() + daemon->config.options.save_every_ns;
+        }
+    }
+}
+
+/* Sources first, so that what they gave is in the state; the server before the engine it looks
+ * into. */
+static int stop(struct daemon *daemon, bool save)
+{
+    struct lw_error error = {0};
+    int result = LW_EXIT_OK;
+
+    lw_inputs_destroy(daemon->inputs);
+    if (daemon->recorder != NULL && lw_recorder_close(daemon->recorder, &error) != LW_OK) {
+        log_error(daemon, "recording not complete", &error);
+        result = LW_EXIT_FAILED;
+    }
+    if (save) {
+        save_state(daemon);
+    }
+    lw_server_destroy(daemon->server);
+    lw_engine_destroy(daemon->engine);
+    lw_config_fini(&daemon->config);
+    if (daemon->lock_fd >= 0) {
+        (void)close(daemon->lock_fd);
+    }
+    return result;
+}
+
+const struct argp *lw_run_argp(void)
+{
+    return &ARGP;
+}
+
+int lw_command_run(int argc, char **argv)
+{
+    struct daemon daemon = {.lock_fd = -1};
+    struct lw_error error = {0};
+    sigset_t signals;
+    int result, ended;
+
+    if (argp_parse(&ARGP, argc, argv, 0, NULL, &daemon) != 0) {
+        return LW_EXIT_USAGE;
+    }
+    daemon.log = (struct lw_log){
+        .level = LW_LOG_INFO,
+        .format = isatty(STDERR_FILENO) && !daemon.json_log ? LW_LOG_AS_TEXT : LW_LOG_AS_JSON,
+        .now_ns = lw_clock_real_ns,
+        .write = write_log};
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* Threads started from here on leave them to
+                                                         this one. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (start(&daemon, &result, &error) != LW_OK) {
+        log_error(&daemon, "cannot start", &error);
+        (void)stop(&daemon, false);
+        return result;
+    }
+    if (daemon.server != NULL) {
+        lw_server_set_ready(daemon.server, true);
+    }
+    announce(&daemon);
+    serve_until_told(&daemon, &signals);
+    ended = stop(&daemon, true);
+    return ended;
+}
