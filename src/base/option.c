@@ -238,12 +238,13 @@ static bool int_parse(const char *text, int64_t *ret_value)
     return errno == 0 && end != text && *end == '\0' && !isspace((unsigned char)*text);
 }
 
+/* "inf" is a number where the option's bounds let it pass. */
 static bool double_parse(const char *text, double *ret_value)
 {
     char *end;
 
     *ret_value = strtod(text, &end);
-    return end != text && *end == '\0' && !isspace((unsigned char)*text) && isfinite(*ret_value);
+    return end != text && *end == '\0' && !isspace((unsigned char)*text) && !isnan(*ret_value);
 }
 
 static bool size_parse(const char *text, int64_t *ret_bytes)
