@@ -157,9 +157,9 @@ static void stat_take(void *state, const char *text, size_t n_bytes, struct lw_h
         }
     }
     for (size_t i = 0; n_cpus <= CPUS_NAMED_MAX && i < n_cpus; i++) {
-        char name[8];
+        char name[16];
 
-        (void)snprintf(name, sizeof(name), "%zu", i);
+        (void)snprintf(name, sizeof(name), "%u", (unsigned)i);
         if (!isnan(idle_s[i])) { /* A processor that is switched off has no line. */
             cpu_add(batch, &stat->idles[i], name, MODES[IDLE],
                     seconds_steady(&stat->idle_s[i], idle_s[i]));
