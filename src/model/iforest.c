@@ -130,7 +130,7 @@ enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model *
     *model = head;
     model->splits = (struct lw_iforest_split *)(model + 1);
     model->expected = (float *)(model->splits + n_nodes);
-    model->counts = (uint16_t *)(model->expected + 2 * n_nodes);
+    model->counts = (void *)(model->expected + 2 * n_nodes);
     *ret_model = model;
     return LW_OK;
 }

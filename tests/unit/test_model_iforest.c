@@ -359,6 +359,29 @@ static void test_iforest__blames_a_real_anomaly_on_its_known_causes(void **state
     lw_test_table_free(&train);
 }
 
+/* One forest, pinned: other bits here mean that saved thresholds and calibrations no longer fit. */
+static void test_iforest__scores_are_the_same_bits_everywhere(void **state)
+{
+    struct lw_test_table table = lw_test_table_read(LW_TEST_DATA "/adbench/breastw.csv");
+    struct lw_model *model = forest_fit(&table, "100", "256", 1);
+    float *scores = calloc(table.n_rows, sizeof(float));
+    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a over the scores' bits. */
+
+    (void)state;
+    forest_class()->score(model, table.values, table.n_rows, scores);
+    for (size_t i = 0; i < table.n_rows; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &scores[i], sizeof(bits));
+        hash = (hash ^ bits) * 0x100000001B3u;
+    }
+    print_message("hash of the scores: 0x%016llX\n", (unsigned long long)hash);
+    assert_true(hash == 0x0C38C3E911F2C309u);
+    free(scores);
+    forest_class()->destroy(model);
+    lw_test_table_free(&table);
+}
+
 static void test_iforest__infinities_count_as_the_greatest_floats(void **state)
 {
     struct lw_test_table table = lw_test_table_read(LW_TEST_DATA "/adbench/glass.csv");
@@ -447,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_iforest__is_on_par_with_the_usual_implementation),
         cmocka_unit_test(test_iforest__blames_the_column_that_was_moved),
         cmocka_unit_test(test_iforest__blames_a_real_anomaly_on_its_known_causes),
+        cmocka_unit_test(test_iforest__scores_are_the_same_bits_everywhere),
         cmocka_unit_test(test_iforest__infinities_count_as_the_greatest_floats),
         cmocka_unit_test(test_iforest__rows_all_alike_score_one_half),
         cmocka_unit_test(test_iforest__load_refuses_what_breaks_a_forest),
