@@ -259,6 +259,15 @@ static void test_zone__summer_time_all_year(void **state)
     }
 }
 
+/* Start and end fall on the same second every year: summer time never ends. */
+static void test_zone__summer_wins_when_both_changes_fall_together(void **state)
+{
+    (void)state;
+    expect_rule("STD0DST,J100/0,J100/1", utc_of(2026, 4, 9, -1), 3600);
+    expect_rule("STD0DST,J100/0,J100/1", utc_of(2026, 4, 10, 0), 3600);
+    expect_rule("STD0DST,J100/0,J100/1", utc_of(2150, 12, 10, 0), 3600);
+}
+
 static void test_zone__refuses_rules_that_are_none(void **state)
 {
     static const char *const bad[] = {"A1",
@@ -375,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_zone__unknown_name_is_not_found),
         cmocka_unit_test(test_zone__reads_every_form_of_rule),
         cmocka_unit_test(test_zone__summer_time_all_year),
+        cmocka_unit_test(test_zone__summer_wins_when_both_changes_fall_together),
         cmocka_unit_test(test_zone__refuses_rules_that_are_none),
         cmocka_unit_test(test_zone__listed_changes_come_first_then_the_rule),
         cmocka_unit_test(test_zone__refuses_times_out_of_order_leaps_and_version_1),

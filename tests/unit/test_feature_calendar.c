@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "feature/calendar.h"
+#include "support/mem_faulty.h"
 
 #include <string.h>
 
@@ -117,6 +118,34 @@ static void test_calendar__unknown_zone_is_refused(void **state)
     assert_null(calendar);
 }
 
+static void test_calendar__every_failed_allocation_is_said_and_leaks_nothing(void **state)
+{
+    int64_t live = lw_test_mem_live();
+    uint64_t n_failed = 0;
+
+    (void)state;
+    for (;;) {
+        struct lw_calendar *calendar = NULL;
+        enum lw_status st;
+
+        lw_test_mem_fail_at(n_failed + 1);
+        st = lw_calendar_create("Europe/Berlin", "12-25", &calendar, NULL);
+        if (!lw_test_mem_has_failed()) {
+            assert_int_equal(st, LW_OK);
+            lw_calendar_destroy(calendar);
+            break;
+        }
+        assert_int_equal(st, LW_ENOMEM);
+        assert_null(calendar);
+        assert_int_equal(lw_test_mem_live(), live);
+        n_failed++;
+    }
+    lw_test_mem_fail_at(0);
+    /* The calendar, the file, the zone and its changes. */
+    assert_int_equal(n_failed, 4);
+    assert_int_equal(lw_test_mem_live(), live);
+}
+
 static void test_calendar__bounds_the_list(void **state)
 {
     static char text[6 * (LW_CALENDAR_HOLIDAYS_MAX + 1) + 1];
@@ -141,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_calendar__list_takes_days_of_every_year),
         cmocka_unit_test(test_calendar__says_which_entry_is_no_date),
         cmocka_unit_test(test_calendar__unknown_zone_is_refused),
+        cmocka_unit_test(test_calendar__every_failed_allocation_is_said_and_leaks_nothing),
         cmocka_unit_test(test_calendar__bounds_the_list),
     };
 

@@ -1,5 +1,6 @@
 /* States of features: saved anywhere they go on with the same bits; odd input gives stated output;
  * nothing drifts. */
+#include "base/rng.h"
 #include "feature/feature.h"
 #include "math/quantile.h"
 #include "support/mem_faulty.h"
@@ -393,6 +394,75 @@ static void test_feature__finds_a_short_period_and_none_in_a_ramp(void **state)
     free(ramp);
 }
 
+/* Slow noise on a rising line: its autocorrelation falls in ripples, and none of them is a period.
+ */
+static void test_feature__takes_no_ripple_for_a_period(void **state)
+{
+    struct lw_feature_layout layout = layout_make(30, 360);
+    struct lw_feature_state *feature = state_create(&layout);
+    struct lw_rng rng;
+    double noise = 0.0;
+
+    (void)state;
+    lw_rng_seed(&rng, 5);
+    for (int i = 0; i < 3000; i++) {
+        noise += lw_rng_double(&rng) - 0.5 - 0.1 * noise;
+        lw_feature_observe(&layout, feature, i * STEP_NS, 0.02 * i + noise);
+        assert_int_equal(lw_feature_period_steps(feature), 0);
+    }
+    free(feature);
+}
+
+/* With a step of one day the hour of day remembers 28 values, and each day of week 8. */
+static void test_feature__seasons_forget_in_the_stated_time(void **state)
+{
+    const int64_t day_ns = INT64_C(86400) * 1000000000;
+    struct lw_feature_config config;
+    struct lw_feature_layout layout;
+    struct lw_feature_state *feature;
+    double hour_left = 1.0;
+
+    (void)state;
+    lw_feature_config_default(&config);
+    config.step_ns = day_ns;
+    assert_int_equal(lw_feature_layout_init(&layout, &config, NULL), LW_OK);
+    feature = state_create(&layout);
+    for (int i = 0; i < 200; i++) {
+        lw_feature_observe(&layout, feature, i * day_ns, 0.0);
+    }
+    /* After a step from 0 to 1 the mean lacks (1 - 1/28)^k. */
+    for (int k = 0; k < 100; k++) {
+        lw_feature_observe(&layout, feature, (200 + k) * day_ns, 1.0);
+        assert_true(fabs((double)column(&layout, feature, "hour_residual") - hour_left) < 1e-6);
+        if (k == 7) {
+            /* The same day of week a week ago saw the whole 1 and learnt an eighth of it. */
+            assert_true(fabs((double)column(&layout, feature, "day_residual") -
+                             (hour_left - 1.0 / 8)) < 1e-6);
+        }
+        hour_left *= 1.0 - 1.0 / 28;
+    }
+    free(feature);
+}
+
+static void test_feature__missing_share_counts_up_to_the_longest_short_window(void **state)
+{
+    struct lw_feature_layout layout = layout_make(LW_FEATURE_SHORT_MAX, 360);
+    struct lw_feature_state *feature = state_create(&layout);
+
+    (void)state;
+    lw_feature_observe(&layout, feature, 0, NAN);
+    lw_feature_observe(&layout, feature, STEP_NS, 1.0);
+    for (int n = 3; n <= 300; n++) {
+        /* The one observed step leaves the window as the 130th comes. */
+        float all = n < LW_FEATURE_SHORT_MAX ? (float)n : LW_FEATURE_SHORT_MAX;
+        float want = n <= LW_FEATURE_SHORT_MAX + 1 ? (all - 1.0f) / all : 1.0f;
+
+        lw_feature_observe(&layout, feature, n * STEP_NS, NAN);
+        assert_true(column(&layout, feature, "missing_share") == want);
+    }
+    free(feature);
+}
+
 static void test_feature__allocates_nothing_a_step_and_fits_its_budget(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_iio_network_in.csv");
@@ -466,6 +536,9 @@ int main(void)
         cmocka_unit_test(test_feature__missing_steps_are_filled_by_the_stated_rule),
         cmocka_unit_test(test_feature__learns_the_periods_of_taxi_rides),
         cmocka_unit_test(test_feature__finds_a_short_period_and_none_in_a_ramp),
+        cmocka_unit_test(test_feature__takes_no_ripple_for_a_period),
+        cmocka_unit_test(test_feature__seasons_forget_in_the_stated_time),
+        cmocka_unit_test(test_feature__missing_share_counts_up_to_the_longest_short_window),
         cmocka_unit_test(test_feature__allocates_nothing_a_step_and_fits_its_budget),
         cmocka_unit_test(test_feature__layouts_out_of_bounds_are_refused),
     };

@@ -15,6 +15,8 @@
 
 #define STEP_NS (INT64_C(300) * 1000000000)
 #define STEP_S 300.0L
+/* The second metric of the pair is observed from this step on. */
+#define PAIR_STARTS 50
 #define HOUR_NS (INT64_C(3600) * 1000000000)
 
 /* ---- The slow reference: the whole history, filled by the stated rule ---- */
@@ -479,7 +481,7 @@ static void test_feature_table__pairs_equal_the_formulas(void **state)
     struct lw_feature_layout layout;
     struct lw_feature_state *first, *second;
     static double a[LW_TEST_SERIES_MAX], b[LW_TEST_SERIES_MAX];
-    float got[8];
+    float got[8], swapped[8];
 
     (void)state;
     lw_feature_config_default(&config);
@@ -489,15 +491,21 @@ static void test_feature_table__pairs_equal_the_formulas(void **state)
     first = state_create(&layout);
     second = state_create(&layout);
     for (size_t i = 0; i < 1200; i++) {
-        size_t n_short = i + 1 < 30 ? i + 1 : 30, n_long = i + 1 < 360 ? i + 1 : 360;
+        size_t n = i < PAIR_STARTS ? 0 : i + 1 - PAIR_STARTS;
+        size_t n_short = n < 30 ? n : 30, n_long = n < 360 ? n : 360;
         long double best, c;
         int lead = 0;
 
         a[i] = series->values[i];
         b[i] = (i >= 4 ? series->values[i - 4] : 0) + 1e-7 * noise->values[i];
         lw_feature_observe(&layout, first, series->times_ns[i], a[i]);
-        lw_feature_observe(&layout, second, series->times_ns[i], b[i]);
+        lw_feature_observe(&layout, second, series->times_ns[i], n > 0 ? b[i] : NAN);
         lw_feature_pair_read(&layout, first, second, got);
+        lw_feature_pair_read(&layout, second, first, swapped);
+        if (n == 0) {
+            assert_true(isnan(got[0]) && isnan(got[1]) && isnan(got[2]) && isnan(got[4]));
+            continue;
+        }
         expect_close("short_correlation", i, got[0],
                      ref_lagged(a + i + 1 - n_short, b + i + 1 - n_short, n_short, 0), 1);
         best = ref_lagged(a + i + 1 - n_long, b + i + 1 - n_long, n_long, 0);
@@ -512,6 +520,9 @@ static void test_feature_table__pairs_equal_the_formulas(void **state)
         }
         expect_close("lead", i, got[3], isnan(best) ? NAN : lead * STEP_S, 0);
         expect_close("lead_correlation", i, got[4], best, 1);
+        /* Correlation knows no order, and who leads one way lags the other. */
+        expect_close("long_correlation, swapped", i, swapped[1], got[1], 1);
+        expect_close("lead, swapped", i, swapped[3], -(long double)got[3], 0);
     }
     /* The first moves four steps ahead of the second. */
     assert_true(got[3] == 1200.0f);
