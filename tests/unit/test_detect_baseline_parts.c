@@ -14,6 +14,7 @@
 #include "detect/baseline/season.h"
 #include "detect/tail.h"
 #include "math/elementary.h"
+#include "math/kernels.h"
 
 #include <math.h>
 
@@ -228,7 +229,7 @@ static double plain_novelty_step(struct plain_novelty *plain, size_t slots, doub
 static void novelty_equals_plain(const char *name, double vigilance, uint16_t slots)
 {
     struct lw_test_series *series = lw_test_series_read(name);
-    struct lw_novelty_rule rule = {.vigilance = vigilance, .pull = 1e-4, .slots = slots};
+    struct lw_novelty_rule rule = {.vigilance = vigilance, .pull = 1e-4, .slots = slots, .kernels = lw_kernels_best()};
     struct lw_novelty novelty = {0};
     struct plain_novelty plain = {0};
     float prototypes[32];
@@ -287,6 +288,7 @@ static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state
 {
     struct lw_test_series *series = lw_test_series_read("nab_iio_network_in.csv");
     struct lw_incident incident = {0};
+    uint16_t counts[LW_TAIL_BINS] = {0};
     double peaks[512], peak = 0, strength;
     size_t n = 0, length = 0, quiet = 0, asked = 0;
 
@@ -294,7 +296,7 @@ static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state
     for (size_t i = 0; i < series->n; i++) {
         struct lw_incident_rule rule = {.rows = (double)i, .budget_rows = 800, .prior_rows = 500};
         double q = series->values[i] / 1.5e6;
-        double got = lw_incident_step(&incident, &rule, q, &strength), expected = 0;
+        double got = lw_incident_step(&incident, counts, &rule, q, &strength), expected = 0;
 
         for (size_t k = 0; k < n && q >= 6; k++) {
             double middle = 3 * lw_exp(0.15 * (floor(lw_log(peaks[k] / 3) / 0.15) + 0.5));
@@ -323,20 +325,21 @@ static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state
 static void test_incident__alarms_once_and_again_only_for_twice_as_bad(void **state)
 {
     struct lw_incident incident = {0};
+    uint16_t counts[LW_TAIL_BINS] = {0};
     struct lw_incident_rule rule = {.rows = 5000, .budget_rows = 800, .prior_rows = 500};
     double strength;
 
     (void)state;
-    (void)lw_incident_step(&incident, &rule, 20.0, &strength);
+    (void)lw_incident_step(&incident, counts, &rule, 20.0, &strength);
     assert_true(strength > 1.0);
-    (void)lw_incident_step(&incident, &rule, 39.0, &strength);
+    (void)lw_incident_step(&incident, counts, &rule, 39.0, &strength);
     assert_true(strength == 0.0);
-    (void)lw_incident_step(&incident, &rule, 41.0, &strength);
+    (void)lw_incident_step(&incident, counts, &rule, 41.0, &strength);
     assert_true(strength > 1.0);
     for (int i = 0; i < 50; i++) {
-        (void)lw_incident_step(&incident, &rule, 1.0, &strength);
+        (void)lw_incident_step(&incident, counts, &rule, 1.0, &strength);
     }
-    assert_true(incident.alarmed == 0.0f && incident.counts[17] == 1);
+    assert_true(incident.alarmed == 0.0f && counts[17] == 1);
 }
 
 static void test_refractory__lets_only_the_largest_of_50_rows_through(void **state)
@@ -392,8 +395,8 @@ static void test_season__learns_the_shape_and_the_scale_of_the_day(void **state)
     assert_int_equal(season->n_bins, 48);
     assert_true(seasonal < 0.55 * plain);
     /* Saturday nights vary more than four in the morning of working days does. */
-    assert_true(season->above[0] + season->below[0] > 2.0f * (season->above[8] + season->below[8]) ||
-                season->above[2] + season->below[2] > 2.0f * (season->above[9] + season->below[9]));
+    assert_true(season->day[0].above + season->day[0].below > 2.0f * (season->day[8].above + season->day[8].below) ||
+                season->day[2].above + season->day[2].below > 2.0f * (season->day[9].above + season->day[9].below));
     free(season);
     free(series);
 }

@@ -52,6 +52,7 @@ static const struct {
 /* One row on its way through the parts. */
 struct row {
     const struct lw_baseline_config *config;
+    const struct lw_kernels *kernels;
     double value;      /* In units, from the origin. */
     double rows_a_day;
     double level, spread; /* Of the value, before this row. */
@@ -204,30 +205,37 @@ static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t 
     }
     row->surprise = sqrt(sum);
     row->surprise = row->surprise < SURPRISE_MAX ? row->surprise : SURPRISE_MAX;
-    baseline->last = (float)row->value;
 }
 
 /* 1 - 2^(-x). */
 static double share_of(double x)
 {
-    return 1.0 - lw_exp2(-x);
+    return x > 0.0 ? 1.0 - lw_exp2(-x) : 0.0;
 }
 
+/*
+ * Both blends are over two rows and in logs: mean = sqrt(mean (1 + q)) is the mean of logs, sqrt((1 + q) mean) its blend with the
+ * row itself. The hold fades in logs as well, so it is kept as one.
+ */
 static double row_state(struct row *row, struct lw_baseline *baseline)
 {
-    double log_now = lw_log(1.0 + row->surprise);
-    double z_step = row_gate(row, row->z_step, row->value);
-    double state_now = lw_log(1.0 + sqrt(row->surprise * row->surprise + z_step * z_step));
-    double hold, state;
+    double z_step = row_gate(row, row->z_step, row->value - (double)baseline->last);
+    double now = 1.0 + row->surprise;
+    double state_now = 1.0 + sqrt(row->surprise * row->surprise + z_step * z_step);
+    double state, held;
 
-    baseline->log_mean += (float)(0.5 * (log_now - (double)baseline->log_mean));
-    row->smoothed = lw_exp(0.5 * (log_now + (double)baseline->log_mean)) - 1.0;
-    baseline->state_mean += (float)(0.5 * (state_now - (double)baseline->state_mean));
-    state = 0.5 * (state_now + (double)baseline->state_mean);
-    hold = HOLD_KEEP * (double)baseline->hold;
-    hold = state > hold ? state : hold;
-    baseline->hold = (float)hold;
-    return share_of((lw_exp(0.5 * (state + hold)) - 1.0) / STATE_HALF);
+    baseline->mean = (float)sqrt((1.0 + (double)baseline->mean) * now) - 1.0f;
+    row->smoothed = sqrt(now * (1.0 + (double)baseline->mean)) - 1.0;
+    baseline->state_mean = (float)sqrt((1.0 + (double)baseline->state_mean) * state_now) - 1.0f;
+    state = sqrt(state_now * (1.0 + (double)baseline->state_mean));
+    baseline->hold = (float)(HOLD_KEEP * (double)baseline->hold);
+    held = lw_exp((double)baseline->hold);
+    if (state > held) {
+        baseline->hold = (float)lw_log(state);
+        held = state;
+    }
+    baseline->last = (float)row->value;
+    return share_of((sqrt(state * held) - 1.0) / STATE_HALF);
 }
 
 /* A novelty on the side nobody asked about, or closer than the floor, is none. */
@@ -236,7 +244,8 @@ static void row_channel(struct row *row, struct lw_baseline *baseline, enum base
     uint16_t first = channel_rules[channel].first;
     struct lw_novelty_rule rule = {.vigilance = channel_rules[channel].vigilance,
                                    .pull = 1.0 / (RANGE_DAYS * row->rows_a_day),
-                                   .slots = channel_rules[channel].slots};
+                                   .slots = channel_rules[channel].slots,
+                                   .kernels = row->kernels};
     struct lw_novelty_view *view = &row->novelty[channel];
     double distance;
 
@@ -260,13 +269,19 @@ static void row_novelty(struct row *row, struct lw_baseline *baseline)
     }
     baseline->ring[baseline->ring_at] = (float)row->value;
     baseline->ring_at = (uint16_t)(baseline->ring_at + 1 < BASELINE_RING ? baseline->ring_at + 1 : 0);
-    lw_kernels_best()->extremes(baseline->ring, BASELINE_RING, &least, &greatest);
+    row->kernels = lw_kernels_best();
+    row->kernels->extremes(baseline->ring, BASELINE_RING, &least, &greatest);
     row_channel(row, baseline, CHANNEL_VALUE, row->value);
     row_channel(row, baseline, CHANNEL_LEAST, (double)least);
     row_channel(row, baseline, CHANNEL_WEEKLY, (double)baseline->season.week_mean_now);
     width = lw_range_width(&baseline->novelty[CHANNEL_VALUE].range);
+    row->novelty[CHANNEL_SWING] = (struct lw_novelty_view){0.0, 0.0, 0.0};
     if (baseline->rows >= BASELINE_RING && width > 0.0) {
-        row_channel(row, baseline, CHANNEL_SWING, lw_log((double)greatest - (double)least + SWING_FLOOR * width));
+        if (greatest - least != baseline->swing_width) {
+            baseline->swing_width = greatest - least;
+            baseline->swing = (float)lw_log((double)baseline->swing_width + SWING_FLOOR * width);
+        }
+        row_channel(row, baseline, CHANNEL_SWING, (double)baseline->swing);
     }
 }
 
@@ -355,7 +370,7 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
     /* Two kinds of alarm share the budget; at the point benchmark novelty is bounded by its vigilance alone. */
     rule.budget_rows = row->config->benchmark ? budget : 2.0 * budget;
     rule.prior_rows = PRIOR_SHARE * (budget < BENCHMARK_ROWS ? budget : BENCHMARK_ROWS);
-    result->return_rows = (float)lw_incident_step(&baseline->incident, &rule, row->smoothed, &strength);
+    result->return_rows = (float)lw_incident_step(&baseline->incident, baseline->incidents, &rule, row->smoothed, &strength);
     novelty = row_novelty_strength(row, baseline, &rule);
     result->kind = row_kind(row, baseline, novelty, strength);
     strength = novelty > strength ? novelty : strength;
@@ -403,7 +418,7 @@ static void baseline_skip(struct lw_baseline *baseline, struct lw_baseline_resul
 void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline, int64_t time_ns, double value,
                       struct lw_baseline_result *ret_result)
 {
-    struct row row = {.config = config};
+    struct row row; /* Filled part by part: clearing it would cost as much as a tracker. */
     double state, event;
 
     memset(ret_result, 0, sizeof(*ret_result));
@@ -411,6 +426,7 @@ void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baselin
         baseline_skip(baseline, ret_result);
         return;
     }
+    row.config = config;
     row_prepare(&row, baseline, time_ns, value);
     row_surprise(&row, baseline, time_ns);
     state = row_state(&row, baseline);
@@ -435,9 +451,13 @@ void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baselin
 void lw_baseline_prefetch(const struct lw_baseline *baseline, int64_t time_ns)
 {
     const char *bytes = (const char *)baseline;
+    int64_t in_day = time_ns % DAY_NS + (time_ns % DAY_NS < 0 ? DAY_NS : 0);
+    size_t bin = (size_t)(in_day / (DAY_NS / SEASON_DAY_BINS));
+    size_t hour = (size_t)(((time_ns / HOUR_NS + 4 * 24) % SEASON_WEEK_BINS + SEASON_WEEK_BINS) % SEASON_WEEK_BINS);
 
-    (void)time_ns;
-    for (size_t at = 0; at < offsetof(struct lw_baseline, incident); at += 64) {
+    for (size_t at = 0; at < BASELINE_HOT_BYTES; at += 64) {
         __builtin_prefetch(bytes + at, 1);
     }
+    __builtin_prefetch(&baseline->season.day[bin], 1);
+    __builtin_prefetch(&baseline->season.week[hour], 1);
 }

@@ -122,7 +122,7 @@ static void visit_incident(struct visit *visit, struct lw_baseline *baseline)
     visit_f32s(visit, &incident->alarmed, 1);
     visit_u16s(visit, &incident->length, 1);
     visit_u16s(visit, &incident->quiet, 1);
-    visit_u16s(visit, incident->counts, LW_TAIL_BINS);
+    visit_u16s(visit, baseline->incidents, LW_TAIL_BINS);
     visit_f32s(visit, baseline->refractory.strength, INCIDENT_QUEUE);
     visit_u16s(visit, baseline->refractory.row, INCIDENT_QUEUE);
     visit_u16s(visit, &baseline->refractory.n, 1);
@@ -136,12 +136,22 @@ static void visit_season(struct visit *visit, struct lw_season *season)
     visit_u16s(visit, &season->n_bins, 1);
     visit_u16s(visit, &season->hour, 1);
     visit_u16s(visit, &season->hour_rows, 1);
-    visit_f32s(visit, season->level, SEASON_DAY_BINS);
-    visit_f32s(visit, season->above, SEASON_DAY_BINS);
-    visit_f32s(visit, season->below, SEASON_DAY_BINS);
-    visit_u16s(visit, season->rows, SEASON_DAY_BINS);
-    visit_f32s(visit, season->week, SEASON_WEEK_BINS);
-    visit_u8s(visit, season->weeks, SEASON_WEEK_BINS);
+    for (unsigned i = 0; i < SEASON_DAY_BINS; i++) {
+        struct lw_season_bin bin = season->day[i];
+        float scales[3] = {bin.level, bin.above, bin.below};
+        uint16_t rows = bin.rows;
+
+        visit_f32s(visit, scales, 3);
+        visit_u16s(visit, &rows, 1);
+        season->day[i] = (struct lw_season_bin){scales[0], scales[1], scales[2], rows};
+    }
+    for (unsigned i = 0; i < SEASON_WEEK_BINS; i++) {
+        float mean = season->week[i].mean;
+
+        visit_f32s(visit, &mean, 1);
+        visit_u8s(visit, &season->week[i].weeks, 1);
+        season->week[i].mean = mean;
+    }
 }
 
 static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
@@ -156,9 +166,11 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_u16s(visit, &baseline->cadence.rows, 1);
     visit_f32s(visit, &baseline->last, 1);
     visit_f32s(visit, &baseline->short_mean, 1);
-    visit_f32s(visit, &baseline->log_mean, 1);
+    visit_f32s(visit, &baseline->mean, 1);
     visit_f32s(visit, &baseline->state_mean, 1);
     visit_f32s(visit, &baseline->hold, 1);
+    visit_f32s(visit, &baseline->swing_width, 1);
+    visit_f32s(visit, &baseline->swing, 1);
     visit_u16s(visit, &baseline->outside, 1);
     visit_track(visit, &baseline->value);
     visit_track(visit, &baseline->step);

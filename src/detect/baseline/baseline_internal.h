@@ -10,6 +10,8 @@
 #include "detect/baseline/season.h"
 #include "detect/baseline/track.h"
 
+#include <stddef.h>
+
 #define BASELINE_RING 48
 #define BASELINE_SLOTS 32       /* Prototypes of the value itself. */
 #define BASELINE_SLOTS_OTHER 16 /* Of each other signal. */
@@ -32,9 +34,11 @@ struct lw_baseline {
     struct lw_cadence cadence;
     float last;          /* The value before. */
     float short_mean;    /* Of the season's residual over 5 rows. */
-    float log_mean;      /* Two-row mean of log(1 + q). */
+    float mean;          /* e^m - 1, m the two-row mean of log(1 + q). */
     float state_mean;    /* The same with the step member. */
-    float hold;
+    float hold;          /* Logarithm. */
+    float swing_width;   /* Largest minus smallest of the ring when the swing was last computed, and the swing. */
+    float swing;
     uint16_t outside;    /* 1 while values lie outside the legal range. */
     uint16_t reserved_too;
     struct lw_track value, step, short_track;
@@ -47,7 +51,11 @@ struct lw_baseline {
     uint8_t ages[BASELINE_PROTOTYPES];
     struct lw_incident incident;
     struct lw_season season;
+    uint16_t incidents[LW_TAIL_BINS]; /* Peaks of closed incidents. */
 };
+
+/* What every row touches; of what follows only a bin of the day and one of the week. */
+#define BASELINE_HOT_BYTES (offsetof(struct lw_baseline, season) + offsetof(struct lw_season, day))
 
 _Static_assert(sizeof(struct lw_baseline) <= BASELINE_BYTES_MAX, "a series' state must stay below 4 KB with its entity's part");
 

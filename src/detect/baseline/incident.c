@@ -15,24 +15,24 @@
 #define INCIDENT_STRENGTH_MAX 1.9
 #define REFRACTORY_ROWS 50
 
-static void incident_close(struct lw_incident *incident)
+static void incident_close(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS])
 {
     unsigned bin = lw_tail_bin((double)incident->peak);
 
-    incident->counts[bin] = (uint16_t)(incident->counts[bin] + (incident->counts[bin] < UINT16_MAX));
+    counts[bin] = (uint16_t)(counts[bin] + (counts[bin] < UINT16_MAX));
     incident->peak = 0.0f;
     incident->length = 0;
 }
 
-static double incident_return_rows(const struct lw_incident *incident, const struct lw_incident_rule *rule, double q)
+static double incident_return_rows(const uint16_t counts[LW_TAIL_BINS], const struct lw_incident_rule *rule, double q)
 {
     double ratio = INCIDENT_SURPRISE / q;
     double prior = rule->tail != NULL ? rule->prior_rows * lw_tail_rate(rule->tail, q) : ratio * ratio * ratio;
 
-    return (rule->rows + rule->prior_rows) / (lw_tail_count(incident->counts, q) + prior);
+    return (rule->rows + rule->prior_rows) / (lw_tail_count(counts, q) + prior);
 }
 
-static void incident_follow(struct lw_incident *incident, double q)
+static void incident_follow(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS], double q)
 {
     if (q > INCIDENT_OPEN) {
         incident->quiet = 0;
@@ -43,7 +43,7 @@ static void incident_follow(struct lw_incident *incident, double q)
     if (incident->peak > 0.0f) {
         incident->length++;
         if (incident->quiet >= INCIDENT_QUIET_ROWS || incident->length >= INCIDENT_LENGTH_MAX) {
-            incident_close(incident);
+            incident_close(incident, counts);
         }
     }
     if (incident->quiet >= INCIDENT_QUIET_ROWS) {
@@ -51,12 +51,13 @@ static void incident_follow(struct lw_incident *incident, double q)
     }
 }
 
-double lw_incident_step(struct lw_incident *incident, const struct lw_incident_rule *rule, double q, double *ret_strength)
+double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS], const struct lw_incident_rule *rule, double q,
+                        double *ret_strength)
 {
     double return_rows = 0.0, strength = 0.0;
 
     if (q >= INCIDENT_SURPRISE) {
-        return_rows = incident_return_rows(incident, rule, q);
+        return_rows = incident_return_rows(counts, rule, q);
         if (return_rows >= rule->budget_rows &&
             (incident->alarmed == 0.0f || q > 2.0 * (double)incident->alarmed)) {
             strength = 1.0 + 0.1 * lw_log10(return_rows / rule->budget_rows);
@@ -64,7 +65,7 @@ double lw_incident_step(struct lw_incident *incident, const struct lw_incident_r
             incident->alarmed = (float)q;
         }
     }
-    incident_follow(incident, q);
+    incident_follow(incident, counts, q);
     *ret_strength = strength;
     return return_rows;
 }

@@ -17,7 +17,6 @@ struct lw_incident {
     float alarmed;   /* Surprise of the last alarm in this stretch; 0 when there was none. */
     uint16_t length; /* Rows since it opened. */
     uint16_t quiet;  /* Rows since the surprise was last above 3; saturates. */
-    uint16_t counts[LW_TAIL_BINS];
 };
 
 struct lw_incident_rule {
@@ -27,8 +26,10 @@ struct lw_incident_rule {
     const struct lw_tail *tail; /* The pooled prior; NULL: one incident of 6 and more in prior_rows. */
 };
 
-/* Rows between incidents at least as bad as q, 0 when q is below 6; *ret_strength is above 1 when this row is an alarm, else 0. */
-double lw_incident_step(struct lw_incident *incident, const struct lw_incident_rule *rule, double q, double *ret_strength);
+/* counts: peaks of closed incidents. Rows between incidents at least as bad as q, 0 when q is below 6; *ret_strength is above 1 when this row is an alarm, else
+ * 0. */
+double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS], const struct lw_incident_rule *rule, double q,
+                        double *ret_strength);
 
 /* The last rows' event strengths, as a falling queue: the front is their maximum. All zero is a fresh one. */
 struct lw_refractory {

@@ -16,18 +16,27 @@
 #include "math/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 #define NOVELTY_MOVE 0.05
 #define NOVELTY_SEVERITY_MAX 1e6
 #define BIRTH_BIN_FACTOR 1.5
 
-/* Slot becomes the most recently used: all that were more recent grow older by one. */
+typedef uint8_t u8x16 __attribute__((vector_size(NOVELTY_SLOTS_STEP)));
+
+/* Slot becomes the most recently used: all that were more recent grow older by one. Ages of unused slots mean nothing. */
 static void novelty_touch(uint8_t *ages, unsigned slots, unsigned slot)
 {
     uint8_t age = ages[slot];
+    u8x16 some;
 
-    for (unsigned i = 0; i < slots; i++) {
-        ages[i] = (uint8_t)(ages[i] + (ages[i] < age));
+    if (age == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < slots; i += NOVELTY_SLOTS_STEP) {
+        memcpy(&some, ages + i, sizeof(some));
+        some -= (u8x16)(some < age); /* A lane that is true is -1. */
+        memcpy(ages + i, &some, sizeof(some));
     }
     ages[slot] = 0;
 }
@@ -46,7 +55,7 @@ static void novelty_add(struct lw_novelty *novelty, const struct lw_novelty_rule
         }
     }
     prototypes[slot] = value;
-    novelty_touch(ages, novelty->n_used, slot);
+    novelty_touch(ages, rule->slots, slot);
 }
 
 struct lw_novelty_view lw_novelty_step(struct lw_novelty *novelty, const struct lw_novelty_rule *rule, float *prototypes,
@@ -66,7 +75,7 @@ struct lw_novelty_view lw_novelty_step(struct lw_novelty *novelty, const struct 
     width_before = lw_range_width(&novelty->range);
     lw_range_add(&novelty->range, rule->pull, value);
     width = lw_range_width(&novelty->range);
-    gap = lw_kernels_best()->nearest(prototypes, rule->slots, (float)value, &nearest);
+    gap = rule->kernels->nearest(prototypes, rule->slots, (float)value, &nearest);
     if (!(width > 0.0)) {
         return view;
     }
@@ -79,7 +88,7 @@ struct lw_novelty_view lw_novelty_step(struct lw_novelty *novelty, const struct 
         novelty_add(novelty, rule, prototypes, ages, (float)value);
     } else {
         prototypes[nearest] += (float)(NOVELTY_MOVE * (value - (double)prototypes[nearest]));
-        novelty_touch(ages, novelty->n_used, (unsigned)nearest);
+        novelty_touch(ages, rule->slots, (unsigned)nearest);
     }
     return view;
 }

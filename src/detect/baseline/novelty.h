@@ -6,13 +6,17 @@
 
 #include <stdint.h>
 
+#define NOVELTY_SLOTS_STEP 16
 #define NOVELTY_BIRTH_BINS 12
+
+struct lw_kernels;
 
 /* One signal's settings. */
 struct lw_novelty_rule {
     double vigilance; /* Share of the range at which a value is new. */
     double pull;      /* Of the range towards its middle, a row. */
-    uint16_t slots;   /* Prototypes at most; a multiple of 8. */
+    uint16_t slots;   /* Prototypes at most; a multiple of NOVELTY_SLOTS_STEP. */
+    const struct lw_kernels *kernels;
 };
 
 /* All zero, with prototypes of +inf, is a fresh one. */

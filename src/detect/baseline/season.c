@@ -38,26 +38,26 @@ static void season_fit_bins(struct lw_season *season, double rows_a_day)
         return;
     }
     season->n_bins = (uint16_t)wanted;
-    memset(season->rows, 0, sizeof(season->rows));
+    memset(season->day, 0, sizeof(season->day));
 }
 
 /* A bin's first row: it starts at the level, with the overall scale. */
 static void season_open_bin(struct lw_season *season, unsigned bin, double level)
 {
-    if (season->rows[bin] == 0) {
-        season->level[bin] = (float)level;
-        season->above[bin] = season->residual.above;
-        season->below[bin] = season->residual.below;
+    if (season->day[bin].rows == 0) {
+        season->day[bin].level = (float)level;
+        season->day[bin].above = season->residual.above;
+        season->day[bin].below = season->residual.below;
     }
 }
 
 static double season_bin_scale(const struct lw_season *season, unsigned bin, double deviation, double floor)
 {
     const struct lw_track *overall = &season->residual;
-    double rows = (double)season->rows[bin];
+    double rows = (double)season->day[bin].rows;
     double both = (double)overall->above + (double)overall->below;
     double least = TRACK_SIDE_SHARE * both;
-    double own = (double)(deviation < 0.0 ? season->below[bin] : season->above[bin]);
+    double own = (double)(deviation < 0.0 ? season->day[bin].below : season->day[bin].above);
     double all = (double)(deviation < 0.0 ? overall->below : overall->above);
     double variance, scale;
 
@@ -71,36 +71,41 @@ static void season_learn_bin(struct lw_season *season, unsigned bin, double weig
                              double limit)
 {
     double rows, rate;
-    uint16_t *count = &season->rows[bin];
+    struct lw_season_bin *at = &season->day[bin];
 
     if (weight <= 0.0) {
         return;
     }
-    *count = (uint16_t)(*count + (*count < UINT16_MAX));
-    rows = (double)*count;
+    at->rows = (uint16_t)(at->rows + (at->rows < UINT16_MAX));
+    rows = (double)at->rows;
     rate = 1.0 / (rows + 1.0 < SEASON_DAY_MEMORY * rows_a_bin ? rows + 1.0 : SEASON_DAY_MEMORY * rows_a_bin);
     if (rows > rows_a_bin) {
         deviation = season_clip(deviation, limit);
     }
-    season->level[bin] = (float)((double)season->level[bin] + (rate < 1.0 ? rate : 1.0) * weight * deviation);
+    at->level = (float)((double)at->level + (rate < 1.0 ? rate : 1.0) * weight * deviation);
 }
 
 static void season_learn_scale(struct lw_season *season, unsigned bin, double rows_a_bin, double z, double scale)
 {
-    double rows = (double)season->rows[bin];
+    double rows = (double)season->day[bin].rows;
     double memory = SEASON_SCALE_MEMORY * rows_a_bin;
     double rate = 1.0 / (rows < 1.0 ? 1.0 : (rows < memory ? rows : memory));
     double moved = season_clip(z, TRACK_CLIP) * scale;
-    float *side = z < 0.0 ? &season->below[bin] : &season->above[bin];
+    double side = (double)(z < 0.0 ? season->day[bin].below : season->day[bin].above);
 
-    *side = (float)((double)*side + (rate < 1.0 ? rate : 1.0) * (moved * moved - (double)*side));
+    side += (rate < 1.0 ? rate : 1.0) * (moved * moved - side);
+    if (z < 0.0) {
+        season->day[bin].below = (float)side;
+    } else {
+        season->day[bin].above = (float)side;
+    }
 }
 
 static void season_learn_week(struct lw_season *season, const struct lw_track_pace *pace, double rows_a_day,
                               uint16_t hour, double residual)
 {
     double rows_an_hour = rows_a_day > 24.0 ? rows_a_day / 24.0 : 1.0;
-    double stray = residual - (double)season->week[hour];
+    double stray = residual - (double)season->week[hour].mean;
     double deviation = stray - season->weekly.level;
     double scale = lw_track_scale(&season->weekly, deviation, pace->floor);
     double z = scale > 0.0 ? deviation / scale : 0.0;
@@ -109,15 +114,15 @@ static void season_learn_week(struct lw_season *season, const struct lw_track_pa
     if (hour != season->hour || season->hour_rows == 0) {
         season->hour = hour;
         season->hour_rows = 0;
-        season->weeks[hour] = (uint8_t)(season->weeks[hour] + (season->weeks[hour] < UINT8_MAX));
+        season->week[hour].weeks = (uint8_t)(season->week[hour].weeks + (season->week[hour].weeks < UINT8_MAX));
     }
     season->hour_rows = (uint16_t)(season->hour_rows + (season->hour_rows < UINT16_MAX));
     lw_track_learn(&season->weekly, pace, z, scale);
     season->week_mean_now += (float)((deviation - (double)season->week_mean_now) / SEASON_WEEK_ROWS);
-    rows = (double)(season->weeks[hour] - 1) * rows_an_hour + (double)season->hour_rows;
+    rows = (double)(season->week[hour].weeks - 1) * rows_an_hour + (double)season->hour_rows;
     rows = rows < most ? rows : most;
     stray = season_clip(stray, TRACK_CLIP * scale);
-    season->week[hour] = (float)((double)season->week[hour] + stray / rows);
+    season->week[hour].mean = (float)((double)season->week[hour].mean + stray / rows);
 }
 
 struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_track_pace *pace,
@@ -136,7 +141,7 @@ struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_t
     right = left + 1u < season->n_bins ? left + 1u : 0;
     season_open_bin(season, left, row->level);
     season_open_bin(season, right, row->level);
-    profile = (1.0 - weight) * (double)season->level[left] + weight * (double)season->level[right];
+    profile = (1.0 - weight) * (double)season->day[left].level + weight * (double)season->day[right].level;
     near = weight < 0.5 ? left : right;
     view.residual = row->value - profile;
     view.deviation = view.residual - season->residual.level;

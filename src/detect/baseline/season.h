@@ -10,6 +10,19 @@
 #define SEASON_DAY_BINS 96
 #define SEASON_WEEK_BINS 168
 
+/* A time of day; packed, so that two neighbours share a cache line. */
+struct __attribute__((packed, aligned(2))) lw_season_bin {
+    float level;        /* The usual value, less the residual's level. */
+    float above, below; /* Mean squared deviation on each side. */
+    uint16_t rows;      /* Seen; saturates. */
+};
+
+/* An hour of the week. */
+struct __attribute__((packed)) lw_season_hour {
+    float mean;    /* Of the residual. */
+    uint8_t weeks; /* Seen; saturates. */
+};
+
 /* All zero is a fresh one. Only bins below n_bins are in use. */
 struct lw_season {
     struct lw_track residual; /* Of value minus day profile. */
@@ -19,11 +32,8 @@ struct lw_season {
     uint16_t hour;            /* Hour of the week of the row before, and how many rows it has had so far. */
     uint16_t hour_rows;
     uint16_t reserved;
-    float level[SEASON_DAY_BINS];
-    float above[SEASON_DAY_BINS], below[SEASON_DAY_BINS]; /* Mean squared residual by time of day. */
-    uint16_t rows[SEASON_DAY_BINS];
-    float week[SEASON_WEEK_BINS]; /* Mean residual by hour of the week. */
-    uint8_t weeks[SEASON_WEEK_BINS];
+    struct lw_season_bin day[SEASON_DAY_BINS];
+    struct lw_season_hour week[SEASON_WEEK_BINS];
 };
 
 /* Where a row lies in the day and the week. */
