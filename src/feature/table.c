@@ -329,6 +329,9 @@ uint64_t lw_feature_all(enum lw_feature_group group)
 /* Everything but NaN fits a finite float. */
 static float to_float(double value)
 {
+    if (isnan(value)) {
+        return NAN; /* One NaN, whatever sign the CPU's arithmetic gave it. */
+    }
     if (value > (double)FLT_MAX) {
         return FLT_MAX;
     }

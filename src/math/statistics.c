@@ -81,15 +81,20 @@ static double lanes_sum(struct lanes lanes, const double *rest, size_t n_rest)
     return half_a[0] + half_a[1];
 }
 
-double lw_sum(const double *values, size_t n)
+double lw_sum_deviations(const double *values, double centre, size_t n)
 {
     struct lanes sum = lanes_of(0.0);
+    struct lanes middle = lanes_of(centre);
+    double rest[LANES];
     size_t i = 0;
 
     for (; i + LANES <= n; i += LANES) {
-        sum = lanes_add(sum, lanes_load(values + i));
+        sum = lanes_add(sum, lanes_subtract(lanes_load(values + i), middle));
     }
-    return lanes_sum(sum, values + i, n - i);
+    for (size_t k = 0; i + k < n; k++) {
+        rest[k] = values[i + k] - centre;
+    }
+    return lanes_sum(sum, rest, n - i);
 }
 
 double lw_sum_products(const double *a, double a_centre, const double *b, double b_centre, size_t n)
@@ -109,11 +114,12 @@ double lw_sum_products(const double *a, double a_centre, const double *b, double
     return lanes_sum(sum, rest, n - i);
 }
 
+/* Counted from the first value, so that the mean of equal values carries no rounding. */
 struct lw_moments lw_moments_of(const double *values, size_t n)
 {
     struct lw_moments moments;
 
-    moments.mean = lw_sum(values, n) / (double)n;
+    moments.mean = values[0] + lw_sum_deviations(values, values[0], n) / (double)n;
     moments.sum_squares = lw_sum_products(values, moments.mean, values, moments.mean, n);
     return moments;
 }

@@ -12,9 +12,10 @@ struct lw_moments {
     double sum_squares; /* Of deviations from the mean; >= 0. */
 };
 
-/* Sum of n values; 0 for none. */
-double lw_sum(const double *values, size_t n);
-/* Mean and squared deviations of n > 0 values, in two passes. */
+/* Sum of values[i] - centre over n values; 0 for none. */
+double lw_sum_deviations(const double *values, double centre, size_t n);
+/* Mean and squared deviations of n > 0 values, in two passes. Equal values have exactly their value
+ * as mean, and no deviation at all. */
 struct lw_moments lw_moments_of(const double *values, size_t n);
 /* Sum of (a[i] - a_centre) (b[i] - b_centre) over n values. */
 double lw_sum_products(const double *a, double a_centre, const double *b, double b_centre,

@@ -270,19 +270,27 @@ static void test_feature__one_value(void **state)
 static void test_feature__constant_has_no_spread_and_a_growing_time_since_change(void **state)
 {
     struct lw_feature_layout layout = layout_make(30, 360);
-    struct lw_feature_state *feature = state_create(&layout);
+    struct lw_feature_state *feature = state_create(&layout), *other = state_create(&layout);
+    float pair[8];
 
     (void)state;
     for (int i = 0; i < 1000; i++) {
         lw_feature_observe(&layout, feature, i * STEP_NS, 0.1);
+        lw_feature_observe(&layout, other, i * STEP_NS, 0.3 * (i % 7));
     }
     assert_true(column(&layout, feature, "long_p50") == 0.1f);
-    assert_true(fabsf(column(&layout, feature, "long_std")) < 1e-15f);
+    assert_true(column(&layout, feature, "long_std") == 0.0f);
+    assert_true(column(&layout, feature, "roughness") == 0.0f);
+    assert_true(column(&layout, feature, "position") == 0.5f);
     assert_true(column(&layout, feature, "long_z") == 0.0f);
     assert_true(column(&layout, feature, "short_slope") == 0.0f);
     assert_true(column(&layout, feature, "hour_residual") == 0.0f);
     assert_true(column(&layout, feature, "since_change") == 999.0f * 300.0f);
     assert_int_equal(lw_feature_period_steps(feature), 0);
+    /* 0.1 is no binary fraction: a mean with a rounding error would correlate with anything. */
+    lw_feature_pair_read(&layout, feature, other, pair);
+    assert_true(isnan(pair[0]) && isnan(pair[1]) && isnan(pair[3]) && isnan(pair[4]));
+    free(other);
     free(feature);
 }
 
