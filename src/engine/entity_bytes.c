@@ -120,6 +120,7 @@ static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *wri
     lw_calibrator_save(&state->calibrator, writer);
     lw_write_u64(writer, state->next_train);
     lw_write_u64(writer, state->n_failed);
+    lw_write_u64(writer, state->n_anomalous);
     lw_write_f64(writer, state->cut);
     lw_write_i64(writer, state->first_ns);
     lw_write_f32s(writer, state->row, state->width);
@@ -145,6 +146,7 @@ static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader 
     }
     state->next_train = lw_read_u64(reader);
     state->n_failed = lw_read_u64(reader);
+    state->n_anomalous = lw_read_u64(reader);
     state->cut = lw_read_f64(reader);
     state->first_ns = lw_read_i64(reader);
     lw_read_f32s(reader, state->row, state->width);

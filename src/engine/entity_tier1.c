@@ -15,6 +15,8 @@
 
 /* One false incident in so many rows at the operating point of the published tables. */
 #define BENCHMARK_ROWS 1260.0
+/* One in so many rows of an anomaly is learnt from. */
+#define ANOMALOUS_KEPT 8
 
 static size_t rows_bytes(const struct lw_entity *entity, uint32_t width)
 {
@@ -229,7 +231,9 @@ void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t ta
         score(entity, time_ns, tag, sink);
         anomalous = anomalous || state->calibrator.alarm;
     }
-    if (!anomalous) { /* Trouble is not what it should learn to call normal. */
+    /* Trouble should not come to look normal: of its rows only a few are learnt from, so a new
+     * regime is learnt late but is. */
+    if (!anomalous || state->n_anomalous++ % ANOMALOUS_KEPT == 0) {
         lw_training_rows_offer(&state->rows, state->row);
     }
     if (state->rows.n_seen >= state->next_train && state->rows.n_rows >= LW_TIER1_ROWS_MIN) {

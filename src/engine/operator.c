@@ -322,7 +322,7 @@ static void observe_row(struct lw_entity *entity, const struct lw_sample *sample
         }
     }
     if (entity->tier1 != NULL) {
-        lw_entity_tier1_step(entity, time_ns, tag, entity->life.step_alarm, sink);
+        lw_entity_tier1_step(entity, time_ns, tag, lw_life_open(&entity->life), sink);
     }
     end_life(entity, sink);
 }
@@ -464,7 +464,7 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
         }
     }
     if (entity->tier1 != NULL && entity->detector->step_kind == LW_STEP_DURATION) {
-        lw_entity_tier1_step(entity, start_ns, 0, entity->life.step_alarm, sink);
+        lw_entity_tier1_step(entity, start_ns, 0, lw_life_open(&entity->life), sink);
     }
     end_life(entity, sink);
     entity->closed_ns = end_ns;
