@@ -121,6 +121,12 @@ LW_API void lw_engine_finish(struct lw_engine *engine);
 
 /* ---- looking in: any thread; answers are a consistent picture of one entity at a time ---- */
 
+/** Buckets of lw_engine_totals.verdict_delays. */
+#define LW_ENGINE_DELAYS 13
+/** Upper bounds of the first LW_ENGINE_DELAYS - 1 buckets, seconds, ascending: 10 us to 3 s.
+ * Static. */
+LW_API const double *lw_engine_delay_bounds(void);
+
 /** Totals since the start. */
 struct lw_engine_totals {
     uint32_t n_shards, n_detectors, n_entities, n_series;
@@ -130,6 +136,12 @@ struct lw_engine_totals {
     uint64_t series_refused;        /**< Beyond LW_ENGINE_SERIES_MAX or out of memory. */
     uint64_t anomalies_by_type[16]; /**< Opened, by enum lw_anomaly_type. */
     size_t state_bytes, history_bytes;
+    /** Verdicts by the seconds from lw_feed.push to their end: at most lw_engine_delay_bounds()[i],
+     * not cumulative; last: more. */
+    uint64_t verdict_delays[LW_ENGINE_DELAYS];
+    double verdict_delay_sum_s;
+    int64_t saved_ns;    /**< Real time of the last good lw_engine_save(); INT64_MIN: none yet. */
+    bool state_degraded; /**< The last lw_engine_save() failed. */
     double alarms_promised_per_week; /**< Sum of the detectors' budgets. */
     double alarms_per_week; /**< Opened anomalies per week of event time; NaN before an hour has
                                passed. */

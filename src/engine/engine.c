@@ -70,6 +70,7 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
         return lw_error_set(reterr, LW_ENOMEM, "no memory for an engine");
     }
     engine->n_shards = config->n_shards == 0 ? processors() : config->n_shards;
+    engine->saved_ns = INT64_MIN;
     engine->history_steps = config->history_steps;
     engine->history_bytes = config->history_bytes == 0 ? HISTORY_BYTES_DEFAULT
                                                        : config->history_bytes;

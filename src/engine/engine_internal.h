@@ -49,6 +49,7 @@ struct item {
 };
 
 struct batch {
+    int64_t pushed_ns; /* Monotonic: when the router handed it over. */
     size_t n_items;
     struct item items[BATCH_ITEMS];
 };
@@ -102,7 +103,8 @@ struct shard {
     uint64_t by_type[16];
     uint64_t verdicts;
     int64_t first_ns, last_ns; /* Event time covered by verdicts. */
-    size_t history_bytes;
+    uint64_t delays[LW_ENGINE_DELAYS];
+    double delay_sum_s;
 };
 
 /* Where points of one engine series go: one for each detector that takes it. */
@@ -160,6 +162,8 @@ struct lw_engine {
     struct anomaly_slot *ring; /* LW_ENGINE_ANOMALIES_KEPT */
     size_t ring_next;
     uint64_t change;
+    int64_t saved_ns; /* Of the last good save; INT64_MIN: none. These two under ring_lock. */
+    bool state_degraded;
 };
 
 /* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */

@@ -6,6 +6,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -168,9 +169,35 @@ static void work_item(struct shard *shard, const struct item *item)
     }
 }
 
+const double *lw_engine_delay_bounds(void)
+{
+    static const double BOUNDS[LW_ENGINE_DELAYS - 1] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3,
+                                                        1e-2, 3e-2, 1e-1, 3e-1, 1.0,  3.0};
+
+    return BOUNDS;
+}
+
+/* All verdicts of a batch count with the time from its push to its end: the longest any of them
+ * waited. */
+static void count_delays(struct shard *shard, int64_t pushed_ns, uint64_t n_verdicts)
+{
+    double delay_s = (double)(lw_clock_monotonic_ns() - pushed_ns) / 1e9;
+    const double *bounds = lw_engine_delay_bounds();
+    unsigned bucket = 0;
+
+    while (bucket < LW_ENGINE_DELAYS - 1 && delay_s > bounds[bucket]) {
+        bucket++;
+    }
+    shard->delays[bucket] += n_verdicts;
+    shard->delay_sum_s += delay_s * (double)n_verdicts;
+}
+
 static void work_batch(struct shard *shard, const struct batch *batch)
 {
+    uint64_t n_before;
+
     (void)pthread_mutex_lock(&shard->lock);
+    n_before = shard->verdicts;
     for (size_t i = 0; i < batch->n_items; i++) {
         if (i + PREFETCH_AHEAD < batch->n_items) {
             const struct item *soon = &batch->items[i + PREFETCH_AHEAD];
@@ -181,6 +208,7 @@ static void work_batch(struct shard *shard, const struct batch *batch)
         }
         work_item(shard, &batch->items[i]);
     }
+    count_delays(shard, batch->pushed_ns, shard->verdicts - n_before);
     (void)pthread_mutex_unlock(&shard->lock);
 }
 
@@ -224,6 +252,7 @@ void lw_shard_submit(struct shard *shard)
     while (shard->n_queued == QUEUE_BATCHES || shard->n_spare == 0) {
         (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
     }
+    shard->building->pushed_ns = lw_clock_monotonic_ns();
     shard->queue[(shard->head + shard->n_queued) % QUEUE_BATCHES] = shard->building;
     shard->n_queued++;
     shard->building = shard->spare[--shard->n_spare];

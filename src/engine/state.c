@@ -6,6 +6,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "store/file.h"
@@ -75,6 +76,10 @@ enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct
         status = lw_file_replace(path, STATE_VERSION, writer.data, writer.n_bytes, reterr);
     }
     lw_writer_fini(&writer);
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    engine->state_degraded = status != LW_OK;
+    engine->saved_ns = status == LW_OK ? lw_clock_real_ns() : engine->saved_ns;
+    (void)pthread_mutex_unlock(&engine->ring_lock);
     return status;
 }
 

@@ -63,6 +63,10 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
         for (unsigned t = 0; t < 16; t++) {
             totals.anomalies_by_type[t] += shard->by_type[t];
         }
+        for (unsigned d = 0; d < LW_ENGINE_DELAYS; d++) {
+            totals.verdict_delays[d] += shard->delays[d];
+        }
+        totals.verdict_delay_sum_s += shard->delay_sum_s;
         totals.state_bytes += lw_pool_bytes(shard->pool);
         first_ns = shard->first_ns < first_ns ? shard->first_ns : first_ns;
         last_ns = shard->last_ns > last_ns ? shard->last_ns : last_ns;
@@ -73,6 +77,10 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
     totals.series_refused = engine->series_refused;
     totals.alarms_promised_per_week = promised_per_week(engine);
     (void)pthread_mutex_unlock(&engine->route);
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    totals.saved_ns = engine->saved_ns;
+    totals.state_degraded = engine->state_degraded;
+    (void)pthread_mutex_unlock(&engine->ring_lock);
     if (last_ns > first_ns && last_ns - first_ns >= RATE_AFTER_NS) {
         totals.alarms_per_week = (double)totals.anomalies_opened * WEEK_NS /
                                  (double)(last_ns - first_ns);
