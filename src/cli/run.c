@@ -318,8 +318,10 @@ static enum lw_status start_recorder(struct daemon *daemon, struct lw_error *ret
     }
     memcpy(filled, facts, sizeof(filled));
     (void)snprintf(filled[0].value, sizeof(filled[0].value), "%s", lw_version());
-    (void)lw_spec_get(daemon->config.detectors[0].spec, "step", filled[1].value,
-                      sizeof(filled[1].value));
+    if (lw_spec_get(daemon->config.detectors[0].spec, "step", filled[1].value,
+                    sizeof(filled[1].value)) != LW_OK) {
+        filled[1].value[0] = '\0';
+    }
     return lw_recorder_create(daemon->record, filled, 2, &daemon->recorder, reterr);
 }
 
