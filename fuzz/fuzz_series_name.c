@@ -1,4 +1,5 @@
-/* Any bytes as the name of a series: what is read is written in one canonical way, which reads back the same. */
+/* Any bytes as the name of a series: what is read is written in one canonical way, which reads back
+ * the same. */
 #include "stream/series_name.h"
 
 #include <stdlib.h>

@@ -1,14 +1,18 @@
 /*
  * The life of an anomaly.
  *
- * What verdicts say is summed up in bounded memory from the onset on: surprise by series (the twelve largest; the total counts all,
- * so shares never sum to more than 1), surprise by type, and the shape of the leading series' deviation. The type is
- * decided anew at every step, from what is known so far:
+ * What verdicts say is summed up in bounded memory from the onset on: surprise by series (the
+ * twelve largest; the total counts all, so shares never sum to more than 1), surprise by type, and
+ * the shape of the leading series' deviation. The type is decided anew at every step, from what is
+ * known so far:
  *
- *   a fault of the data, or a value outside its legal range, when verdicts of that kind carry most of the surprise;
- *   the kind that verdicts of slower nature say (trend, noise, pattern, correlation), when they carry most of it;
- *   else the shape: outside the band on one side and short: spike or drop; on one side and lasting: a trend when the
- *   deviation grows along a line, else a level shift; lasting on both sides: noise; inside the band: pattern.
+ * - a fault of the data, or a value outside its legal range, when verdicts of that kind carry most
+ *   of the surprise;
+ * - the kind that verdicts of slower nature say (level, trend, noise, pattern), when they carry
+ *   most of it;
+ * - else the shape. Outside the band on one side and short: spike or drop. On one side and
+ *   lasting: a trend when the deviation grows along a line, else a level shift. Lasting on both
+ *   sides: noise. Inside the band: pattern.
  */
 #include "detect/anomaly.h"
 
@@ -19,14 +23,14 @@
 #include <math.h>
 #include <string.h>
 
-#define LASTING_STEPS 30       /* From so many anomalous steps on an excursion has stayed. */
-#define ONE_SIDE 0.8           /* Share of steps on one side of the band that makes an excursion one-sided. */
-#define TREND_FIT 0.6          /* Share of the deviation's variance that a line must explain, ... */
-#define TREND_GROWTH 0.5       /* ... and its growth over the anomaly, in mean deviations. */
+#define LASTING_STEPS 30 /* From so many anomalous steps on an excursion has stayed. */
+#define ONE_SIDE 0.8     /* So large a share of steps on one side makes an excursion one-sided. */
+#define TREND_FIT 0.6    /* Share of the deviation's variance that a line must explain, ... */
+#define TREND_GROWTH 0.5 /* ... and its growth over the anomaly, in mean deviations. */
 #define ENERGY_MAX 1e8f
 #define DEVIATION_MAX 1e6
-#define LEADER_CHANGE 2.0f     /* Another series must lead by so much to become the one whose shape is watched. */
-#define TOLD_SCORE 0.02f       /* A peak is told anew when it has risen by so much. */
+#define LEADER_CHANGE 2.0f /* Lead by which another series' shape becomes the one watched. */
+#define TOLD_SCORE 0.02f   /* A peak is told anew when it has risen by so much. */
 #define LIFE_VERSION 1
 
 void lw_life_init(struct lw_life *life)
@@ -78,7 +82,8 @@ static float score_energy(float score)
     return odds * odds < ENERGY_MAX ? odds * odds : ENERGY_MAX;
 }
 
-/* The slot of a series; a new one takes the place of the least when that is worth less than energy. NULL: none for it. */
+/* The slot of a series; a new one takes the place of the least when that is worth less than energy.
+ * NULL: none for it. */
 static struct lw_life_series *series_slot(struct lw_life *life, uint32_t series, float energy)
 {
     struct lw_life_series *slot = NULL;
@@ -113,7 +118,8 @@ static float series_energy(const struct lw_life *life, uint32_t series)
     return 0.0f;
 }
 
-static void series_blame(struct lw_life *life, uint32_t series, float energy, float value, float expected)
+static void series_blame(struct lw_life *life, uint32_t series, float energy, float value,
+                         float expected)
 {
     struct lw_life_series *slot = series_slot(life, series, energy);
 
@@ -150,7 +156,8 @@ static void shape_add(struct lw_life *life, const struct lw_verdict *verdict)
     shape->sum_yy += y * y;
 }
 
-/* Of the first step the most surprising series is watched; later only one that leads clearly takes its place. */
+/* Of the first step the most surprising series is watched; later only one that leads clearly takes
+ * its place. */
 static void shape_follow(struct lw_life *life, const struct lw_verdict *verdict)
 {
     struct lw_life_shape *shape = &life->shape;
@@ -158,7 +165,8 @@ static void shape_follow(struct lw_life *life, const struct lw_verdict *verdict)
 
     if (shape->series != verdict->series &&
         (shape->series == LW_SERIES_NONE ||
-         (shape->n < LASTING_STEPS && series_energy(life, verdict->series) > factor * series_energy(life, shape->series)))) {
+         (shape->n < LASTING_STEPS &&
+          series_energy(life, verdict->series) > factor * series_energy(life, shape->series)))) {
         memset(shape, 0, sizeof(*shape));
         shape->series = verdict->series;
         shape->first_ns = life->time_ns;
@@ -197,7 +205,8 @@ void lw_life_take(struct lw_life *life, const struct lw_verdict *verdict)
         life->peak_score = verdict->score > life->peak_score ? verdict->score : life->peak_score;
         life->peak_ns = life->time_ns;
     }
-    life->return_rows = verdict->return_rows > life->return_rows ? verdict->return_rows : life->return_rows;
+    life->return_rows = verdict->return_rows > life->return_rows ? verdict->return_rows
+                                                                 : life->return_rows;
     if (verdict->series == LW_SERIES_NONE) {
         life->blamed = energy;
         return;
@@ -206,7 +215,8 @@ void lw_life_take(struct lw_life *life, const struct lw_verdict *verdict)
     shape_follow(life, verdict);
 }
 
-void lw_life_contribute(struct lw_life *life, uint32_t series, float share, float value, float expected)
+void lw_life_contribute(struct lw_life *life, uint32_t series, float share, float value,
+                        float expected)
 {
     if (share > 0.0f && life->blamed > 0.0f) {
         series_blame(life, series, share * life->blamed, value, expected);
@@ -232,7 +242,8 @@ static bool shape_is_trend(const struct lw_life_shape *shape)
     if (!(var_x > 0.0) || !(var_y > 0.0)) {
         return false;
     }
-    growth = fabs(cov / var_x) * sqrt(12.0 * var_x / n); /* The x are spread evenly: this root is their length. */
+    growth = fabs(cov / var_x) * sqrt(12.0 * var_x / n); /* The x are spread evenly: this root is
+                                                            their length. */
     return cov * cov >= TREND_FIT * var_x * var_y && growth >= TREND_GROWTH * mean && growth >= 1.0;
 }
 
@@ -241,12 +252,15 @@ static enum lw_anomaly_type shape_type(const struct lw_life_shape *shape)
     double n = (double)shape->n, above = (double)shape->n_above, below = (double)shape->n_below;
 
     if (shape->n < LASTING_STEPS) {
-        return above + below == 0.0 ? LW_TYPE_PATTERN : above >= below ? LW_TYPE_SPIKE : LW_TYPE_DROP;
+        return above + below == 0.0 ? LW_TYPE_PATTERN
+               : above >= below     ? LW_TYPE_SPIKE
+                                    : LW_TYPE_DROP;
     }
     if (above >= ONE_SIDE * n || below >= ONE_SIDE * n) {
         return shape_is_trend(shape) ? LW_TYPE_TREND : LW_TYPE_LEVEL;
     }
-    return above >= (1.0 - ONE_SIDE) * n && below >= (1.0 - ONE_SIDE) * n ? LW_TYPE_NOISE : LW_TYPE_PATTERN;
+    return above >= (1.0 - ONE_SIDE) * n && below >= (1.0 - ONE_SIDE) * n ? LW_TYPE_NOISE
+                                                                          : LW_TYPE_PATTERN;
 }
 
 static enum lw_anomaly_type life_type(const struct lw_life *life)
@@ -272,8 +286,8 @@ static enum lw_anomaly_type life_type(const struct lw_life *life)
 
 /* ---- what is handed out ---- */
 
-static void life_describe(const struct lw_life *life, enum lw_anomaly_phase phase, enum lw_anomaly_type type,
-                          struct lw_anomaly *ret_anomaly)
+static void life_describe(const struct lw_life *life, enum lw_anomaly_phase phase,
+                          enum lw_anomaly_type type, struct lw_anomaly *ret_anomaly)
 {
     bool told[LW_LIFE_SERIES_MAX] = {false};
 
@@ -309,7 +323,8 @@ static void life_describe(const struct lw_life *life, enum lw_anomaly_phase phas
 }
 
 /* Hands it out when it is new, over, or when something worth telling has changed. */
-static bool life_tell(struct lw_life *life, enum lw_anomaly_phase phase, struct lw_anomaly *ret_anomaly)
+static bool life_tell(struct lw_life *life, enum lw_anomaly_phase phase,
+                      struct lw_anomaly *ret_anomaly)
 {
     enum lw_anomaly_type type = life_type(life);
     struct lw_anomaly anomaly;
@@ -318,8 +333,8 @@ static bool life_tell(struct lw_life *life, enum lw_anomaly_phase phase, struct 
 
     life_describe(life, phase, type, &anomaly);
     leader = anomaly.n_contributions > 0 ? anomaly.contributions[0].series : LW_SERIES_NONE;
-    if (phase == LW_ANOMALY_UPDATED && !doubled && type == life->told_type && leader == life->told_series &&
-        life->peak_score <= life->told_score + TOLD_SCORE) {
+    if (phase == LW_ANOMALY_UPDATED && !doubled && type == life->told_type &&
+        leader == life->told_series && life->peak_score <= life->told_score + TOLD_SCORE) {
         return false;
     }
     life->told_type = (uint8_t)type;
@@ -333,7 +348,7 @@ static uint64_t life_id(const struct lw_life_rule *rule, const struct lw_life *l
 {
     uint64_t id = lw_rng_mix(rule->seed ^ lw_rng_mix((uint64_t)life->start_ns));
 
-    return id == life->id ? lw_rng_mix(id) : id; /* With step "row" times repeat, and so may starts. */
+    return id == life->id ? lw_rng_mix(id) : id; /* Times of rows may repeat. */
 }
 
 static void life_count(struct lw_life *life)
@@ -355,7 +370,8 @@ static bool life_is_over(const struct lw_life_rule *rule, const struct lw_life *
 }
 
 /* Not open: the onset opens it, at once or when m of n steps agree. */
-static bool life_wait(const struct lw_life_rule *rule, struct lw_life *life, bool agreed, struct lw_anomaly *ret_anomaly)
+static bool life_wait(const struct lw_life_rule *rule, struct lw_life *life, bool agreed,
+                      struct lw_anomaly *ret_anomaly)
 {
     if (!life->armed && life->step_onset) {
         life->armed = true;
@@ -374,7 +390,8 @@ static bool life_wait(const struct lw_life_rule *rule, struct lw_life *life, boo
     return life_tell(life, LW_ANOMALY_OPENED, ret_anomaly);
 }
 
-bool lw_life_end(const struct lw_life_rule *rule, struct lw_life *life, struct lw_anomaly *ret_anomaly)
+bool lw_life_end(const struct lw_life_rule *rule, struct lw_life *life,
+                 struct lw_anomaly *ret_anomaly)
 {
     bool agreed = lw_hysteresis_step(&rule->hysteresis, &life->history, life->step_alarm);
 
@@ -396,8 +413,10 @@ bool lw_life_end(const struct lw_life_rule *rule, struct lw_life *life, struct l
 const char *lw_anomaly_type_name(enum lw_anomaly_type type)
 {
     static const char *const NAMES[LW_LIFE_TYPES] = {
-        "",        "spike",  "drop",  "level shift", "trend",      "noise",      "pattern",
-        "correlation break", "silent", "stuck",      "reset",      "duplicated", "clock skew", "range",
+        "",           "spike", "drop",    "level shift",
+        "trend",      "noise", "pattern", "correlation break",
+        "silent",     "stuck", "reset",   "duplicated",
+        "clock skew", "range",
     };
 
     return (unsigned)type < LW_LIFE_TYPES ? NAMES[type] : "unknown";
@@ -460,13 +479,15 @@ static void shape_load(struct lw_life_shape *ret_shape, struct lw_reader *reader
     ret_shape->sum_yy = sums[4];
 }
 
-enum lw_status lw_life_load(struct lw_life *ret_life, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_life_load(struct lw_life *ret_life, struct lw_reader *reader,
+                            struct lw_error *reterr)
 {
     struct lw_life l;
     uint16_t version = lw_read_u16(reader);
 
     if (reader->status == LW_OK && version != LIFE_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "an anomaly's state is saved in version %u; this one reads %d", version,
+        return lw_error_set(reterr, LW_EVERSION,
+                            "an anomaly's state is saved in version %u; this one reads %d", version,
                             LIFE_VERSION);
     }
     memset(&l, 0, sizeof(l));
@@ -497,8 +518,10 @@ enum lw_status lw_life_load(struct lw_life *ret_life, struct lw_reader *reader, 
         l.series[i].value = lw_read_f32(reader);
         l.series[i].expected = lw_read_f32(reader);
     }
-    if (reader->status != LW_OK || l.n_series > LW_LIFE_SERIES_MAX || l.told_type >= LW_LIFE_TYPES) {
-        return lw_error_set(reterr, LW_EFORMAT, "the saved state of an anomaly ends early or is none");
+    if (reader->status != LW_OK || l.n_series > LW_LIFE_SERIES_MAX ||
+        l.told_type >= LW_LIFE_TYPES) {
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the saved state of an anomaly ends early or is none");
     }
     *ret_life = l;
     return LW_OK;

@@ -1,11 +1,13 @@
 /*
  * One calibrated level for the ensemble of tier 1, and the alarm on it.
  *
- * The tail is a Pareto with a fixed shape xi = .3 through two robust quantiles (.5 and .9) of rows kept back. Rows kept back are
- * not clean: a tail fitted to their largest 2 % would learn the anomalies in them and mute the whole entity. Below the median p
- * goes by rank, through straight lines between 33 quantiles.
+ * The tail is a Pareto with a fixed shape xi = .3 through two robust quantiles (.5 and .9) of rows
+ * kept back. Rows kept back are not clean: a tail fitted to their largest 2 % would learn the
+ * anomalies in them and mute the whole entity. Below the median p goes by rank, through straight
+ * lines between 33 quantiles.
  *
- * A freshly started histogram is empty and q is then 0: nothing is subtracted before something was seen.
+ * A freshly started histogram is empty and q is then 0: nothing is subtracted before something was
+ * seen.
  */
 #include "detect/calibrate.h"
 
@@ -16,16 +18,17 @@
 #include <math.h>
 #include <string.h>
 
-#define ENERGY_MAX 1e12         /* Far beyond where L ends; keeps an infinite distance from staying for ever. */
+#define ENERGY_MAX                                                                                 \
+    1e12 /* Far beyond where L ends; keeps an infinite distance from staying for ever. */
 #define TAIL_XI 0.3
-#define TAIL_LEAST 0.1         /* Q.9 - Q.5 counts as at least this much energy. */
-#define TAIL_SPREAD 5.0        /* (1 - .5) / (1 - .9) */
+#define TAIL_LEAST 0.1                      /* Q.9 - Q.5 counts as at least this much energy. */
+#define TAIL_SPREAD 5.0                     /* (1 - .5) / (1 - .9) */
 #define MEDIAN_LEVEL 0.30102999566398119521 /* -log10 .5 */
 #define LEVEL_MAX 16.0
 #define SMOOTHING 0.2
 #define FORGETTING (1.0 - 1.0 / 300.0)
 #define USUAL_QUANTILE 0.8
-#define USUAL_LEVEL 1.3        /* Lately's .8 quantile may be this high before it is subtracted. */
+#define USUAL_LEVEL 1.3 /* Lately's .8 quantile may be this high before it is subtracted. */
 #define CUT_LEAST 1.3
 #define CUT_OFFSET 4.3
 #define OFF_SHARE 0.7
@@ -81,20 +84,23 @@ double lw_calibrate_cut(double budget_rows)
 
 /* ---- the fit ---- */
 
-enum lw_status lw_calibration_fit(double *smoothed, size_t n, struct lw_calibration *ret_calibration, struct lw_error *reterr)
+enum lw_status lw_calibration_fit(double *smoothed, size_t n,
+                                  struct lw_calibration *ret_calibration, struct lw_error *reterr)
 {
     struct lw_calibration fit;
     struct lw_sorted sorted;
     double width;
 
     if (n < LW_CALIBRATION_ROWS_MIN) {
-        return lw_error_set(reterr, LW_EINVAL, "calibration needs %d rows kept back from training; got %zu",
+        return lw_error_set(reterr, LW_EINVAL,
+                            "calibration needs %d rows kept back from training; got %zu",
                             LW_CALIBRATION_ROWS_MIN, n);
     }
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(smoothed[i]) || smoothed[i] < 0.0) {
-            return lw_error_set(reterr, LW_EINVAL, "energy %zu of %zu is %g; calibration needs finite ones from 0 on", i, n,
-                                smoothed[i]);
+            return lw_error_set(reterr, LW_EINVAL,
+                                "energy %zu of %zu is %g; calibration needs finite ones from 0 on",
+                                i, n, smoothed[i]);
         }
     }
     lw_sort(smoothed, n);
@@ -127,7 +133,8 @@ static double rank_below(const struct lw_calibration *calibration, double smooth
             high = middle;
         }
     }
-    return 0.5 * ((double)low + (smoothed - ranks[low]) / (ranks[high] - ranks[low])) / (LW_CALIBRATION_RANKS - 1);
+    return 0.5 * ((double)low + (smoothed - ranks[low]) / (ranks[high] - ranks[low])) /
+           (LW_CALIBRATION_RANKS - 1);
 }
 
 double lw_calibration_level(const struct lw_calibration *calibration, double smoothed)
@@ -160,7 +167,8 @@ void lw_calibrator_prime(struct lw_calibrator *calibrator, double level)
     if (isnan(level)) {
         return;
     }
-    bin = level < LEVEL_MAX ? (size_t)(level * (LW_CALIBRATION_BINS / LEVEL_MAX)) : LW_CALIBRATION_BINS - 1;
+    bin = level < LEVEL_MAX ? (size_t)(level * (LW_CALIBRATION_BINS / LEVEL_MAX))
+                            : LW_CALIBRATION_BINS - 1;
     for (size_t i = 0; i < LW_CALIBRATION_BINS; i++) {
         calibrator->bins[i] *= (float)FORGETTING;
     }
@@ -175,7 +183,9 @@ static double usual_level(const struct lw_calibrator *calibrator)
 
     for (size_t i = 0; i < LW_CALIBRATION_BINS && calibrator->weight > 0.0f; i++) {
         if (sum + calibrator->bins[i] >= wanted) {
-            double part = calibrator->bins[i] > 0.0f ? (double)((wanted - sum) / calibrator->bins[i]) : 0.0;
+            double part = calibrator->bins[i] > 0.0f
+                              ? (double)((wanted - sum) / calibrator->bins[i])
+                              : 0.0;
 
             return ((double)i + part) * (LEVEL_MAX / LW_CALIBRATION_BINS);
         }
@@ -190,7 +200,8 @@ static bool alarm_step(struct lw_calibrator *calibrator, double adjusted, double
     bool onset = false;
 
     if (adjusted >= cut) {
-        onset = !calibrator->alarm && (!calibrator->alarmed || calibrator->quiet > LW_CALIBRATION_QUIET_ROWS);
+        onset = !calibrator->alarm &&
+                (!calibrator->alarmed || calibrator->quiet > LW_CALIBRATION_QUIET_ROWS);
         calibrator->alarm = true;
         calibrator->alarmed = true;
     }
@@ -207,10 +218,12 @@ static bool alarm_step(struct lw_calibrator *calibrator, double adjusted, double
     return onset;
 }
 
-void lw_calibrator_step(const struct lw_calibration *calibration, double cut, struct lw_calibrator *calibrator, double energy,
+void lw_calibrator_step(const struct lw_calibration *calibration, double cut,
+                        struct lw_calibrator *calibrator, double energy,
                         struct lw_calibrate_result *ret_result)
 {
-    struct lw_calibrate_result r = {.smoothed = NAN, .level = NAN, .adjusted = NAN, .score = NAN, .event = NAN};
+    struct lw_calibrate_result r = {
+        .smoothed = NAN, .level = NAN, .adjusted = NAN, .score = NAN, .event = NAN};
     double excess, event;
 
     if (isnan(energy)) {
@@ -229,7 +242,9 @@ void lw_calibrator_step(const struct lw_calibration *calibration, double cut, st
     r.score = (float)(r.level / (r.level + cut));
     event = r.adjusted > 0.0 ? r.adjusted / (r.adjusted + cut) : 0.0;
     r.event = (float)(r.onset || event < 0.49 ? event : 0.49);
-    r.return_rows = r.adjusted >= CUT_LEAST ? lw_exp(0.5 * (r.adjusted + CUT_OFFSET) * 2.30258509299404568402) : 0.0;
+    r.return_rows = r.adjusted >= CUT_LEAST
+                        ? lw_exp(0.5 * (r.adjusted + CUT_OFFSET) * 2.30258509299404568402)
+                        : 0.0;
     *ret_result = r;
 }
 
@@ -243,17 +258,20 @@ void lw_calibration_save(const struct lw_calibration *calibration, struct lw_wri
 }
 
 /* LW_OK when the version was read and is known. */
-static enum lw_status version_check(struct lw_reader *reader, const char *what, uint16_t known, struct lw_error *reterr)
+static enum lw_status version_check(struct lw_reader *reader, const char *what, uint16_t known,
+                                    struct lw_error *reterr)
 {
     uint16_t version = lw_read_u16(reader);
 
     if (reader->status == LW_OK && version != known) {
-        return lw_error_set(reterr, LW_EVERSION, "%s is saved in version %u; this one reads %u", what, version, known);
+        return lw_error_set(reterr, LW_EVERSION, "%s is saved in version %u; this one reads %u",
+                            what, version, known);
     }
     return LW_OK;
 }
 
-enum lw_status lw_calibration_load(struct lw_calibration *ret_calibration, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_calibration_load(struct lw_calibration *ret_calibration, struct lw_reader *reader,
+                                   struct lw_error *reterr)
 {
     struct lw_calibration c;
     enum lw_status status = version_check(reader, "a calibration", CALIBRATION_VERSION, reterr);
@@ -269,7 +287,8 @@ enum lw_status lw_calibration_load(struct lw_calibration *ret_calibration, struc
         good = good && isfinite(c.ranks[i]) && c.ranks[i] >= c.ranks[i - 1];
     }
     if (!good) {
-        return lw_error_set(reterr, LW_EFORMAT, "a saved calibration ends early or is no calibration");
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "a saved calibration ends early or is no calibration");
     }
     *ret_calibration = c;
     return LW_OK;
@@ -287,10 +306,12 @@ void lw_calibrator_save(const struct lw_calibrator *calibrator, struct lw_writer
     lw_write_u8(writer, calibrator->alarmed);
 }
 
-enum lw_status lw_calibrator_load(struct lw_calibrator *ret_calibrator, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_calibrator_load(struct lw_calibrator *ret_calibrator, struct lw_reader *reader,
+                                  struct lw_error *reterr)
 {
     struct lw_calibrator c;
-    enum lw_status status = version_check(reader, "the alarm state of an entity", CALIBRATOR_VERSION, reterr);
+    enum lw_status status = version_check(reader, "the alarm state of an entity",
+                                          CALIBRATOR_VERSION, reterr);
     bool good;
 
     if (status != LW_OK) {
@@ -304,12 +325,14 @@ enum lw_status lw_calibrator_load(struct lw_calibrator *ret_calibrator, struct l
     c.quiet = lw_read_u16(reader);
     c.alarm = lw_read_u8(reader) != 0;
     c.alarmed = lw_read_u8(reader) != 0;
-    good = reader->status == LW_OK && isfinite(c.smoothed) && c.weight >= 0.0f && c.below < OFF_ROWS;
+    good = reader->status == LW_OK && isfinite(c.smoothed) && c.weight >= 0.0f &&
+           c.below < OFF_ROWS;
     for (size_t i = 0; i < LW_CALIBRATION_BINS; i++) {
         good = good && c.bins[i] >= 0.0f && c.bins[i] <= c.weight * 1.01f;
     }
     if (!good) {
-        return lw_error_set(reterr, LW_EFORMAT, "the saved alarm state of an entity ends early or is none");
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the saved alarm state of an entity ends early or is none");
     }
     *ret_calibrator = c;
     return LW_OK;

@@ -1,18 +1,21 @@
 /*
  * Data faults of one series.
  *
- * Silent and stuck ask the same question: is this stretch (without a sample; of one value) longer than this series ever had? A
- * stretch several times longer than the longest of hundreds is not chance, and a series that is often quiet or often constant has
- * long stretches of its own and so protects itself. The longest is remembered over two periods of a fortnight, so that an outage
+ * Silent and stuck ask the same question: is this stretch (without a sample; of one value) longer
+ * than this series ever had? A stretch several times longer than the longest of hundreds is not
+ * chance, and a series that is often quiet or often constant has long stretches of its own and so
+ * protects itself. The longest is remembered over two periods of a fortnight, so that an outage
  * dulls the detector for a few weeks and not for ever.
  *
- * What is never called stuck: a series that repeats itself as a habit (integer, sparse, zero-inflated, near-constant: more than
- * REPEATS_MOST of its samples), a value of 0, and the least or greatest value the series ever had. An idle host rests at 0, a full
- * disk at its top, a counter nobody increments at its greatest: all of these are news for the baseline, not faults of the data.
+ * What is never called stuck: a series that repeats itself as a habit (integer, sparse,
+ * zero-inflated, near-constant: more than REPEATS_MOST of its samples), a value of 0, and the least
+ * or greatest value the series ever had. An idle host rests at 0, a full disk at its top, a counter
+ * nobody increments at its greatest: all of these are news for the baseline, not faults of the
+ * data.
  *
- * Skew is told from late delivery by its constancy: a clock that is off stays off by the same amount while the watermark goes
- * on, whereas a backlog catches up. Of all samples under one watermark only the first is asked, because a host may hand over
- * hours of history at once.
+ * Skew is told from late delivery by its constancy: a clock that is off stays off by the same
+ * amount while the watermark goes on, whereas a backlog catches up. Of all samples under one
+ * watermark only the first is asked, because a host may hand over hours of history at once.
  */
 #include "detect/fault.h"
 
@@ -29,12 +32,12 @@
 #define FAULT_VERSION 1
 
 /* Silent. */
-#define SILENT_SAMPLES 30         /* Before that nothing is called silent. */
-#define SILENT_TYPICAL 10.0       /* Times the median interval, for a series at a steady pace, ... */
-#define SILENT_WIDE 20.0          /* ... or times the .95 quantile for others, after a whole period. */
-#define SILENT_GAP 3.0            /* And times the longest gap. */
+#define SILENT_SAMPLES 30   /* Before that nothing is called silent. */
+#define SILENT_TYPICAL 10.0 /* Times the median interval, for a series at a steady pace, ... */
+#define SILENT_WIDE 20.0    /* ... or times the .95 quantile for others, after a whole period. */
+#define SILENT_GAP 3.0      /* And times the longest gap. */
 #define SILENT_LEAST_S 60.0
-#define STEADY_RATIO 1.5          /* A steady pace: the .95 quantile is at most this many medians. */
+#define STEADY_RATIO 1.5 /* A steady pace: the .95 quantile is at most this many medians. */
 #define PACE_EARLY_SAMPLES 100
 
 /* Stuck. */
@@ -44,7 +47,7 @@
 #define STUCK_RUN_LEAST 30        /* ... at least so many repeats ... */
 #define STUCK_LASTS_S 300.0       /* ... and so long. */
 #define REPEATS_MOST 0.1
-#define REPEATS_SAMPLES 10000.0   /* Over about so many samples the share is taken. */
+#define REPEATS_SAMPLES 10000.0 /* Over about so many samples the share is taken. */
 
 /* Duplicated: a share over about 128 samples. */
 #define DUPLICATE_RATE_SHIFT 7
@@ -54,14 +57,14 @@
 /* Skewed. */
 #define SKEW_EVIDENCE_ON 10
 #define SKEW_EVIDENCE_MOST 12
-#define SKEW_LAG_SHARE 0.2        /* The lag counts as the same within this share. */
-#define SKEW_LASTS_S 300.0        /* It must last so long and so many intervals. */
+#define SKEW_LAG_SHARE 0.2 /* The lag counts as the same within this share. */
+#define SKEW_LASTS_S 300.0 /* It must last so long and so many intervals. */
 #define SKEW_LASTS_INTERVALS 20.0
 #define AHEAD_LEAST_S 60.0
 #define AHEAD_INTERVALS 10.0
 
 enum { FLAG_SILENT = 1, FLAG_STUCK = 2, FLAG_DUPLICATE = 4, FLAG_SKEW = 8, FLAG_ALL = 15 };
-#define EVIDENCE_SHIFT 4          /* The flags' upper bits hold the evidence for skew, 0 to 15. */
+#define EVIDENCE_SHIFT 4 /* The flags' upper bits hold the evidence for skew, 0 to 15. */
 
 static_assert(sizeof(struct lw_fault) <= 96, "the state of faults is at most 96 bytes a series");
 
@@ -100,7 +103,8 @@ static int64_t time_after(int64_t time_ns, double seconds)
 /* Seconds from a to b, as the whole span of time may lie between. */
 static double seconds_between(int64_t a, int64_t b)
 {
-    return b >= a ? (double)((uint64_t)b - (uint64_t)a) / SECOND_NS : -((double)((uint64_t)a - (uint64_t)b) / SECOND_NS);
+    return b >= a ? (double)((uint64_t)b - (uint64_t)a) / SECOND_NS
+                  : -((double)((uint64_t)a - (uint64_t)b) / SECOND_NS);
 }
 
 /* ---- silent ---- */
@@ -110,7 +114,8 @@ static float quantile_follow(float at, float interval, float up, float down)
     return interval > at ? at * (1.0f + up) : at / (1.0f + down);
 }
 
-/* Both quantiles are followed in steps of a few percent, so that a gap counts as one interval however long it was. */
+/* Both quantiles are followed in steps of a few percent, so that a gap counts as one interval
+ * however long it was. */
 static void pace_learn(struct lw_fault *fault, int64_t time_ns)
 {
     float interval = (float)seconds_between(fault->last_time_ns, time_ns);
@@ -145,8 +150,10 @@ static void period_turn(struct lw_fault *fault, int64_t time_ns)
 
 int64_t lw_fault_silent_at(const struct lw_fault_config *config, const struct lw_fault *fault)
 {
-    double least = config->silent_least_ns > 0 ? (double)config->silent_least_ns / SECOND_NS : SILENT_LEAST_S;
-    double longest = (double)(fault->gap_s[0] > fault->gap_s[1] ? fault->gap_s[0] : fault->gap_s[1]);
+    double least = config->silent_least_ns > 0 ? (double)config->silent_least_ns / SECOND_NS
+                                               : SILENT_LEAST_S;
+    double longest = (double)(fault->gap_s[0] > fault->gap_s[1] ? fault->gap_s[0]
+                                                                : fault->gap_s[1]);
     double typical = (double)fault->typical_s, wide = (double)fault->wide_s;
     bool steady = wide <= STEADY_RATIO * typical;
     double wait;
@@ -154,7 +161,8 @@ int64_t lw_fault_silent_at(const struct lw_fault_config *config, const struct lw
     if (fault->n_samples > 0 && config->silent_after_ns > 0) {
         return time_after(fault->last_time_ns, (double)config->silent_after_ns / SECOND_NS);
     }
-    if (fault->n_samples < SILENT_SAMPLES || typical == 0.0 || (!steady && fault->gap_s[1] == 0.0f)) {
+    if (fault->n_samples < SILENT_SAMPLES || typical == 0.0 ||
+        (!steady && fault->gap_s[1] == 0.0f)) {
         return INT64_MAX;
     }
     wait = steady ? SILENT_TYPICAL * typical : SILENT_WIDE * wide;
@@ -162,7 +170,8 @@ int64_t lw_fault_silent_at(const struct lw_fault_config *config, const struct lw
     return time_after(fault->last_time_ns, wait > least ? wait : least);
 }
 
-enum lw_anomaly_type lw_fault_advance(const struct lw_fault_config *config, struct lw_fault *fault, int64_t now_ns)
+enum lw_anomaly_type lw_fault_advance(const struct lw_fault_config *config, struct lw_fault *fault,
+                                      int64_t now_ns)
 {
     int64_t silent_at = lw_fault_silent_at(config, fault);
 
@@ -187,11 +196,13 @@ static bool stuck_begins(const struct lw_fault *fault, int64_t time_ns)
 {
     float value = (float)fault->last_value;
     bool learnt = fault->n_samples >= STUCK_SAMPLES &&
-                  (fault->gap_s[1] > 0.0f || minute_of(time_ns) >= (uint64_t)fault->period_min + STUCK_LEARN_MIN);
+                  (fault->gap_s[1] > 0.0f ||
+                   minute_of(time_ns) >= (uint64_t)fault->period_min + STUCK_LEARN_MIN);
     bool habit = (double)fault->repeats > REPEATS_MOST;
     bool at_rest = fault->last_value == 0.0 || value <= fault->least || value >= fault->greatest;
 
-    return !fault_has(fault, FLAG_STUCK) && learnt && !habit && !at_rest && fault->run_length >= stuck_limit(fault) &&
+    return !fault_has(fault, FLAG_STUCK) && learnt && !habit && !at_rest &&
+           fault->run_length >= stuck_limit(fault) &&
            seconds_between(fault->run_start_ns, time_ns) >= STUCK_LASTS_S;
 }
 
@@ -213,7 +224,8 @@ static enum lw_anomaly_type value_learn(struct lw_fault *fault, int64_t time_ns,
 {
     bool first = isnan(fault->least);
     bool repeats = !first && value == fault->last_value;
-    double weight = fault->n_samples < REPEATS_SAMPLES ? 1.0 / (1.0 + (double)fault->n_samples) : 1.0 / REPEATS_SAMPLES;
+    double weight = fault->n_samples < REPEATS_SAMPLES ? 1.0 / (1.0 + (double)fault->n_samples)
+                                                       : 1.0 / REPEATS_SAMPLES;
 
     if (repeats) {
         fault->run_length = (uint16_t)(fault->run_length + (fault->run_length < UINT16_MAX));
@@ -230,7 +242,8 @@ static enum lw_anomaly_type value_learn(struct lw_fault *fault, int64_t time_ns,
     return LW_TYPE_STUCK;
 }
 
-enum lw_anomaly_type lw_fault_sample(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns, double value)
+enum lw_anomaly_type lw_fault_sample(const struct lw_fault_config *config, struct lw_fault *fault,
+                                     int64_t time_ns, double value)
 {
     enum lw_anomaly_type begun = LW_TYPE_NONE;
 
@@ -261,7 +274,8 @@ static void duplicates_learn(struct lw_fault *fault, bool duplicate)
     }
 }
 
-enum lw_anomaly_type lw_fault_duplicate(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns)
+enum lw_anomaly_type lw_fault_duplicate(const struct lw_fault_config *config,
+                                        struct lw_fault *fault, int64_t time_ns)
 {
     (void)config;
     duplicates_learn(fault, true);
@@ -301,7 +315,8 @@ static enum lw_anomaly_type skew_learn(struct lw_fault *fault, double lag_s, int
 {
     double typical = (double)fault->typical_s, before = (double)fault->lag_s;
     double tolerance = SKEW_LAG_SHARE * fabs(before);
-    double lasts = SKEW_LASTS_INTERVALS * typical > SKEW_LASTS_S ? SKEW_LASTS_INTERVALS * typical : SKEW_LASTS_S;
+    double lasts = SKEW_LASTS_INTERVALS * typical > SKEW_LASTS_S ? SKEW_LASTS_INTERVALS * typical
+                                                                 : SKEW_LASTS_S;
     unsigned evidence = skew_evidence(fault);
 
     tolerance = tolerance > 2.0 * typical ? tolerance : 2.0 * typical;
@@ -320,8 +335,8 @@ static enum lw_anomaly_type skew_learn(struct lw_fault *fault, double lag_s, int
     return LW_TYPE_SKEW;
 }
 
-enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns,
-                                      int64_t watermark_ns)
+enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, struct lw_fault *fault,
+                                      int64_t time_ns, int64_t watermark_ns)
 {
     double ahead, most = AHEAD_INTERVALS * (double)fault->typical_s;
     unsigned evidence = skew_evidence(fault);
@@ -330,7 +345,8 @@ enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, stru
     if (watermark_ns == INT64_MIN || !watermark_moved(fault, watermark_ns)) {
         return LW_TYPE_NONE;
     }
-    ahead = seconds_between(watermark_ns, time_ns) - (double)(config->lateness_ns + config->step_ns) / SECOND_NS;
+    ahead = seconds_between(watermark_ns, time_ns) -
+            (double)(config->lateness_ns + config->step_ns) / SECOND_NS;
     most = most > AHEAD_LEAST_S ? most : AHEAD_LEAST_S;
     if (ahead > most && fault->n_samples >= SILENT_SAMPLES) {
         return skew_learn(fault, -ahead, watermark_ns);
@@ -344,8 +360,8 @@ enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, stru
     return LW_TYPE_NONE;
 }
 
-enum lw_anomaly_type lw_fault_late(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns,
-                                   int64_t watermark_ns)
+enum lw_anomaly_type lw_fault_late(const struct lw_fault_config *config, struct lw_fault *fault,
+                                   int64_t time_ns, int64_t watermark_ns)
 {
     (void)config;
     if (fault->n_samples < SILENT_SAMPLES || !watermark_moved(fault, watermark_ns)) {
@@ -356,7 +372,8 @@ enum lw_anomaly_type lw_fault_late(const struct lw_fault_config *config, struct 
 
 /* ---- reset, and what holds ---- */
 
-enum lw_anomaly_type lw_fault_reset(const struct lw_fault_config *config, struct lw_fault *fault, int64_t time_ns)
+enum lw_anomaly_type lw_fault_reset(const struct lw_fault_config *config, struct lw_fault *fault,
+                                    int64_t time_ns)
 {
     int64_t budget_min = (config->budget_ns > 0 ? config->budget_ns : WEEK_NS) / MINUTE_NS;
     uint32_t minute = minute_of(time_ns);
@@ -366,7 +383,8 @@ enum lw_anomaly_type lw_fault_reset(const struct lw_fault_config *config, struct
     return recent ? LW_TYPE_NONE : LW_TYPE_RESET;
 }
 
-enum lw_anomaly_type lw_fault_active(const struct lw_fault_config *config, const struct lw_fault *fault, int64_t *ret_start_ns)
+enum lw_anomaly_type lw_fault_active(const struct lw_fault_config *config,
+                                     const struct lw_fault *fault, int64_t *ret_start_ns)
 {
     enum lw_anomaly_type type = LW_TYPE_NONE;
     int64_t start_ns = 0;
@@ -424,14 +442,16 @@ static bool sane(float x)
     return x >= 0.0f && isfinite(x);
 }
 
-enum lw_status lw_fault_load(struct lw_fault *ret_fault, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_fault_load(struct lw_fault *ret_fault, struct lw_reader *reader,
+                             struct lw_error *reterr)
 {
     struct lw_fault f;
     uint16_t version = lw_read_u16(reader);
 
     if (reader->status == LW_OK && version != FAULT_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "the faults of a series are saved in version %u; this one reads %d", version,
-                            FAULT_VERSION);
+        return lw_error_set(reterr, LW_EVERSION,
+                            "the faults of a series are saved in version %u; this one reads %d",
+                            version, FAULT_VERSION);
     }
     memset(&f, 0, sizeof(f));
     f.last_time_ns = lw_read_i64(reader);
@@ -455,10 +475,11 @@ enum lw_status lw_fault_load(struct lw_fault *ret_fault, struct lw_reader *reade
     f.n_samples = lw_read_u16(reader);
     f.duplicates = lw_read_u16(reader);
     f.flags = lw_read_u16(reader);
-    if (reader->status != LW_OK || !sane(f.typical_s) || !sane(f.wide_s) || !sane(f.gap_s[0]) || !sane(f.gap_s[1]) ||
-        !sane(f.repeats) || f.repeats > 1.0f || !isfinite(f.lag_s) || !isfinite(f.last_value) ||
-        skew_evidence(&f) > SKEW_EVIDENCE_MOST) {
-        return lw_error_set(reterr, LW_EFORMAT, "the saved faults of a series end early or are none");
+    if (reader->status != LW_OK || !sane(f.typical_s) || !sane(f.wide_s) || !sane(f.gap_s[0]) ||
+        !sane(f.gap_s[1]) || !sane(f.repeats) || f.repeats > 1.0f || !isfinite(f.lag_s) ||
+        !isfinite(f.last_value) || skew_evidence(&f) > SKEW_EVIDENCE_MOST) {
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the saved faults of a series end early or are none");
     }
     *ret_fault = f;
     return LW_OK;

@@ -21,7 +21,8 @@ static void spaces_skip(const char **text)
     }
 }
 
-enum lw_status lw_hysteresis_parse(const char *text, struct lw_hysteresis *ret_rule, struct lw_error *reterr)
+enum lw_status lw_hysteresis_parse(const char *text, struct lw_hysteresis *ret_rule,
+                                   struct lw_error *reterr)
 {
     const char *at = text;
     unsigned m, n = 0;
@@ -36,8 +37,8 @@ enum lw_status lw_hysteresis_parse(const char *text, struct lw_hysteresis *ret_r
         spaces_skip(&at);
     }
     if (*at != '\0' || m < 1 || n < m || n > LW_HYSTERESIS_STEPS_MAX) {
-        return lw_error_set(reterr, LW_EINVAL, "\"%.40s\" is not \"m of n\" with 1 <= m <= n <= %d", text,
-                            LW_HYSTERESIS_STEPS_MAX);
+        return lw_error_set(reterr, LW_EINVAL, "\"%.40s\" is not \"m of n\" with 1 <= m <= n <= %d",
+                            text, LW_HYSTERESIS_STEPS_MAX);
     }
     ret_rule->m = (uint8_t)m;
     ret_rule->n = (uint8_t)n;

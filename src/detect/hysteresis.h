@@ -14,8 +14,10 @@ struct lw_hysteresis {
     uint8_t n;
 };
 
-/* One step more into a history whose lowest bit is the newest (0: nothing seen); true when m of the last n bits are set. */
-static inline bool lw_hysteresis_step(const struct lw_hysteresis *rule, uint64_t *history, bool holds)
+/* One step more into a history whose lowest bit is the newest (0: nothing seen); true when m of the
+ * last n bits are set. */
+static inline bool lw_hysteresis_step(const struct lw_hysteresis *rule, uint64_t *history,
+                                      bool holds)
 {
     uint64_t mask = rule->n >= 64 ? UINT64_MAX : (UINT64_C(1) << rule->n) - 1;
 
@@ -24,6 +26,7 @@ static inline bool lw_hysteresis_step(const struct lw_hysteresis *rule, uint64_t
 }
 
 /* Reads "2 of 3". LW_EINVAL for anything else. */
-enum lw_status lw_hysteresis_parse(const char *text, struct lw_hysteresis *ret_rule, struct lw_error *reterr) LW_MUST_USE;
+enum lw_status lw_hysteresis_parse(const char *text, struct lw_hysteresis *ret_rule,
+                                   struct lw_error *reterr) LW_MUST_USE;
 
 #endif

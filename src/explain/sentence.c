@@ -32,7 +32,7 @@ static size_t digits_group(const char *digits, size_t n_whole, char *ret_text)
     return n;
 }
 
-/* The plain form of a number that was rounded to three significant digits; 0 < value < PLAIN_MOST. */
+/* The plain form of a number of three significant digits; 0 < value < PLAIN_MOST. */
 static size_t number_plain(double value, char ret_text[NUMBER_MAX])
 {
     char digits[NUMBER_MAX];
@@ -65,7 +65,10 @@ static void number_text(double value, char ret_text[NUMBER_MAX])
     double size;
 
     if (isnan(value) || isinf(value)) {
-        (void)snprintf(ret_text, NUMBER_MAX, "%s", isnan(value) ? "no value" : value > 0.0 ? "infinity" : "-infinity");
+        (void)snprintf(ret_text, NUMBER_MAX, "%s",
+                       isnan(value)  ? "no value"
+                       : value > 0.0 ? "infinity"
+                                     : "-infinity");
         return;
     }
     (void)snprintf(rounded, sizeof(rounded), "%.2e", fabs(value));
@@ -116,13 +119,15 @@ static void say(struct sentence *sentence, const char *format, ...)
 
 static const char *name_of(const struct lw_sentence_input *input, uint32_t series)
 {
-    const char *name = input->series_name == NULL ? NULL : input->series_name(input->context, series);
+    const char *name = input->series_name == NULL ? NULL
+                                                  : input->series_name(input->context, series);
 
     return name == NULL || name[0] == '\0' ? "a series" : name;
 }
 
 /* ", expected 0.3 to 1.1", as far as an expectation is known. */
-static void say_expected(struct sentence *sentence, const struct lw_sentence_input *input, const struct lw_contribution *lead)
+static void say_expected(struct sentence *sentence, const struct lw_sentence_input *input,
+                         const struct lw_contribution *lead)
 {
     char low[NUMBER_MAX], high[NUMBER_MAX];
 
@@ -141,11 +146,13 @@ static void say_expected(struct sentence *sentence, const struct lw_sentence_inp
 }
 
 /* What the leading series does, for types that are about its value. */
-static void say_value(struct sentence *sentence, const struct lw_sentence_input *input, const struct lw_contribution *lead)
+static void say_value(struct sentence *sentence, const struct lw_sentence_input *input,
+                      const struct lw_contribution *lead)
 {
     enum lw_anomaly_type type = (enum lw_anomaly_type)input->anomaly->type;
     const char *name = name_of(input, lead->series);
-    bool below = lead->value < lead->expected || (isnan(lead->expected) && lead->value < input->lower);
+    bool below = lead->value < lead->expected ||
+                 (isnan(lead->expected) && lead->value < input->lower);
     char value[NUMBER_MAX];
 
     number_text((double)lead->value, value);
@@ -179,7 +186,8 @@ static void say_value(struct sentence *sentence, const struct lw_sentence_input 
     say_expected(sentence, input, lead);
 }
 
-static void say_what(struct sentence *sentence, const struct lw_sentence_input *input, const struct lw_contribution *lead)
+static void say_what(struct sentence *sentence, const struct lw_sentence_input *input,
+                     const struct lw_contribution *lead)
 {
     const char *name = name_of(input, lead->series);
     char value[NUMBER_MAX];
@@ -202,7 +210,8 @@ static void say_what(struct sentence *sentence, const struct lw_sentence_input *
         say(sentence, "%s has time stamps that do not fit: its clock is off", name);
         break;
     case LW_TYPE_CORRELATION:
-        say(sentence, "%s, at %s, no longer moves with the metrics it used to move with", name, value);
+        say(sentence, "%s, at %s, no longer moves with the metrics it used to move with", name,
+            value);
         break;
     default:
         say_value(sentence, input, lead);
@@ -228,11 +237,15 @@ static void say_others(struct sentence *sentence, const struct lw_sentence_input
     const struct lw_anomaly *anomaly = input->anomaly;
     uint32_t n_others = 0;
 
-    for (uint32_t i = 1; i < anomaly->n_contributions && anomaly->contributions[i].share >= OTHERS_SHARE; i++) {
+    for (uint32_t i = 1;
+         i < anomaly->n_contributions && anomaly->contributions[i].share >= OTHERS_SHARE; i++) {
         n_others++;
     }
     for (uint32_t i = 1; i <= n_others && i <= OTHERS_MAX; i++) {
-        say(sentence, "%s%s", i == 1 ? "; with it: " : i == n_others ? " and " : ", ",
+        say(sentence, "%s%s",
+            i == 1          ? "; with it: "
+            : i == n_others ? " and "
+                            : ", ",
             name_of(input, anomaly->contributions[i].series));
     }
     if (n_others > OTHERS_MAX) {
@@ -248,8 +261,10 @@ static void sentence_trim(struct sentence *sentence)
     while (start > 0 && ((unsigned char)sentence->text[start - 1] & 0xC0) == 0x80) {
         start--;
     }
-    if (start > 0 && start <= sentence->n && ((unsigned char)sentence->text[start - 1] & 0x80) != 0 &&
-        lw_utf8_length(sentence->text + start - 1, sentence->n - start + 1) != sentence->n - start + 1) {
+    if (start > 0 && start <= sentence->n &&
+        ((unsigned char)sentence->text[start - 1] & 0x80) != 0 &&
+        lw_utf8_length(sentence->text + start - 1, sentence->n - start + 1) !=
+            sentence->n - start + 1) {
         sentence->n = start - 1;
         sentence->text[sentence->n] = '\0';
     }

@@ -9,15 +9,18 @@
 
 /* ---- parts of a name ---- */
 
-/* Why a text cannot be a metric, label name or value; NULL when it can. Control characters are for values only. */
-static const char *text_fault(const char *text, size_t n_bytes, bool is_value, const char *forbidden)
+/* Why a text cannot be a metric, label name or value; NULL when it can. Control characters are for
+ * values only. */
+static const char *text_fault(const char *text, size_t n_bytes, bool is_value,
+                              const char *forbidden)
 {
     for (size_t at = 0, length; at < n_bytes; at += length) {
         length = lw_utf8_length(text + at, n_bytes - at);
         if (length == 0) {
             return "is not UTF-8";
         }
-        if (text[at] == '\0' || (!is_value && ((unsigned char)text[at] < ' ' || text[at] == 0x7F))) {
+        if (text[at] == '\0' ||
+            (!is_value && ((unsigned char)text[at] < ' ' || text[at] == 0x7F))) {
             return "has a control character";
         }
         if (strchr(forbidden, text[at]) != NULL) {
@@ -33,8 +36,8 @@ static int shown(size_t n_bytes)
     return n_bytes < 40 ? (int)n_bytes : 40;
 }
 
-static enum lw_status name_set_metric(struct lw_series_name *name, const char *metric, size_t n_bytes,
-                                      struct lw_error *reterr)
+static enum lw_status name_set_metric(struct lw_series_name *name, const char *metric,
+                                      size_t n_bytes, struct lw_error *reterr)
 {
     const char *fault = text_fault(metric, n_bytes, false, "");
 
@@ -42,11 +45,13 @@ static enum lw_status name_set_metric(struct lw_series_name *name, const char *m
         return lw_error_set(reterr, LW_EINVAL, "a metric name is empty");
     }
     if (n_bytes >= LW_NAME_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "a metric name has %zu bytes; at most %d are allowed", n_bytes,
+        return lw_error_set(reterr, LW_ELIMIT,
+                            "a metric name has %zu bytes; at most %d are allowed", n_bytes,
                             LW_NAME_MAX - 1);
     }
     if (fault != NULL) {
-        return lw_error_set(reterr, LW_EINVAL, "the metric name \"%.*s\" %s", shown(n_bytes), metric, fault);
+        return lw_error_set(reterr, LW_EINVAL, "the metric name \"%.*s\" %s", shown(n_bytes),
+                            metric, fault);
     }
     memcpy(name->bytes, metric, n_bytes);
     name->bytes[n_bytes] = '\0';
@@ -73,7 +78,8 @@ struct label_text {
     size_t n_label, n_value;
 };
 
-static enum lw_status label_check(const struct lw_series_name *name, const struct label_text *text, struct lw_error *reterr)
+static enum lw_status label_check(const struct lw_series_name *name, const struct label_text *text,
+                                  struct lw_error *reterr)
 {
     const char *fault = text_fault(text->label, text->n_label, false, "{}\"=,\\ ");
 
@@ -81,20 +87,25 @@ static enum lw_status label_check(const struct lw_series_name *name, const struc
         return lw_error_set(reterr, LW_EINVAL, "a label name of \"%.40s\" is empty", name->bytes);
     }
     if (fault != NULL) {
-        return lw_error_set(reterr, LW_EINVAL, "the label name \"%.*s\" %s", shown(text->n_label), text->label, fault);
+        return lw_error_set(reterr, LW_EINVAL, "the label name \"%.*s\" %s", shown(text->n_label),
+                            text->label, fault);
     }
     fault = text_fault(text->value, text->n_value, true, "");
     if (fault != NULL) {
-        return lw_error_set(reterr, LW_EINVAL, "the value of label \"%.*s\" %s", shown(text->n_label), text->label, fault);
+        return lw_error_set(reterr, LW_EINVAL, "the value of label \"%.*s\" %s",
+                            shown(text->n_label), text->label, fault);
     }
     if (text->n_label >= LW_NAME_MAX || text->n_value >= LW_NAME_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "label \"%.*s\" has a name of %zu bytes and a value of %zu; at most %d each",
-                            shown(text->n_label), text->label, text->n_label, text->n_value, LW_NAME_MAX - 1);
+        return lw_error_set(
+            reterr, LW_ELIMIT,
+            "label \"%.*s\" has a name of %zu bytes and a value of %zu; at most %d each",
+            shown(text->n_label), text->label, text->n_label, text->n_value, LW_NAME_MAX - 1);
     }
     return LW_OK;
 }
 
-static enum lw_status name_add(struct lw_series_name *name, const struct label_text *text, struct lw_error *reterr)
+static enum lw_status name_add(struct lw_series_name *name, const struct label_text *text,
+                               struct lw_error *reterr)
 {
     size_t place = 0, n_more = text->n_label + text->n_value + 2;
     enum lw_status status = label_check(name, text, reterr);
@@ -116,8 +127,8 @@ static enum lw_status name_add(struct lw_series_name *name, const struct label_t
         }
     }
     if (name->n_labels == LW_LABELS_MAX || n_more > LW_SERIES_BYTES_MAX - (size_t)name->n_bytes) {
-        return lw_error_set(reterr, LW_ELIMIT, "\"%.40s\" has more than %d labels or %d bytes", name->bytes, LW_LABELS_MAX,
-                            LW_SERIES_BYTES_MAX);
+        return lw_error_set(reterr, LW_ELIMIT, "\"%.40s\" has more than %d labels or %d bytes",
+                            name->bytes, LW_LABELS_MAX, LW_SERIES_BYTES_MAX);
     }
     memmove(name->label_at + place + 1, name->label_at + place,
             (name->n_labels - place) * sizeof(name->label_at[0]));
@@ -132,12 +143,14 @@ static enum lw_status name_add(struct lw_series_name *name, const struct label_t
     return LW_OK;
 }
 
-enum lw_status lw_series_name_init(struct lw_series_name *ret_name, const char *metric, struct lw_error *reterr)
+enum lw_status lw_series_name_init(struct lw_series_name *ret_name, const char *metric,
+                                   struct lw_error *reterr)
 {
     return name_set_metric(ret_name, metric, strlen(metric), reterr);
 }
 
-enum lw_status lw_series_name_add(struct lw_series_name *name, const char *label, const char *value, struct lw_error *reterr)
+enum lw_status lw_series_name_add(struct lw_series_name *name, const char *label, const char *value,
+                                  struct lw_error *reterr)
 {
     struct label_text text = {label, value, strlen(label), strlen(value)};
 
@@ -178,14 +191,18 @@ static void cursor_skip_spaces(struct cursor *cursor)
     }
 }
 
-static enum lw_status cursor_fail(const struct cursor *cursor, const char *expected, struct lw_error *reterr)
+static enum lw_status cursor_fail(const struct cursor *cursor, const char *expected,
+                                  struct lw_error *reterr)
 {
-    return lw_error_set(reterr, LW_EFORMAT, "a series name is wrong at byte %zu: expected %s in \"%.*s\"", cursor->at + 1,
-                        expected, shown(cursor->n_bytes), cursor->text);
+    return lw_error_set(reterr, LW_EFORMAT,
+                        "a series name is wrong at byte %zu: expected %s in \"%.*s\"",
+                        cursor->at + 1, expected, shown(cursor->n_bytes), cursor->text);
 }
 
-/* Takes text up to an unescaped stop (or the end), undoing \\, \n and \stop, into LW_NAME_MAX bytes. */
-static enum lw_status cursor_unescape(struct cursor *cursor, char stop, char *ret_text, size_t *ret_n, struct lw_error *reterr)
+/* Takes text up to an unescaped stop (or the end), undoing \\, \n and \stop, into LW_NAME_MAX
+ * bytes. */
+static enum lw_status cursor_unescape(struct cursor *cursor, char stop, char *ret_text,
+                                      size_t *ret_n, struct lw_error *reterr)
 {
     size_t n = 0;
 
@@ -195,12 +212,16 @@ static enum lw_status cursor_unescape(struct cursor *cursor, char stop, char *re
         if (c == '\\') {
             cursor->at++;
             if (!cursor_is(cursor, '\\') && !cursor_is(cursor, 'n') && !cursor_is(cursor, stop)) {
-                return cursor_fail(cursor, stop == '"' ? "one of \\ \" n after \\" : "one of \\ { n after \\", reterr);
+                return cursor_fail(
+                    cursor, stop == '"' ? "one of \\ \" n after \\" : "one of \\ { n after \\",
+                    reterr);
             }
             c = cursor_is(cursor, 'n') ? '\n' : cursor->text[cursor->at];
         }
         if (n == LW_NAME_MAX - 1) {
-            return lw_error_set(reterr, LW_ELIMIT, "a metric name or label value has more than %d bytes", LW_NAME_MAX - 1);
+            return lw_error_set(reterr, LW_ELIMIT,
+                                "a metric name or label value has more than %d bytes",
+                                LW_NAME_MAX - 1);
         }
         ret_text[n++] = c;
     }
@@ -209,7 +230,8 @@ static enum lw_status cursor_unescape(struct cursor *cursor, char stop, char *re
 }
 
 /* One label="value". */
-static enum lw_status cursor_label(struct cursor *cursor, struct lw_series_name *name, struct lw_error *reterr)
+static enum lw_status cursor_label(struct cursor *cursor, struct lw_series_name *name,
+                                   struct lw_error *reterr)
 {
     struct label_text text = {cursor->text + cursor->at, NULL, 0, 0};
     char value[LW_NAME_MAX];
@@ -241,7 +263,8 @@ static enum lw_status cursor_label(struct cursor *cursor, struct lw_series_name 
     return name_add(name, &text, reterr);
 }
 
-static enum lw_status cursor_labels(struct cursor *cursor, struct lw_series_name *name, struct lw_error *reterr)
+static enum lw_status cursor_labels(struct cursor *cursor, struct lw_series_name *name,
+                                    struct lw_error *reterr)
 {
     enum lw_status status;
 
@@ -263,7 +286,8 @@ static enum lw_status cursor_labels(struct cursor *cursor, struct lw_series_name
     return cursor->at == cursor->n_bytes ? LW_OK : cursor_fail(cursor, "the end after }", reterr);
 }
 
-enum lw_status lw_series_name_parse(const char *text, size_t n_bytes, struct lw_series_name *ret_name, struct lw_error *reterr)
+enum lw_status lw_series_name_parse(const char *text, size_t n_bytes,
+                                    struct lw_series_name *ret_name, struct lw_error *reterr)
 {
     struct cursor cursor = {text, n_bytes, 0};
     char metric[LW_NAME_MAX];
@@ -297,7 +321,8 @@ static void put(struct writer *writer, char c)
     }
 }
 
-/* Writes text with a backslash before itself and before the special character; a line feed as \n when asked. */
+/* Writes text with a backslash before itself and before the special character; a line feed as \n
+ * when asked. */
 static void put_escaped(struct writer *writer, const char *text, char special, bool line_feeds)
 {
     for (; *text != '\0'; text++) {
@@ -308,12 +333,14 @@ static void put_escaped(struct writer *writer, const char *text, char special, b
     }
 }
 
-static enum lw_status writer_end(struct writer *writer, const struct lw_series_name *name, struct lw_error *reterr)
+static enum lw_status writer_end(struct writer *writer, const struct lw_series_name *name,
+                                 struct lw_error *reterr)
 {
     writer->text[writer->n] = '\0';
     if (writer->overflow) {
-        return lw_error_set(reterr, LW_ELIMIT, "the name of a series of metric \"%.80s\" has more than %d bytes", name->bytes,
-                            LW_NAME_MAX - 1);
+        return lw_error_set(reterr, LW_ELIMIT,
+                            "the name of a series of metric \"%.80s\" has more than %d bytes",
+                            name->bytes, LW_NAME_MAX - 1);
     }
     return LW_OK;
 }
@@ -328,8 +355,9 @@ static bool key_has(const struct lw_entity_key *key, const char *label)
     return false;
 }
 
-enum lw_status lw_entity_key_rest(const struct lw_entity_key *key, const struct lw_series_name *name,
-                                  char ret_text[LW_NAME_MAX], struct lw_error *reterr)
+enum lw_status lw_entity_key_rest(const struct lw_entity_key *key,
+                                  const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
+                                  struct lw_error *reterr)
 {
     struct writer writer = {ret_text, 0, false};
     char before = '{';
@@ -352,24 +380,27 @@ enum lw_status lw_entity_key_rest(const struct lw_entity_key *key, const struct 
     return writer_end(&writer, name, reterr);
 }
 
-enum lw_status lw_series_name_format(const struct lw_series_name *name, char ret_text[LW_NAME_MAX], struct lw_error *reterr)
+enum lw_status lw_series_name_format(const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
+                                     struct lw_error *reterr)
 {
     return lw_entity_key_rest(NULL, name, ret_text, reterr);
 }
 
 /* ---- entity keys ---- */
 
-static enum lw_status key_add(struct lw_entity_key *key, const char *label, size_t n_bytes, struct lw_error *reterr)
+static enum lw_status key_add(struct lw_entity_key *key, const char *label, size_t n_bytes,
+                              struct lw_error *reterr)
 {
     const char *fault = text_fault(label, n_bytes, false, "{}\"=,\\ ");
     char *to;
 
     if (n_bytes == 0 || fault != NULL) {
-        return lw_error_set(reterr, LW_EINVAL, "the entity label \"%.*s\" %s", shown(n_bytes), label,
-                            fault == NULL ? "is empty" : fault);
+        return lw_error_set(reterr, LW_EINVAL, "the entity label \"%.*s\" %s", shown(n_bytes),
+                            label, fault == NULL ? "is empty" : fault);
     }
     if (key->n_labels == LW_KEY_LABELS_MAX || n_bytes >= LW_NAME_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "an entity has more than %d labels or one of more than %d bytes",
+        return lw_error_set(reterr, LW_ELIMIT,
+                            "an entity has more than %d labels or one of more than %d bytes",
                             LW_KEY_LABELS_MAX, LW_NAME_MAX - 1);
     }
     to = key->labels[key->n_labels];
@@ -382,7 +413,8 @@ static enum lw_status key_add(struct lw_entity_key *key, const char *label, size
     return LW_OK;
 }
 
-enum lw_status lw_entity_key_parse(const char *text, struct lw_entity_key *ret_key, struct lw_error *reterr)
+enum lw_status lw_entity_key_parse(const char *text, struct lw_entity_key *ret_key,
+                                   struct lw_error *reterr)
 {
     memset(ret_key, 0, sizeof(*ret_key));
     text += strspn(text, " ");
@@ -408,8 +440,9 @@ enum lw_status lw_entity_key_parse(const char *text, struct lw_entity_key *ret_k
     return LW_OK;
 }
 
-enum lw_status lw_entity_key_name(const struct lw_entity_key *key, const struct lw_series_name *name,
-                                  char ret_text[LW_NAME_MAX], struct lw_error *reterr)
+enum lw_status lw_entity_key_name(const struct lw_entity_key *key,
+                                  const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
+                                  struct lw_error *reterr)
 {
     struct writer writer = {ret_text, 0, false};
 

@@ -16,7 +16,7 @@ void lw_window_init(struct lw_window *window, struct lw_window_sample *samples, 
     window->n = 0;
 }
 
-/* The i-th sample in order, i < n; also the place behind the last one, i == n, while there is room. */
+/* The i-th sample in order, i < n; or the free place behind the last, i == n. */
 static struct lw_window_sample *window_at(const struct lw_window *window, uint32_t i)
 {
     uint64_t place = (uint64_t)window->first + i;
@@ -24,7 +24,8 @@ static struct lw_window_sample *window_at(const struct lw_window *window, uint32
     return &window->samples[place < window->capacity ? place : place - window->capacity];
 }
 
-/* An integer that orders doubles by value and tells them apart by their bits; the canonical NaN comes last. */
+/* An integer that orders doubles by value and tells them apart by their bits; the canonical NaN
+ * comes last. */
 static int64_t value_rank(double value)
 {
     int64_t bits;
@@ -94,7 +95,8 @@ uint32_t lw_window_evict(struct lw_window *window, int64_t before_ns)
     return n;
 }
 
-void lw_window_range(const struct lw_window *window, int64_t from_ns, int64_t to_ns, struct lw_window_range *ret_range)
+void lw_window_range(const struct lw_window *window, int64_t from_ns, int64_t to_ns,
+                     struct lw_window_range *ret_range)
 {
     uint32_t from = window_count_before(window, from_ns);
     uint32_t to = window_count_before(window, to_ns);
@@ -116,7 +118,8 @@ size_t lw_window_range_length(const struct lw_window_range *range)
 const struct lw_window_sample *lw_window_range_at(const struct lw_window_range *range, size_t i)
 {
     assert(i < lw_window_range_length(range));
-    return i < range->n_pieces[0] ? &range->pieces[0][i] : &range->pieces[1][i - range->n_pieces[0]];
+    return i < range->n_pieces[0] ? &range->pieces[0][i]
+                                  : &range->pieces[1][i - range->n_pieces[0]];
 }
 
 void lw_window_save(const struct lw_window *window, struct lw_writer *writer)
@@ -128,14 +131,16 @@ void lw_window_save(const struct lw_window *window, struct lw_writer *writer)
     }
 }
 
-enum lw_status lw_window_load(struct lw_window *window, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_window_load(struct lw_window *window, struct lw_reader *reader,
+                              struct lw_error *reterr)
 {
     uint32_t n = lw_read_u32(reader);
 
     window->first = 0;
     window->n = 0;
     if (n > window->capacity) {
-        return lw_error_set(reterr, LW_EFORMAT, "a saved window has %u samples; this one holds %u", n, window->capacity);
+        return lw_error_set(reterr, LW_EFORMAT, "a saved window has %u samples; this one holds %u",
+                            n, window->capacity);
     }
     for (uint32_t i = 0; i < n; i++) {
         int64_t time_ns = lw_read_i64(reader);
@@ -144,10 +149,13 @@ enum lw_status lw_window_load(struct lw_window *window, struct lw_reader *reader
         if (reader->status != LW_OK) {
             break;
         }
-        if (lw_window_insert(window, time_ns, value) != LW_WINDOW_TAKEN || window_at(window, i)->time_ns != time_ns ||
-            value_rank(window_at(window, i)->value) != value_rank(isnan(value) ? (double)NAN : value)) {
+        if (lw_window_insert(window, time_ns, value) != LW_WINDOW_TAKEN ||
+            window_at(window, i)->time_ns != time_ns ||
+            value_rank(window_at(window, i)->value) !=
+                value_rank(isnan(value) ? (double)NAN : value)) {
             window->n = 0;
-            return lw_error_set(reterr, LW_EFORMAT, "sample %u of a saved window is out of order", i);
+            return lw_error_set(reterr, LW_EFORMAT, "sample %u of a saved window is out of order",
+                                i);
         }
     }
     if (reader->status != LW_OK) {

@@ -29,7 +29,8 @@ static struct lw_verdict verdict_of(uint32_t series, float value, bool alarm, bo
 }
 
 /* One step of one series; what was handed out, or a phase of 0. */
-static struct lw_anomaly step(const struct lw_life_rule *rule, struct lw_life *life, int64_t i, struct lw_verdict verdict)
+static struct lw_anomaly step(const struct lw_life_rule *rule, struct lw_life *life, int64_t i,
+                              struct lw_verdict verdict)
 {
     struct lw_anomaly anomaly = {.phase = 0};
 
@@ -115,7 +116,8 @@ static void test_anomaly__opens_when_m_of_n_agree(void **state)
 
 static void test_anomaly__waits_for_quiet_time_too(void **state)
 {
-    static const struct lw_life_rule rule = {.seed = 7, .quiet_steps = 2, .quiet_ns = 20 * STEP, .hysteresis = {1, 1}};
+    static const struct lw_life_rule rule = {
+        .seed = 7, .quiet_steps = 2, .quiet_ns = 20 * STEP, .hysteresis = {1, 1}};
     struct lw_life life;
 
     (void)state;
@@ -124,7 +126,8 @@ static void test_anomaly__waits_for_quiet_time_too(void **state)
     for (int64_t i = 1; i < 20; i++) {
         assert_int_equal(step(&rule, &life, i, verdict_of(0, 2.0f, false, false)).phase, 0);
     }
-    assert_int_equal(step(&rule, &life, 20, verdict_of(0, 2.0f, false, false)).phase, LW_ANOMALY_CLOSED);
+    assert_int_equal(step(&rule, &life, 20, verdict_of(0, 2.0f, false, false)).phase,
+                     LW_ANOMALY_CLOSED);
 }
 
 static void test_anomaly__stays_open_while_any_series_alarms(void **state)
@@ -234,7 +237,8 @@ static void test_anomaly__a_settled_level_ends_it_as_one_event(void **state)
     assert_true(lw_life_end(&RULE, &life, &a));
     assert_int_equal(a.phase, LW_ANOMALY_CLOSED);
     assert_int_equal(a.type, LW_TYPE_LEVEL);
-    assert_int_equal(step(&RULE, &life, 2, verdict).phase, 0); /* The same alarm opens no second one. */
+    assert_int_equal(step(&RULE, &life, 2, verdict).phase, 0); /* The same alarm opens no second
+                                                                  one. */
 }
 
 static void test_anomaly__keeps_its_peak(void **state)
@@ -291,7 +295,8 @@ static void test_anomaly__blames_the_largest_and_shares_stay_within_one(void **s
         assert_true(k == 0 || last.contributions[k].share <= last.contributions[k - 1].share);
     }
     assert_true(sum <= 1.0f);
-    for (uint32_t k = 0; k < 5; k++) { /* Series 13, 33, 53, 73, 93 stand out; what is remembered of them is nearly all. */
+    for (uint32_t k = 0; k < 5; k++) { /* Series 13, 33, 53, 73, 93 stand out; what is remembered of
+                                          them is nearly all. */
         uint32_t series = last.contributions[k].series;
 
         assert_int_equal(series % 20, 13);
@@ -308,7 +313,7 @@ static void test_anomaly__shares_out_what_tier_1_blames(void **state)
     (void)state;
     lw_life_init(&life);
     lw_life_begin(&life, STEP);
-    lw_life_contribute(&life, 4, 0.5f, 1.0f, 2.0f); /* Before any verdict about the entity: nothing. */
+    lw_life_contribute(&life, 4, 0.5f, 1.0f, 2.0f); /* No verdict about the entity yet. */
     lw_life_take(&life, &entity);
     lw_life_contribute(&life, 1, 0.25f, 5.0f, 2.0f);
     lw_life_contribute(&life, 2, 0.75f, 6.0f, 2.0f);
@@ -317,7 +322,8 @@ static void test_anomaly__shares_out_what_tier_1_blames(void **state)
     assert_int_equal(a.type, LW_TYPE_PATTERN);
     assert_int_equal(a.n_contributions, 2);
     assert_int_equal(a.contributions[0].series, 2);
-    assert_true(fabs((double)a.contributions[0].share - 0.75) < 1e-6 && a.contributions[0].value == 6.0f);
+    assert_true(fabs((double)a.contributions[0].share - 0.75) < 1e-6 &&
+                a.contributions[0].value == 6.0f);
 }
 
 /* Told when it doubles, when its peak rises, when the leader changes: not at every step. */
@@ -330,7 +336,8 @@ static void test_anomaly__is_updated_only_when_something_changes(void **state)
     lw_life_init(&life);
     (void)step(&RULE, &life, 0, verdict_of(0, 9.0f, true, true));
     for (int64_t i = 1; i < 1024; i++) {
-        n_updates += step(&RULE, &life, i, verdict_of(0, high((int)i), true, false)).phase == LW_ANOMALY_UPDATED;
+        n_updates += step(&RULE, &life, i, verdict_of(0, high((int)i), true, false)).phase ==
+                     LW_ANOMALY_UPDATED;
     }
     assert_true(n_updates >= 10 && n_updates <= 12);
 }
@@ -345,14 +352,16 @@ static void test_anomaly__ids_repeat_after_a_replay_and_differ_otherwise(void **
     lw_life_init(&a);
     lw_life_init(&b);
     lw_life_init(&c);
-    assert_true(step(&RULE, &a, 5, verdict_of(0, 9.0f, true, true)).id == step(&RULE, &b, 5, verdict_of(1, 9.0f, true, true)).id);
+    assert_true(step(&RULE, &a, 5, verdict_of(0, 9.0f, true, true)).id ==
+                step(&RULE, &b, 5, verdict_of(1, 9.0f, true, true)).id);
     assert_true(step(&other, &c, 5, verdict_of(0, 9.0f, true, true)).id != a.id);
     (void)step(&RULE, &a, 5, verdict_of(0, 9.0f, true, false));
     for (int i = 0; i < 5; i++) {
         (void)step(&RULE, &a, 5, verdict_of(0, 2.0f, false, false));
     }
     assert_false(lw_life_open(&a));
-    assert_true(step(&RULE, &a, 5, verdict_of(0, 9.0f, true, true)).id != b.id); /* Times repeat with step "row". */
+    assert_true(step(&RULE, &a, 5, verdict_of(0, 9.0f, true, true)).id != b.id); /* Rows may share a
+                                                                                    time. */
 }
 
 static void test_anomaly__goes_on_from_bytes_as_if_nothing_was(void **state)
@@ -369,8 +378,9 @@ static void test_anomaly__goes_on_from_bytes_as_if_nothing_was(void **state)
     lw_writer_init(&writer);
     for (int64_t i = 0; i < 3000; i++) {
         bool alarm = lw_rng_below(&rng, 9) == 0 || (i / 100) % 4 == 1;
-        struct lw_verdict verdict =
-            verdict_of((uint32_t)lw_rng_below(&rng, 30), (float)lw_rng_below(&rng, 9), alarm, alarm && lw_rng_below(&rng, 3) == 0);
+        struct lw_verdict verdict = verdict_of((uint32_t)lw_rng_below(&rng, 30),
+                                               (float)lw_rng_below(&rng, 9), alarm,
+                                               alarm && lw_rng_below(&rng, 3) == 0);
         struct lw_life again;
         struct lw_anomaly a, b;
 

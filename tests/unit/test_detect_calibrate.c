@@ -1,4 +1,5 @@
-/* Calibration against a slow reference: libm, whole sorted arrays, and a histogram made anew from all rows at every row. */
+/* Calibration against a slow reference: libm, whole sorted arrays, and a histogram made anew from
+ * all rows at every row. */
 #include "detect/calibrate.h"
 
 #include "support/test.h"
@@ -88,7 +89,8 @@ static double slow_quantile(const double *values, size_t n, double p)
 
     memcpy(sorted, values, n * sizeof(*values));
     qsort(sorted, n, sizeof(*sorted), compare);
-    return k + 1 < n ? sorted[k] + (place - (double)k) * (sorted[k + 1] - sorted[k]) : sorted[n - 1];
+    return k + 1 < n ? sorted[k] + (place - (double)k) * (sorted[k + 1] - sorted[k])
+                     : sorted[n - 1];
 }
 
 static double slow_tail(const double *kept, size_t n, double s)
@@ -150,10 +152,12 @@ static void test_calibration__is_the_pareto_through_two_quantiles(void **state)
 
     (void)state;
     for (double s = slow_quantile(kept, n, 0.5); s < 1000.0; s = s * 1.1 + 0.01) {
-        assert_true(fabs(lw_calibration_level(&calibration, s) - fmin(slow_tail(kept, n, s), 16.0)) < 1e-12);
+        assert_true(fabs(lw_calibration_level(&calibration, s) -
+                         fmin(slow_tail(kept, n, s), 16.0)) < 1e-12);
     }
     /* A tenth of the rows kept back lies beyond level 1, by construction. */
-    assert_true(fabs(lw_calibration_level(&calibration, slow_quantile(kept, n, 0.9)) - 1.0) < 1e-12);
+    assert_true(fabs(lw_calibration_level(&calibration, slow_quantile(kept, n, 0.9)) - 1.0) <
+                1e-12);
     assert_true(lw_calibration_level(&calibration, 1e300) == 16.0);
     assert_true(lw_calibration_level(&calibration, INFINITY) == 16.0);
     assert_true(isnan(lw_calibration_level(&calibration, NAN)));
@@ -194,7 +198,8 @@ static void test_calibration__refuses_too_little_and_what_is_no_energy(void **st
     assert_int_equal(lw_calibration_fit(values, 30, &calibration, NULL), LW_EINVAL);
     values[7] = 1.0;
     assert_int_equal(lw_calibration_fit(values, 30, &calibration, NULL), LW_OK);
-    assert_true(lw_calibration_level(&calibration, 1.0) > 0.3 && lw_calibration_level(&calibration, 1e6) < 16.1);
+    assert_true(lw_calibration_level(&calibration, 1.0) > 0.3 &&
+                lw_calibration_level(&calibration, 1e6) < 16.1);
 }
 
 static void test_cut__follows_the_budget(void **state)
@@ -249,7 +254,8 @@ static void test_calibrator__follows_the_recipe_over_a_real_incident(void **stat
         levels[n_levels++] = level;
         below = adjusted < 0.7 * cut ? below + 1 : 0;
         alarm = adjusted >= cut || (alarm && below < 10);
-        lw_calibrator_step(&calibration, cut, &calibrator, lw_energy(fitting_distance(test.x[i]), median, 1.0), &r);
+        lw_calibrator_step(&calibration, cut, &calibrator,
+                           lw_energy(fitting_distance(test.x[i]), median, 1.0), &r);
         assert_true(fabs(r.smoothed - s) < 1e-9 * s);
         assert_true(fabs(r.level - level) < 1e-9);
         assert_true(fabs(r.adjusted - adjusted) < 1e-4);
@@ -257,7 +263,8 @@ static void test_calibrator__follows_the_recipe_over_a_real_incident(void **stat
         assert_int_equal(r.onset, alarm && !was && (!alarmed || quiet > 50));
         assert_true(fabs((double)r.score - level / (level + cut)) < 1e-6);
         assert_int_equal(r.event >= 0.5f, r.onset);
-        assert_true(r.return_rows == 0.0 || fabs(lw_calibrate_cut(r.return_rows) - adjusted) < 1e-4);
+        assert_true(r.return_rows == 0.0 ||
+                    fabs(lw_calibrate_cut(r.return_rows) - adjusted) < 1e-4);
         quiet = alarm || was ? 0 : quiet + 1;
         alarmed = alarmed || alarm;
         n_onsets += r.onset;
@@ -307,7 +314,8 @@ static void test_calibrator__goes_on_from_bytes_as_if_nothing_was(void **state)
     (void)state;
     lw_calibrator_init(&calibrator);
     for (size_t i = 0; i < 700; i++) {
-        lw_calibrator_step(&calibration, 1.9, &calibrator, lw_energy(fitting_distance(test.x[i]), median, 1.0), &a);
+        lw_calibrator_step(&calibration, 1.9, &calibrator,
+                           lw_energy(fitting_distance(test.x[i]), median, 1.0), &a);
     }
     lw_writer_init(&writer);
     lw_calibration_save(&calibration, &writer);
@@ -322,12 +330,16 @@ static void test_calibrator__goes_on_from_bytes_as_if_nothing_was(void **state)
 
         lw_calibrator_step(&calibration, 1.9, &calibrator, energy, &a);
         lw_calibrator_step(&fitted, 1.9, &again, energy, &b);
-        assert_true(a.level == b.level && a.adjusted == b.adjusted && a.alarm == b.alarm && a.onset == b.onset);
+        assert_true(a.level == b.level && a.adjusted == b.adjusted && a.alarm == b.alarm &&
+                    a.onset == b.onset);
     }
     for (size_t cutoff = 0; cutoff < writer.n_bytes; cutoff++) {
         lw_reader_init(&reader, writer.data, cutoff);
-        assert_int_equal(lw_calibration_load(&fitted, &reader, NULL), cutoff < n_calibration ? LW_EFORMAT : LW_OK);
-        assert_int_equal(cutoff < n_calibration ? LW_EFORMAT : lw_calibrator_load(&again, &reader, NULL), LW_EFORMAT);
+        assert_int_equal(lw_calibration_load(&fitted, &reader, NULL),
+                         cutoff < n_calibration ? LW_EFORMAT : LW_OK);
+        assert_int_equal(cutoff < n_calibration ? LW_EFORMAT
+                                                : lw_calibrator_load(&again, &reader, NULL),
+                         LW_EFORMAT);
     }
     lw_writer_fini(&writer);
 }

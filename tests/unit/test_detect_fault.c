@@ -51,8 +51,8 @@ static void table_load(const char *path)
 }
 
 /*
- * Feeds n values of a column, one in five minutes, from its start again where it ends; those from the hold-th on are held at
- * that value. The place where it was called stuck, or -1.
+ * Feeds n values of a column, one in five minutes, from its start again where it ends; those from
+ * the hold-th on are held at that value. The place where it was called stuck, or -1.
  */
 static long stuck_at(size_t column, size_t n, size_t hold)
 {
@@ -82,8 +82,9 @@ static double share_of_repeats(size_t column)
 static void test_fault__calls_no_real_series_stuck(void **state)
 {
     static const char *const FILES[] = {
-        "/smd/machine-1-6-train.csv",         "/smd/machine-1-6-test.csv",        "/series/mscloud_app1_04.csv",
-        "/series/mscloud_ingress_02_excerpt.csv", "/series/mscloud_outbound_23.csv", "/series/mscloud_purchase_02.csv",
+        "/smd/machine-1-6-train.csv",          "/smd/machine-1-6-test.csv",
+        "/series/mscloud_app1_04.csv",         "/series/mscloud_ingress_02_excerpt.csv",
+        "/series/mscloud_outbound_23.csv",     "/series/mscloud_purchase_02.csv",
         "/series/nab_ec2_cpu_c6585a_2000.csv", "/series/nab_elb_request_count_8c0756.csv",
         "/series/nab_iio_network_in.csv",      "/series/nab_nyc_taxi_2000.csv",
     };
@@ -96,7 +97,8 @@ static void test_fault__calls_no_real_series_stuck(void **state)
         (void)snprintf(path, sizeof(path), LW_TEST_DATA "%s", FILES[i]);
         table_load(path);
         for (size_t column = 0; column < table.n_columns; column++) {
-            long row = stuck_at(column, 5 * table.n_rows, 5 * table.n_rows); /* Enough to have learnt. */
+            long row = stuck_at(column, 5 * table.n_rows, 5 * table.n_rows); /* Enough to have
+                                                                                learnt. */
 
             n_series++;
             n_repeating += share_of_repeats(column) > 0.3;
@@ -105,7 +107,8 @@ static void test_fault__calls_no_real_series_stuck(void **state)
             }
         }
     }
-    assert_true(n_series > 80 && n_repeating > 10); /* Constant, sparse and integer ones are among them. */
+    assert_true(n_series > 80 && n_repeating > 10); /* Constant, sparse and integer ones are among
+                                                       them. */
 }
 
 static void test_fault__finds_real_series_that_get_stuck(void **state)
@@ -128,7 +131,8 @@ static void test_fault__finds_real_series_that_get_stuck(void **state)
         n_in_time += row > (long)hold && row <= (long)hold + 60;
     }
     printf("%zu series, %zu found, %zu within 60 samples\n", n_changing, n_found, n_in_time);
-    assert_true(n_changing >= 10 && n_found * 10 >= n_changing * 9 && n_in_time * 10 >= n_changing * 8);
+    assert_true(n_changing >= 10 && n_found * 10 >= n_changing * 9 &&
+                n_in_time * 10 >= n_changing * 8);
 }
 
 /* A saw of n different values around 100. */
@@ -137,7 +141,8 @@ static double saw(int64_t i, int64_t n)
     return 100.0 + (double)((i * 7) % n);
 }
 
-static void feed(const struct lw_fault_config *config, struct lw_fault *fault, int64_t from, int64_t to, int64_t step_ns)
+static void feed(const struct lw_fault_config *config, struct lw_fault *fault, int64_t from,
+                 int64_t to, int64_t step_ns)
 {
     for (int64_t i = from; i < to; i++) {
         assert_int_equal(lw_fault_sample(config, fault, i * step_ns, saw(i, 23)), LW_TYPE_NONE);
@@ -167,7 +172,8 @@ static void test_fault__stuck_starts_where_the_value_came_and_ends_where_it_goes
 
 static void test_fault__rest_is_not_stuck(void **state)
 {
-    static const double RESTS[] = {0.0, 100.0, 122.0}; /* Zero; the least and the greatest value of the saw. */
+    static const double RESTS[] = {0.0, 100.0, 122.0}; /* Zero; the least and the greatest value of
+                                                          the saw. */
 
     (void)state;
     for (size_t k = 0; k < 3; k++) {
@@ -190,7 +196,8 @@ static void test_fault__a_run_it_had_before_is_not_stuck(void **state)
     for (int64_t i = 0; i < 20000; i++) {
         bool pause = i % 5000 >= 100 && i % 5000 < 129; /* 28 repeats, once in 5,000 samples. */
 
-        assert_int_equal(lw_fault_sample(&CONFIG, &fault, i * MINUTE, pause ? 110.0 : saw(i, 23)), LW_TYPE_NONE);
+        assert_int_equal(lw_fault_sample(&CONFIG, &fault, i * MINUTE, pause ? 110.0 : saw(i, 23)),
+                         LW_TYPE_NONE);
     }
     for (int64_t i = 20000; i < 20250; i++) {
         assert_int_equal(lw_fault_sample(&CONFIG, &fault, i * MINUTE, 110.0), LW_TYPE_NONE);
@@ -214,7 +221,8 @@ static void test_fault__silence_is_a_moment_that_one_advance_or_many_find(void *
         enum lw_anomaly_type type = lw_fault_advance(&CONFIG, &many, now);
 
         n_told += type == LW_TYPE_SILENT;
-        assert_int_equal(lw_fault_active(&CONFIG, &many, NULL), now >= at ? LW_TYPE_SILENT : LW_TYPE_NONE);
+        assert_int_equal(lw_fault_active(&CONFIG, &many, NULL),
+                         now >= at ? LW_TYPE_SILENT : LW_TYPE_NONE);
     }
     assert_int_equal(n_told, 1);
     assert_memory_equal(&one, &many, sizeof(one));
@@ -222,7 +230,8 @@ static void test_fault__silence_is_a_moment_that_one_advance_or_many_find(void *
     assert_int_equal(start_ns, at);
     (void)lw_fault_sample(&CONFIG, &one, at + DAY, NAN);
     assert_int_equal(lw_fault_active(&CONFIG, &one, NULL), LW_TYPE_NONE);
-    assert_true(lw_fault_silent_at(&CONFIG, &one) > at + 4 * DAY); /* It has learnt that pauses of a day occur. */
+    assert_true(lw_fault_silent_at(&CONFIG, &one) > at + 4 * DAY); /* It has learnt that pauses of a
+                                                                      day occur. */
 }
 
 static void test_fault__silence_waits_for_a_known_pace(void **state)
@@ -301,7 +310,8 @@ static void test_fault__tells_when_samples_come_twice(void **state)
     assert_int_equal(lw_fault_active(&CONFIG, &fault, NULL), LW_TYPE_NONE);
 }
 
-/* A clock that is `off` behind (negative: before) the watermark from second 1000 on: when it is called skewed, or -1. */
+/* A clock that is `off` behind (negative: before) the watermark from second 1000 on: when it is
+ * called skewed, or -1. */
 static int64_t skewed_at(int64_t off_ns, int64_t until)
 {
     struct lw_fault fault;
@@ -347,13 +357,15 @@ static void test_fault__a_backlog_is_no_skew(void **state)
         int64_t now = (4600 + i) * SECOND;
 
         for (int64_t k = 0; k < 7; k++) {
-            assert_int_equal(lw_fault_late(&CONFIG, &fault, (1000 + 7 * i + k) * SECOND, now), LW_TYPE_NONE);
+            assert_int_equal(lw_fault_late(&CONFIG, &fault, (1000 + 7 * i + k) * SECOND, now),
+                             LW_TYPE_NONE);
         }
     }
     assert_int_equal(lw_fault_active(&CONFIG, &fault, NULL), LW_TYPE_NONE);
 }
 
-/* Hours of a file are handed over between two watermarks: samples lie far ahead of it, but it follows. */
+/* Hours of a file are handed over between two watermarks: samples lie far ahead of it, but it
+ * follows. */
 static void test_fault__batches_are_no_skew(void **state)
 {
     struct lw_fault fault;

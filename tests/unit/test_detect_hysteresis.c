@@ -6,7 +6,8 @@
 
 static void test_hysteresis__counts_the_last_n_steps(void **state)
 {
-    static const struct lw_hysteresis rules[] = {{1, 1}, {2, 3}, {5, 5}, {3, 20}, {64, 64}, {40, 64}, {31, 63}};
+    static const struct lw_hysteresis rules[] = {{1, 1},   {2, 3},   {5, 5},  {3, 20},
+                                                 {64, 64}, {40, 64}, {31, 63}};
     struct lw_rng rng;
 
     (void)state;
@@ -34,7 +35,8 @@ static void test_hysteresis__counts_the_last_n_steps(void **state)
 
 static void test_hysteresis__reads_m_of_n(void **state)
 {
-    static const char *const wrong[] = {"", "2", "of 3", "2 of", "3 of 2", "0 of 2", "2 of 65", "2 of 3x", "-1 of 3", "2of", "2/3"};
+    static const char *const wrong[] = {"",        "2",       "of 3",    "2 of", "3 of 2", "0 of 2",
+                                        "2 of 65", "2 of 3x", "-1 of 3", "2of",  "2/3"};
     struct lw_hysteresis rule = {0, 0};
     struct lw_error error;
 

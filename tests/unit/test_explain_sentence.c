@@ -9,7 +9,8 @@
 
 #define SECOND INT64_C(1000000000)
 
-static const char *const NAMES[] = {"node_load1", "node_procs_running", "node_memory_free", "b", "c", ""};
+static const char *const NAMES[] = {
+    "node_load1", "node_procs_running", "node_memory_free", "b", "c", ""};
 
 static const char *name_of(const void *context, uint32_t series)
 {
@@ -17,7 +18,8 @@ static const char *name_of(const void *context, uint32_t series)
     return series < sizeof(NAMES) / sizeof(NAMES[0]) ? NAMES[series] : NULL;
 }
 
-static struct lw_anomaly anomaly_of(enum lw_anomaly_type type, enum lw_anomaly_phase phase, int64_t lasts_ns)
+static struct lw_anomaly anomaly_of(enum lw_anomaly_type type, enum lw_anomaly_phase phase,
+                                    int64_t lasts_ns)
 {
     struct lw_anomaly anomaly = {.phase = (uint8_t)phase,
                                  .type = (uint8_t)type,
@@ -32,8 +34,11 @@ static struct lw_anomaly anomaly_of(enum lw_anomaly_type type, enum lw_anomaly_p
 static const char *sentence_of(const struct lw_anomaly *anomaly, float lower, float upper)
 {
     static char text[LW_SENTENCE_MAX];
-    struct lw_sentence_input input = {
-        .anomaly = anomaly, .series_name = name_of, .lower = lower, .upper = upper, .step_ns = 10 * SECOND};
+    struct lw_sentence_input input = {.anomaly = anomaly,
+                                      .series_name = name_of,
+                                      .lower = lower,
+                                      .upper = upper,
+                                      .step_ns = 10 * SECOND};
     size_t n = lw_sentence_write(&input, text, sizeof(text));
 
     assert_int_equal(n, strlen(text));
@@ -47,13 +52,16 @@ static void test_sentence__says_what_by_how_much_how_long_and_who_else(void **st
     (void)state;
     a.n_contributions = 2;
     a.contributions[1] = (struct lw_contribution){1, 0.2f, 7.0f, 1.0f};
-    assert_string_equal(sentence_of(&a, 0.3f, 1.1f),
-                        "node_load1 rose to 4.2, expected 0.3 to 1.1, for 2m 10s; with it: node_procs_running.");
+    assert_string_equal(
+        sentence_of(&a, 0.3f, 1.1f),
+        "node_load1 rose to 4.2, expected 0.3 to 1.1, for 2m 10s; with it: node_procs_running.");
     a.phase = LW_ANOMALY_UPDATED;
     assert_string_equal(sentence_of(&a, NAN, NAN),
-                        "node_load1 rose to 4.2, expected about 0.7, for 2m 10s so far; with it: node_procs_running.");
+                        "node_load1 rose to 4.2, expected about 0.7, for 2m 10s so far; with it: "
+                        "node_procs_running.");
     a.contributions[1].share = 0.01f;
-    assert_string_equal(sentence_of(&a, 1.0f, 1.0f), "node_load1 rose to 4.2, expected 1, for 2m 10s so far.");
+    assert_string_equal(sentence_of(&a, 1.0f, 1.0f),
+                        "node_load1 rose to 4.2, expected 1, for 2m 10s so far.");
 }
 
 static void test_sentence__has_words_for_every_type(void **state)
@@ -77,14 +85,17 @@ static void test_sentence__knows_up_from_down(void **state)
     struct lw_anomaly a = anomaly_of(LW_TYPE_LEVEL, LW_ANOMALY_UPDATED, 3600 * SECOND);
 
     (void)state;
-    assert_string_equal(sentence_of(&a, 0.3f, 1.1f),
-                        "node_load1 moved up to a new level of 4.2, expected 0.3 to 1.1, for 1h so far.");
+    assert_string_equal(
+        sentence_of(&a, 0.3f, 1.1f),
+        "node_load1 moved up to a new level of 4.2, expected 0.3 to 1.1, for 1h so far.");
     a.contributions[0].value = -1.0f;
-    assert_string_equal(sentence_of(&a, 0.3f, 1.1f),
-                        "node_load1 moved down to a new level of -1, expected 0.3 to 1.1, for 1h so far.");
+    assert_string_equal(
+        sentence_of(&a, 0.3f, 1.1f),
+        "node_load1 moved down to a new level of -1, expected 0.3 to 1.1, for 1h so far.");
     a.type = LW_TYPE_TREND;
-    assert_string_equal(sentence_of(&a, 0.3f, 1.1f),
-                        "node_load1 keeps falling and reached -1, expected 0.3 to 1.1, for 1h so far.");
+    assert_string_equal(
+        sentence_of(&a, 0.3f, 1.1f),
+        "node_load1 keeps falling and reached -1, expected 0.3 to 1.1, for 1h so far.");
 }
 
 static void test_sentence__names_three_others_and_counts_the_rest(void **state)
@@ -96,11 +107,13 @@ static void test_sentence__names_three_others_and_counts_the_rest(void **state)
         a.contributions[i] = (struct lw_contribution){i, 0.05f, 1.0f, 1.0f};
     }
     a.n_contributions = 4;
-    assert_string_equal(sentence_of(&a, NAN, NAN), "node_load1 behaves in a new way, at 4.2, expected about 0.7, for 10s; "
-                                                   "with it: node_procs_running, node_memory_free and b.");
+    assert_string_equal(sentence_of(&a, NAN, NAN),
+                        "node_load1 behaves in a new way, at 4.2, expected about 0.7, for 10s; "
+                        "with it: node_procs_running, node_memory_free and b.");
     a.n_contributions = 6;
-    assert_string_equal(sentence_of(&a, NAN, NAN), "node_load1 behaves in a new way, at 4.2, expected about 0.7, for 10s; "
-                                                   "with it: node_procs_running, node_memory_free, b and 2 more.");
+    assert_string_equal(sentence_of(&a, NAN, NAN),
+                        "node_load1 behaves in a new way, at 4.2, expected about 0.7, for 10s; "
+                        "with it: node_procs_running, node_memory_free, b and 2 more.");
 }
 
 static void test_sentence__does_without_what_is_not_known(void **state)
@@ -113,7 +126,8 @@ static void test_sentence__does_without_what_is_not_known(void **state)
     (void)lw_sentence_write(&input, text, sizeof(text));
     assert_string_equal(text, "a series sends no samples any more.");
     a.contributions[0].series = 99;
-    assert_string_equal(sentence_of(&a, NAN, NAN), "a series sends no samples any more, for 10s so far.");
+    assert_string_equal(sentence_of(&a, NAN, NAN),
+                        "a series sends no samples any more, for 10s so far.");
     a.type = LW_TYPE_SPIKE;
     a.contributions[0].value = NAN;
     (void)lw_sentence_write(&input, text, sizeof(text));
@@ -133,7 +147,8 @@ static const char *name_of_umlauts(const void *context, uint32_t series)
 static void test_sentence__is_cut_between_characters(void **state)
 {
     struct lw_anomaly a = anomaly_of(LW_TYPE_SPIKE, LW_ANOMALY_CLOSED, 0);
-    struct lw_sentence_input input = {.anomaly = &a, .series_name = name_of_umlauts, .lower = NAN, .upper = NAN};
+    struct lw_sentence_input input = {
+        .anomaly = &a, .series_name = name_of_umlauts, .lower = NAN, .upper = NAN};
     char whole[LW_SENTENCE_MAX], text[LW_SENTENCE_MAX];
     size_t n_whole = lw_sentence_write(&input, whole, sizeof(whole));
 
@@ -158,18 +173,40 @@ static void test_number__has_three_digits_for_people(void **state)
         double value;
         const char *text;
     } cases[] = {
-        {0.0, "0"},           {-0.0, "0"},          {4.2, "4.2"},         {(double)4.2f, "4.2"},  {42.0, "42"},
-        {100.0, "100"},       {999.4, "999"},       {999.6, "1,000"},     {1234.0, "1,230"},      {1234567.0, "1,230,000"},
-        {0.5, "0.5"},         {0.31234, "0.312"},   {0.0123456, "0.0123"}, {0.000123456, "0.000123"}, {0.0000123, "1.23e-05"},
-        {-3.14159, "-3.14"},  {-1e6, "-1,000,000"}, {9.999e11, "1e+12"},  {1.5e12, "1.5e+12"},    {9.994, "9.99"},
-        {9.996, "10"},        {0.09996, "0.1"},     {NAN, "no value"},    {INFINITY, "infinity"}, {-INFINITY, "-infinity"},
-        {1.7e308, "1.7e+308"}, {5e-324, "4.94e-324"},
+        {0.0, "0"},
+        {-0.0, "0"},
+        {4.2, "4.2"},
+        {(double)4.2f, "4.2"},
+        {42.0, "42"},
+        {100.0, "100"},
+        {999.4, "999"},
+        {999.6, "1,000"},
+        {1234.0, "1,230"},
+        {1234567.0, "1,230,000"},
+        {0.5, "0.5"},
+        {0.31234, "0.312"},
+        {0.0123456, "0.0123"},
+        {0.000123456, "0.000123"},
+        {0.0000123, "1.23e-05"},
+        {-3.14159, "-3.14"},
+        {-1e6, "-1,000,000"},
+        {9.999e11, "1e+12"},
+        {1.5e12, "1.5e+12"},
+        {9.994, "9.99"},
+        {9.996, "10"},
+        {0.09996, "0.1"},
+        {NAN, "no value"},
+        {INFINITY, "infinity"},
+        {-INFINITY, "-infinity"},
+        {1.7e308, "1.7e+308"},
+        {5e-324, "4.94e-324"},
     };
     char text[48];
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(lw_number_write(cases[i].value, text, sizeof(text)), strlen(cases[i].text));
+        assert_int_equal(lw_number_write(cases[i].value, text, sizeof(text)),
+                         strlen(cases[i].text));
         assert_string_equal(text, cases[i].text);
     }
     assert_int_equal(lw_number_write(1234567.0, text, 4), 3);

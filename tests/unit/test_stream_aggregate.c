@@ -122,7 +122,8 @@ static struct lw_window_range range_of(const struct lw_window_sample *samples, s
 static void test_aggregate__leaves_nan_out(void **state)
 {
     static const struct lw_window_sample samples[] = {{0, NAN}, {1, 4.0}, {2, 2.0}, {3, NAN}};
-    struct lw_window_range range = range_of(samples, 4), empty = range_of(samples, 1), none = range_of(samples, 0);
+    struct lw_window_range range = range_of(samples, 4), empty = range_of(samples, 1),
+                           none = range_of(samples, 0);
 
     (void)state;
     assert_true(aggregate(LW_AGGREGATE_MEAN, &range) == 3.0);
@@ -130,7 +131,8 @@ static void test_aggregate__leaves_nan_out(void **state)
     assert_true(aggregate(LW_AGGREGATE_COUNT, &range) == 2.0);
     assert_true(aggregate(LW_AGGREGATE_P95, &range) == 4.0);
     for (int kind = LW_AGGREGATE_LAST; kind <= LW_AGGREGATE_P95; kind++) {
-        double of_nan = aggregate((enum lw_aggregate)kind, &empty), of_none = aggregate((enum lw_aggregate)kind, &none);
+        double of_nan = aggregate((enum lw_aggregate)kind, &empty),
+               of_none = aggregate((enum lw_aggregate)kind, &none);
 
         assert_true(kind == LW_AGGREGATE_COUNT ? of_nan == 0.0 : isnan(of_nan));
         assert_true(kind == LW_AGGREGATE_COUNT ? of_none == 0.0 : isnan(of_none));
@@ -152,8 +154,10 @@ static void test_rate__bridges_resets(void **state)
     static const struct lw_window_sample samples[] = {
         {10 * SECOND, 110.0}, {20 * SECOND, 5.0}, {30 * SECOND, NAN}, {40 * SECOND, 25.0}};
     struct lw_counter counter = {100.0, 0, true};
-    struct lw_aggregate_input input = {
-        .kind = LW_AGGREGATE_RATE, .range = range_of(samples, 4), .counter = &counter, .fresh_ns = INT64_MIN};
+    struct lw_aggregate_input input = {.kind = LW_AGGREGATE_RATE,
+                                       .range = range_of(samples, 4),
+                                       .counter = &counter,
+                                       .fresh_ns = INT64_MIN};
     uint32_t n_resets = 99;
 
     (void)state;
@@ -170,7 +174,8 @@ static void test_rate__needs_two_moments(void **state)
 {
     static const struct lw_window_sample samples[] = {{10 * SECOND, 1.0}, {10 * SECOND, 2.0}};
     struct lw_counter none = {0.0, 0, false}, there = {0.5, 10 * SECOND - 500000000, true};
-    struct lw_aggregate_input input = {.kind = LW_AGGREGATE_RATE, .range = range_of(samples, 2), .counter = &none};
+    struct lw_aggregate_input input = {
+        .kind = LW_AGGREGATE_RATE, .range = range_of(samples, 2), .counter = &none};
 
     (void)state;
     assert_true(isnan(lw_aggregate(&input, NULL)));
@@ -197,7 +202,8 @@ static void test_rate__of_steps_adds_up_to_the_rate_of_all(void **state)
         samples[i] = (struct lw_window_sample){i * SECOND, value};
     }
     for (size_t at = 0; at < 400; at += 8) {
-        struct lw_aggregate_input input = {.kind = LW_AGGREGATE_RATE, .range = range_of(samples + at, 8), .counter = &counter};
+        struct lw_aggregate_input input = {
+            .kind = LW_AGGREGATE_RATE, .range = range_of(samples + at, 8), .counter = &counter};
         uint32_t n = 0;
         double rate = lw_aggregate(&input, &n);
 

@@ -27,7 +27,8 @@ static void test_series_name__has_one_text(void **state)
     assert_string_equal(canonical("up{}"), "up");
     assert_string_equal(canonical("up{ }"), "up");
     assert_string_equal(canonical("cpu{mode=\"user\",cpu=\"0\"}"), "cpu{cpu=\"0\",mode=\"user\"}");
-    assert_string_equal(canonical("cpu{ mode = \"user\" , cpu = \"0\" , }"), "cpu{cpu=\"0\",mode=\"user\"}");
+    assert_string_equal(canonical("cpu{ mode = \"user\" , cpu = \"0\" , }"),
+                        "cpu{cpu=\"0\",mode=\"user\"}");
     assert_string_equal(canonical("x{b=\"\",a=\"1\"}"), "x{a=\"1\"}");
     assert_string_equal(canonical("x{ab=\"1\",a=\"2\",aa=\"3\"}"), "x{a=\"2\",aa=\"3\",ab=\"1\"}");
     assert_string_equal(canonical("CPU load \xC2\xB5s"), "CPU load \xC2\xB5s");
@@ -39,7 +40,8 @@ static void test_series_name__keeps_escapes(void **state)
     char text[LW_NAME_MAX];
 
     (void)state;
-    assert_string_equal(canonical("x{p=\"C:\\\\a \\\"b\\\"\\n\"}"), "x{p=\"C:\\\\a \\\"b\\\"\\n\"}");
+    assert_string_equal(canonical("x{p=\"C:\\\\a \\\"b\\\"\\n\"}"),
+                        "x{p=\"C:\\\\a \\\"b\\\"\\n\"}");
     assert_int_equal(lw_series_name_init(&name, "a{b\\c", NULL), LW_OK);
     assert_int_equal(lw_series_name_add(&name, "l", "\\\"\n", NULL), LW_OK);
     assert_int_equal(lw_series_name_format(&name, text, NULL), LW_OK);
@@ -54,17 +56,24 @@ static void test_series_name__keeps_escapes(void **state)
 static void test_series_name__says_where_it_is_wrong(void **state)
 {
     (void)state;
-    assert_string_equal(canonical("x{a}"), "a series name is wrong at byte 4: expected = in \"x{a}\"");
-    assert_string_equal(canonical("x{a=1}"), "a series name is wrong at byte 5: expected \" in \"x{a=1}\"");
-    assert_string_equal(canonical("x{a=\"1}"),
-                        "a series name is wrong at byte 8: expected \" at the end of a value in \"x{a=\"1}\"");
-    assert_string_equal(canonical("x{a=\"1\" b=\"2\"}"),
-                        "a series name is wrong at byte 9: expected , or } in \"x{a=\"1\" b=\"2\"}\"");
-    assert_string_equal(canonical("x{a=\"1\"} 5"),
-                        "a series name is wrong at byte 9: expected the end after } in \"x{a=\"1\"} 5\"");
-    assert_string_equal(canonical("x{,}"), "a series name is wrong at byte 3: expected a label name in \"x{,}\"");
-    assert_string_equal(canonical("x{a=\"\\t\"}"),
-                        "a series name is wrong at byte 7: expected one of \\ \" n after \\ in \"x{a=\"\\t\"}\"");
+    assert_string_equal(canonical("x{a}"),
+                        "a series name is wrong at byte 4: expected = in \"x{a}\"");
+    assert_string_equal(canonical("x{a=1}"),
+                        "a series name is wrong at byte 5: expected \" in \"x{a=1}\"");
+    assert_string_equal(
+        canonical("x{a=\"1}"),
+        "a series name is wrong at byte 8: expected \" at the end of a value in \"x{a=\"1}\"");
+    assert_string_equal(
+        canonical("x{a=\"1\" b=\"2\"}"),
+        "a series name is wrong at byte 9: expected , or } in \"x{a=\"1\" b=\"2\"}\"");
+    assert_string_equal(
+        canonical("x{a=\"1\"} 5"),
+        "a series name is wrong at byte 9: expected the end after } in \"x{a=\"1\"} 5\"");
+    assert_string_equal(canonical("x{,}"),
+                        "a series name is wrong at byte 3: expected a label name in \"x{,}\"");
+    assert_string_equal(
+        canonical("x{a=\"\\t\"}"),
+        "a series name is wrong at byte 7: expected one of \\ \" n after \\ in \"x{a=\"\\t\"}\"");
     assert_string_equal(canonical("{a=\"1\"}"), "a metric name is empty");
     assert_string_equal(canonical("x{a=\"1\",a=\"2\"}"), "the label \"a\" comes twice");
     assert_string_equal(canonical("x\ty"), "the metric name \"x\ty\" has a control character");
@@ -134,7 +143,8 @@ static void test_series_name__does_not_depend_on_the_order_of_labels(void **stat
         }
         assert_int_equal(lw_series_name_init(&name, "http_requests_total", NULL), LW_OK);
         for (size_t i = 0; i < 6; i++) {
-            assert_int_equal(lw_series_name_add(&name, LABELS[order[i]], VALUES[order[i]], NULL), LW_OK);
+            assert_int_equal(lw_series_name_add(&name, LABELS[order[i]], VALUES[order[i]], NULL),
+                             LW_OK);
         }
         assert_int_equal(lw_series_name_format(&name, text, NULL), LW_OK);
         if (round == 0) {
@@ -166,7 +176,8 @@ static void test_entity_key__splits_a_series(void **state)
     check_key("instance", "up{instance=\"web-1\"}", "web-1", "up");
     check_key("instance", "up{job=\"n\"}", "", "up{job=\"n\"}");
     check_key("", "up{job=\"n\"}", "", "up{job=\"n\"}");
-    check_key(" job , instance ", "up{instance=\"a\",job=\"b\",z=\"c\"}", "job=b,instance=a", "up{z=\"c\"}");
+    check_key(" job , instance ", "up{instance=\"a\",job=\"b\",z=\"c\"}", "job=b,instance=a",
+              "up{z=\"c\"}");
     check_key("job,instance", "up{job=\"b\"}", "job=b,instance=", "up");
     check_key("a,b", "up{a=\"x,b=y\"}", "a=x\\,b=y,b=", "up");
 }
@@ -194,7 +205,8 @@ static bool slow_match(const char *pattern, const char *text)
     if (*pattern == '*') {
         return slow_match(pattern + 1, text) || (*text != '\0' && slow_match(pattern, text + 1));
     }
-    return *text != '\0' && (*pattern == '?' || *pattern == *text) && slow_match(pattern + 1, text + 1);
+    return *text != '\0' && (*pattern == '?' || *pattern == *text) &&
+           slow_match(pattern + 1, text + 1);
 }
 
 static void test_glob__follows_its_definition(void **state)
@@ -242,7 +254,7 @@ static void test_glob__is_quick_on_the_worst_pattern(void **state)
     }
     pattern[LW_NAME_MAX - 2] = 'b';
     pattern[LW_NAME_MAX - 1] = text[LW_NAME_MAX - 1] = '\0';
-    assert_false(lw_glob_match(pattern, text)); /* Backtracking over every star would not come back. */
+    assert_false(lw_glob_match(pattern, text)); /* Trying every star would not end. */
 }
 
 static void test_glob__takes_one_of_a_list(void **state)

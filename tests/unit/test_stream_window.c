@@ -32,13 +32,15 @@ static bool comes_before(const struct lw_window_sample *a, const struct lw_windo
     return a->value < b->value || (a->value == b->value && signbit(a->value) && !signbit(b->value));
 }
 
-static enum lw_window_outcome reference_insert(struct reference *reference, int64_t time_ns, double value)
+static enum lw_window_outcome reference_insert(struct reference *reference, int64_t time_ns,
+                                               double value)
 {
     struct lw_window_sample sample = {time_ns, value};
     uint32_t at = 0;
 
     for (uint32_t i = 0; i < reference->n; i++) {
-        if (reference->samples[i].time_ns == time_ns && same_value(reference->samples[i].value, value)) {
+        if (reference->samples[i].time_ns == time_ns &&
+            same_value(reference->samples[i].value, value)) {
             return LW_WINDOW_DUPLICATE;
         }
     }
@@ -48,7 +50,8 @@ static enum lw_window_outcome reference_insert(struct reference *reference, int6
     while (at < reference->n && comes_before(&reference->samples[at], &sample)) {
         at++;
     }
-    memmove(&reference->samples[at + 1], &reference->samples[at], (reference->n - at) * sizeof(sample));
+    memmove(&reference->samples[at + 1], &reference->samples[at],
+            (reference->n - at) * sizeof(sample));
     reference->samples[at] = sample;
     reference->n++;
     return LW_WINDOW_TAKEN;
@@ -67,7 +70,8 @@ static uint32_t reference_evict(struct reference *reference, int64_t before_ns)
     return n - kept;
 }
 
-static void check_range(const struct lw_window *window, const struct reference *reference, int64_t from_ns, int64_t to_ns)
+static void check_range(const struct lw_window *window, const struct reference *reference,
+                        int64_t from_ns, int64_t to_ns)
 {
     struct lw_window_range range;
     size_t n = 0;
@@ -114,12 +118,14 @@ static void test_window__does_what_a_sorted_array_does(void **state)
         if (what < 7) {
             double value = any_value(&rng);
 
-            assert_int_equal(lw_window_insert(&window, near_ns, value), reference_insert(&reference, near_ns, value));
+            assert_int_equal(lw_window_insert(&window, near_ns, value),
+                             reference_insert(&reference, near_ns, value));
         } else if (what == 7) {
             now_ns += (int64_t)lw_rng_below(&rng, 5);
         } else if (what == 8) {
             near_ns -= 6;
-            assert_int_equal(lw_window_evict(&window, near_ns), reference_evict(&reference, near_ns));
+            assert_int_equal(lw_window_evict(&window, near_ns),
+                             reference_evict(&reference, near_ns));
         } else {
             check_range(&window, &reference, near_ns - 3, near_ns + 2);
         }
@@ -139,7 +145,8 @@ static void test_window__has_the_same_content_after_any_order_of_arrival(void **
     lw_window_init(&first, first_memory, 30);
     for (int i = 0; i < 30; i++) {
         given[i] = (struct lw_window_sample){i / 3, (double)(i % 3) * 0.1};
-        assert_int_equal(lw_window_insert(&first, given[i].time_ns, given[i].value), LW_WINDOW_TAKEN);
+        assert_int_equal(lw_window_insert(&first, given[i].time_ns, given[i].value),
+                         LW_WINDOW_TAKEN);
     }
     for (int round = 0; round < 100; round++) {
         lw_window_init(&window, memory, 30);
@@ -149,7 +156,8 @@ static void test_window__has_the_same_content_after_any_order_of_arrival(void **
 
             given[pick] = given[left - 1];
             given[left - 1] = sample;
-            assert_int_equal(lw_window_insert(&window, sample.time_ns, sample.value), LW_WINDOW_TAKEN);
+            assert_int_equal(lw_window_insert(&window, sample.time_ns, sample.value),
+                             LW_WINDOW_TAKEN);
         }
         assert_memory_equal(memory, first_memory, sizeof(memory));
     }
