@@ -1,0 +1,98 @@
+// The list at the left: every entity, those in trouble first.
+import { computed, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { Entity } from "./api";
+import { plural } from "./format";
+import { entities, rank, select, selected, status } from "./store";
+
+/** More than anybody reads; the search finds the others. */
+const SHOWN_MAX = 200;
+
+const sought = signal("");
+
+const found = computed(() => {
+  const words = sought.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const all = [...entities.value.values()].filter((entity) => {
+    const name = `${entity.name} ${entity.detector}`.toLowerCase();
+    return words.every((word) => name.includes(word));
+  });
+  return all.sort((a, b) => rank(b) - rank(a) || a.name.localeCompare(b.name, "en", { numeric: true }));
+});
+
+export function entityState(entity: Entity): { kind: string; text: string } {
+  if (entity.alarm || entity.open_anomaly !== null) {
+    return { kind: "alarm", text: "Unusual now" };
+  }
+  if (entity.confidence === "cannot_tell") {
+    return { kind: "learning", text: "Learning, cannot tell yet" };
+  }
+  if (entity.confidence === "low") {
+    return { kind: "low", text: "Nothing unusual, as far as it can tell so far" };
+  }
+  return { kind: "calm", text: "Nothing unusual" };
+}
+
+function Row({ entity }: { entity: Entity }) {
+  const state = entityState(entity);
+  return (
+    <li>
+      <button
+        class="entity"
+        aria-current={entity.entity === selected.value ? "true" : undefined}
+        onClick={() => select(entity.entity)}
+        title={`${entity.name}: ${state.text}`}
+      >
+        <i class={`dot ${state.kind}`} aria-hidden="true" />
+        <span class="name">{entity.name || entity.detector}</span>
+        <span class="hidden">{state.text},</span>
+        <span class="count">{entity.n_series}</span>
+      </button>
+    </li>
+  );
+}
+
+/** "/" goes to the search wherever the focus is, but in a field. */
+function useSlash(field: { current: HTMLInputElement | null }): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "/" && !(event.target instanceof HTMLInputElement)) {
+        event.preventDefault();
+        field.current?.focus();
+      }
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+export function Entities() {
+  const field = useRef<HTMLInputElement>(null);
+  useSlash(field);
+  const list = found.value;
+  return (
+    <nav class="entities" aria-label="Entities">
+      <h2>
+        Entities <small>{entities.value.size > 0 && entities.value.size.toLocaleString("en")}</small>
+      </h2>
+      {entities.value.size > 1 && (
+        <input
+          ref={field}
+          type="search"
+          placeholder="Find an entity   /"
+          aria-label="Find an entity"
+          value={sought.value}
+          onInput={(event) => (sought.value = event.currentTarget.value)}
+        />
+      )}
+      <ul>
+        {list.slice(0, SHOWN_MAX).map((entity) => (
+          <Row key={entity.entity} entity={entity} />
+        ))}
+      </ul>
+      {list.length > SHOWN_MAX && <p class="hint">{plural(list.length - SHOWN_MAX, "more: search", "more: search")}</p>}
+      {list.length === 0 && (
+        <p class="hint">{sought.value ? "No entity of that name." : status.value ? "Waiting for the first samples." : ""}</p>
+      )}
+    </nav>
+  );
+}

@@ -1,0 +1,79 @@
+// The bar at the top: whether the page is live, how much is watched, and how often it cries wolf.
+import { effect } from "@preact/signals";
+import { formatValue } from "./format";
+import { link, rate, status, version } from "./store";
+
+effect(() => {
+  const open = status.value?.anomalies_open ?? 0;
+  document.title = open > 0 ? `(${open}) Lapwing` : "Lapwing";
+});
+
+function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+      <path d="M3.500 5.200C9 8.900 12.600 8.300 15.600 8.700c4.600.500 7.500 3.400 8 6.900l5.600 2.400-6 1.200c-1.100 4.700-4.900 7.600-9.900 7.600-3.200 0-5.800-.800-8-2.500 3.800-.400 6.300-2.500 6.600-5.900.300-3.100-.800-5.300-2.700-7.100C7.300 9.500 5.400 7.600 3.500 5.200z" />
+      <circle cx="18.400" cy="13.800" r="1.600" />
+    </svg>
+  );
+}
+
+const LINKS = {
+  connecting: "Connecting",
+  live: "Live",
+  lost: "No connection, trying again",
+};
+
+function Figure(props: { value: string; label: string; title?: string }) {
+  return (
+    <div class="figure" title={props.title}>
+      <dd>{props.value}</dd>
+      <dt>{props.label}</dt>
+    </div>
+  );
+}
+
+/** Alarms a week as they came, beside what the budget promises at most. */
+function Budget() {
+  const { alarms_per_week: achieved, alarms_promised_per_week: promised } = status.value!;
+  if (promised === null || promised <= 0) {
+    return null;
+  }
+  const over = achieved !== null && achieved > promised;
+  const title =
+    achieved === null
+      ? "The rate is known after an hour of data."
+      : `${formatValue(achieved)} alarms a week so far; at most ${formatValue(promised)} of them false is promised.`;
+  return (
+    <div class="figure budget" title={title}>
+      <dd>
+        <span class={over ? "over" : ""}>{achieved === null ? "–" : formatValue(achieved)}</span>
+        <small> of {formatValue(promised)} promised</small>
+      </dd>
+      <dt>alarms a week</dt>
+    </div>
+  );
+}
+
+export function Header() {
+  const now = status.value;
+  return (
+    <header>
+      <a class="brand" href="/" aria-label="Lapwing">
+        <Mark />
+        <span>Lapwing</span>
+      </a>
+      <span class={`link ${link.value}`} role="status" title={version.value && `Version ${version.value}`}>
+        <i aria-hidden="true" />
+        {LINKS[link.value]}
+      </span>
+      {now !== null && (
+        <dl class="figures">
+          <Figure value={rate.value === null ? "–" : formatValue(Math.round(rate.value))} label="samples a second" />
+          <Figure value={now.n_series.toLocaleString("en")} label="series" />
+          <Figure value={now.n_entities.toLocaleString("en")} label={now.n_entities === 1 ? "entity" : "entities"} />
+          <Budget />
+        </dl>
+      )}
+    </header>
+  );
+}

@@ -1,0 +1,224 @@
+// The middle: the selected entity, its metrics as small charts, the unusual ones first.
+import { computed, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { Chart } from "./chart";
+import { entityState } from "./entities";
+import { formatClock, formatValue, plural, splitName } from "./format";
+import { Timeline } from "./timeline";
+import { anomalies, link, type Metric, metrics, select, selectedEntity, span, status, target } from "./store";
+
+const SPANS: [string, number | null][] = [
+  ["5 min", 300],
+  ["15 min", 900],
+  ["1 h", 3600],
+  ["All", null],
+];
+
+const sought = signal("");
+/** Grows when the system's light or dark changed: charts take their colours anew. */
+const theme = signal(0);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme.value++);
+
+/** Series that are unusual now, or that an open anomaly of the entity names: a text, so that it changes only when they do. */
+const standingOut = computed(() => {
+  const numbers = new Set(metrics.value.filter((m) => m.info.value.alarm).map((m) => m.info.value.series));
+  const entity = selectedEntity.value?.entity;
+  for (const anomaly of anomalies.value.values()) {
+    if (anomaly.open && anomaly.entity === entity) {
+      anomaly.contributions.forEach((c) => c.series !== null && c.share >= 0.1 && numbers.add(c.series));
+    }
+  }
+  return [...numbers].sort((a, b) => a - b).join(" ");
+});
+
+const ordered = computed(() => {
+  const first = new Set(standingOut.value.split(" ").filter(Boolean).map(Number));
+  const words = sought.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = metrics.value.filter((m) => {
+    const name = m.info.peek().name.toLowerCase();
+    return words.every((word) => name.includes(word));
+  });
+  const number = (m: Metric) => m.info.peek().series;
+  return shown.sort((a, b) => Number(first.has(number(b))) - Number(first.has(number(a))) || number(a) - number(b));
+});
+
+/** Asks the metric for its steps while the chart is in view, and draws them. */
+function Plot({ metric, onHover }: { metric: Metric; onHover: (index: number | null) => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  const chart = useRef<Chart | null>(null);
+  const visible = useRef(signal(false));
+  const shown = visible.current.value;
+  const version = metric.version.value;
+  const seconds = span.value;
+  const colours = theme.value;
+
+  useEffect(() => {
+    const watch = new IntersectionObserver(
+      ([entry]) => {
+        visible.current.value = entry!.isIntersecting;
+      },
+      { rootMargin: "300px" },
+    );
+    const size = new ResizeObserver(() => chart.current?.resize());
+    watch.observe(place.current!);
+    size.observe(place.current!);
+    return () => {
+      watch.disconnect();
+      size.disconnect();
+    };
+  }, []);
+  useEffect(() => {
+    if (shown) {
+      void metric.load();
+    }
+    return () => {
+      chart.current?.destroy();
+      chart.current = null;
+    };
+  }, [shown, metric, colours]);
+  useEffect(() => {
+    if (!shown || metric.steps === null || metric.steps.time.length === 0) {
+      return;
+    }
+    if (chart.current === null) {
+      chart.current = new Chart(place.current!, metric.info.peek().name, metric.steps, seconds, onHover);
+    } else {
+      chart.current.update(metric.steps, seconds);
+    }
+  }, [shown, metric, version, seconds, colours]);
+  return (
+    <div class="plot" ref={place}>
+      {metric.steps !== null && metric.steps.time.length === 0 && <p class="hint">No steps are kept of this series.</p>}
+    </div>
+  );
+}
+
+/** The newest step in words, or the one under the pointer. */
+function Reading({ metric, index }: { metric: Metric; index: number | null }) {
+  const info = metric.info.value;
+  const steps = metric.steps;
+  const old = index !== null && steps !== null && index < steps.time.length;
+  const value = old ? steps.value[index]! : info.value;
+  const lower = old ? steps.lower[index]! : info.lower;
+  const upper = old ? steps.upper[index]! : info.upper;
+  const alarm = old ? steps.alarm[index]! : info.alarm;
+  return (
+    <div class={alarm ? "reading alarm" : "reading"}>
+      <strong>{formatValue(value, info.name)}</strong>
+      <span>
+        {old && <time>{formatClock(steps.time[index]!, true)}</time>}
+        {lower !== null && upper !== null
+          ? `expected ${formatValue(lower, info.name)} to ${formatValue(upper, info.name)}`
+          : "no expectation yet"}
+      </span>
+    </div>
+  );
+}
+
+function Card({ metric }: { metric: Metric }) {
+  const hovered = useRef(signal<number | null>(null));
+  const place = useRef<HTMLElement>(null);
+  const info = metric.info.value;
+  const { metric: name, labels } = splitName(info.name);
+  const sentTo = target.value?.series === info.series ? target.value.at : null;
+  useEffect(() => {
+    if (sentTo !== null) {
+      place.current?.scrollIntoView({ block: "center", behavior: "smooth" });
+    }
+  }, [sentTo]);
+  return (
+    <article
+      ref={place}
+      class={`card${info.alarm ? " alarm" : ""}${sentTo !== null ? " target" : ""}`}
+      aria-label={`${info.name}: ${formatValue(info.value, info.name)}${info.alarm ? ", unusual" : ""}`}
+    >
+      <header>
+        <h3 title={info.name}>
+          {name}
+          {labels.map((label) => (
+            <code key={label}>{label}</code>
+          ))}
+        </h3>
+        {info.alarm && <span class="chip alarm">Unusual</span>}
+        {info.confidence === "cannot_tell" && (
+          <span class="chip learning" title="Too little was seen to say what is normal here; nothing is judged yet.">
+            Learning
+          </span>
+        )}
+        {info.confidence === "low" && (
+          <span class="chip low" title="Enough was seen to judge, not enough to raise an alarm.">
+            Early days
+          </span>
+        )}
+      </header>
+      <Reading metric={metric} index={hovered.current.value} />
+      <Plot metric={metric} onHover={(index) => (hovered.current.value = index)} />
+    </article>
+  );
+}
+
+function summary(): string {
+  const n = metrics.value.length;
+  const unusual = metrics.value.filter((m) => m.info.value.alarm).length;
+  const learning = metrics.value.filter((m) => m.info.value.confidence === "cannot_tell").length;
+  if (n === 0) {
+    return "";
+  }
+  if (learning === n) {
+    return `Learning what is normal here. ${plural(n, "metric is", "metrics are")} shown as they come, and none can be judged yet.`;
+  }
+  const state = unusual > 0 ? `${unusual} of ${plural(n, "metric", "metrics")} unusual now` : `Nothing unusual in ${plural(n, "metric", "metrics")}`;
+  return learning > 0 ? `${state}; cannot tell yet for ${learning}, still learning.` : `${state}.`;
+}
+
+function Spans() {
+  return (
+    <div class="spans" role="group" aria-label="Time shown">
+      {SPANS.map(([label, seconds]) => (
+        <button key={label} aria-pressed={span.value === seconds} onClick={() => (span.value = seconds)}>
+          {label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+export function Metrics() {
+  const entity = selectedEntity.value;
+  if (entity === undefined) {
+    return (
+      <main id="metrics" class="metrics empty">
+        <p>{link.value === "lost" ? "No connection to Lapwing." : status.value === null ? "Loading." : "Waiting for the first samples."}</p>
+      </main>
+    );
+  }
+  const state = entityState(entity);
+  return (
+    <main id="metrics" class="metrics" tabIndex={-1}>
+      <div class="title">
+        <h1>
+          <i class={`dot ${state.kind}`} aria-hidden="true" />
+          {entity.name || entity.detector}
+        </h1>
+        <Spans />
+        <input
+          type="search"
+          placeholder="Filter metrics"
+          aria-label="Filter metrics"
+          value={sought.value}
+          onInput={(event) => (sought.value = event.currentTarget.value)}
+        />
+        <p>
+          {summary()} <span class="aside">{entity.has_model ? "A trained model also watches how the metrics play together." : ""}</span>
+        </p>
+        <Timeline />
+      </div>
+      <div class="cards" onPointerDown={() => target.value !== null && select(entity.entity)}>
+        {ordered.value.map((metric) => (
+          <Card key={`${entity.entity}/${metric.info.peek().series}`} metric={metric} />
+        ))}
+      </div>
+      {ordered.value.length === 0 && sought.value !== "" && <p class="hint">No metric of that name.</p>}
+    </main>
+  );
+}
