@@ -1,8 +1,9 @@
 /*
  * CSV files as a source of samples: see source_csv.h.
  *
- * A row costs a split, a time, a number and a table look-up; names are resolved and series made known when they are first seen. What
- * cannot be taken is told, counted by reason, and left out; the rest of the file goes on.
+ * A row costs a split, a time, a number and a table look-up; names are resolved and series made
+ * known when they are first seen. What cannot be taken is told, counted by reason, and left out;
+ * the rest of the file goes on.
  */
 #include "connect/source_csv.h"
 
@@ -34,8 +35,9 @@ struct lw_csv_source {
     struct lw_csv_moment moment;
     struct lw_csv_field *fields;
     char *path;
-    char unit[LW_NAME_MAX]; /* Entity of rows that name none. */
-    struct lw_csv_keys keys; /* Long: series by entity and name. Wide: entity's place in `series`. */
+    char unit[LW_NAME_MAX];  /* Entity of rows that name none. */
+    struct lw_csv_keys keys; /* Long: series by entity and name. Wide: entity's place in `series`.
+                              */
     uint32_t *series;        /* Wide: numbers, dialect.n_values for each entity. */
     uint32_t n_entities, entities_capacity;
     uint32_t n_unit_series; /* Long: series that the file itself is the entity of. */
@@ -49,8 +51,9 @@ struct lw_csv_source {
 
 const char *lw_csv_fault_name(enum lw_csv_fault fault)
 {
-    static const char *const names[] = {"wrong_number_of_fields", "bad_time",         "bad_number",    "bad_name",      "bad_quote",
-                                        "field_too_long",         "too_many_columns", "line_too_long", "series_refused"};
+    static const char *const names[] = {
+        "wrong_number_of_fields", "bad_time",         "bad_number",    "bad_name",      "bad_quote",
+        "field_too_long",         "too_many_columns", "line_too_long", "series_refused"};
 
     return names[fault];
 }
@@ -61,7 +64,9 @@ enum lw_status lw_csv_batch_init(struct lw_csv_batch *ret_batch, struct lw_error
 {
     ret_batch->n_points = 0;
     ret_batch->points = lw_mem_alloc(LW_CSV_BATCH_POINTS * sizeof(*ret_batch->points));
-    return ret_batch->points != NULL ? LW_OK : lw_error_set(reterr, LW_ENOMEM, "no memory for %u points", LW_CSV_BATCH_POINTS);
+    return ret_batch->points != NULL
+               ? LW_OK
+               : lw_error_set(reterr, LW_ENOMEM, "no memory for %u points", LW_CSV_BATCH_POINTS);
 }
 
 void lw_csv_batch_fini(struct lw_csv_batch *batch)
@@ -79,8 +84,8 @@ static int64_t step_start(int64_t time_ns, int64_t step_ns)
     return time_ns < INT64_MIN + rest ? INT64_MIN : time_ns - rest;
 }
 
-enum lw_status lw_csv_batch_deliver(const struct lw_csv_batch *batch, const struct lw_feed *feed, int64_t step_ns,
-                                    int64_t *watermark_ns)
+enum lw_status lw_csv_batch_deliver(const struct lw_csv_batch *batch, const struct lw_feed *feed,
+                                    int64_t step_ns, int64_t *watermark_ns)
 {
     uint32_t first = 0;
     enum lw_status status = LW_OK;
@@ -88,7 +93,8 @@ enum lw_status lw_csv_batch_deliver(const struct lw_csv_batch *batch, const stru
     for (uint32_t i = 0; step_ns > 0 && i < batch->n_points; i++) {
         int64_t time_ns = batch->points[i].time_ns;
 
-        if (*watermark_ns != INT64_MIN && time_ns >= *watermark_ns && time_ns - *watermark_ns < step_ns) {
+        if (*watermark_ns != INT64_MIN && time_ns >= *watermark_ns &&
+            time_ns - *watermark_ns < step_ns) {
             continue;
         }
         status = i > first ? feed->push(feed->context, batch->points + first, i - first) : LW_OK;
@@ -102,17 +108,21 @@ enum lw_status lw_csv_batch_deliver(const struct lw_csv_batch *batch, const stru
             return status;
         }
     }
-    return batch->n_points > first ? feed->push(feed->context, batch->points + first, batch->n_points - first) : LW_OK;
+    return batch->n_points > first
+               ? feed->push(feed->context, batch->points + first, batch->n_points - first)
+               : LW_OK;
 }
 
 /* ---- faults ---- */
 
 /* Tells one fault of the present row; format takes the detail. */
 LW_PRINTF(4, 5)
-static void complain(struct lw_csv_source *source, enum lw_csv_fault fault, int column, const char *format, ...)
+static void complain(struct lw_csv_source *source, enum lw_csv_fault fault, int column,
+                     const char *format, ...)
 {
     char detail[256];
-    struct lw_csv_complaint complaint = {.path = source->path, .line = source->line, .fault = fault, .detail = detail};
+    struct lw_csv_complaint complaint = {
+        .path = source->path, .line = source->line, .fault = fault, .detail = detail};
     va_list args;
 
     source->faults[fault]++;
@@ -145,11 +155,13 @@ static void complain_of_record(struct lw_csv_source *source, enum lw_csv_record_
         complain(source, LW_CSV_FAULT_COLUMNS, -1, "more than %d fields", LW_CSV_COLUMNS_MAX);
         break;
     case LW_CSV_RECORD_FIELD:
-        complain(source, LW_CSV_FAULT_FIELD, -1, "a field is longer than %d bytes, or its quote never closes",
+        complain(source, LW_CSV_FAULT_FIELD, -1,
+                 "a field is longer than %d bytes, or its quote never closes",
                  LW_CSV_FIELD_BYTES_MAX);
         break;
     case LW_CSV_RECORD_TOO_LONG:
-        complain(source, LW_CSV_FAULT_LINE, -1, "the line is longer than %d bytes", LW_CSV_RECORD_BYTES_MAX);
+        complain(source, LW_CSV_FAULT_LINE, -1, "the line is longer than %d bytes",
+                 LW_CSV_RECORD_BYTES_MAX);
         break;
     case LW_CSV_RECORD_QUOTE:
     case LW_CSV_RECORD_PARTIAL:
@@ -168,13 +180,15 @@ static uint32_t series_ask(struct lw_csv_source *source, const struct lw_series_
     struct lw_error error;
 
     if (source->feed.series(source->feed.context, key, &number, &error) != LW_OK) {
-        complain(source, LW_CSV_FAULT_REFUSED, -1, "series \"%.100s\" was refused: %.120s", key->metric, error.message);
+        complain(source, LW_CSV_FAULT_REFUSED, -1, "series \"%.100s\" was refused: %.120s",
+                 key->metric, error.message);
         return SERIES_REFUSED;
     }
     return number;
 }
 
-/* The entity of a series of a file that names none: the file, in parts of LW_CSV_UNIT_SERIES series. */
+/* The entity of a series of a file that names none: the file, in parts of LW_CSV_UNIT_SERIES
+ * series. */
 static const char *unit_part(struct lw_csv_source *source, char ret_name[LW_NAME_MAX])
 {
     uint32_t part = source->n_unit_series++ / LW_CSV_UNIT_SERIES;
@@ -186,7 +200,8 @@ static const char *unit_part(struct lw_csv_source *source, char ret_name[LW_NAME
     return ret_name;
 }
 
-/* A series of the long layout: its name may hold labels; the entity, where the row names one, goes before them. */
+/* A series of the long layout: its name may hold labels; the entity, where the row names one, goes
+ * before them. */
 static uint32_t series_long(struct lw_csv_source *source, const char *entity, const char *name)
 {
     struct lw_label labels[LW_LABELS_MAX];
@@ -195,7 +210,8 @@ static uint32_t series_long(struct lw_csv_source *source, const char *entity, co
     char unit[LW_NAME_MAX];
     const char *label_entity = NULL;
 
-    if (strchr(name, '{') != NULL && lw_series_name_parse(name, strlen(name), &parts, NULL) == LW_OK) {
+    if (strchr(name, '{') != NULL &&
+        lw_series_name_parse(name, strlen(name), &parts, NULL) == LW_OK) {
         key.metric = lw_series_name_metric(&parts);
         for (uint32_t i = 0; i < parts.n_labels && key.n_labels < LW_LABELS_MAX - 1; i++) {
             const char *label = parts.bytes + parts.label_at[i];
@@ -203,7 +219,8 @@ static uint32_t series_long(struct lw_csv_source *source, const char *entity, co
             if (strcmp(label, ENTITY_LABEL) == 0) {
                 label_entity = label + strlen(label) + 1;
             } else {
-                labels[key.n_labels++] = (struct lw_label){.name = label, .value = label + strlen(label) + 1};
+                labels[key.n_labels++] = (struct lw_label){.name = label,
+                                                           .value = label + strlen(label) + 1};
             }
         }
     }
@@ -215,7 +232,8 @@ static uint32_t series_long(struct lw_csv_source *source, const char *entity, co
 }
 
 /* A name out of a field, cleaned. False, told, when it is empty or too long. */
-static bool name_take(struct lw_csv_source *source, const struct lw_csv_field *field, int column, char ret_name[LW_NAME_MAX])
+static bool name_take(struct lw_csv_source *source, const struct lw_csv_field *field, int column,
+                      char ret_name[LW_NAME_MAX])
 {
     char raw[LW_NAME_MAX];
     size_t length = lw_csv_field_copy(field, raw, sizeof(raw));
@@ -225,15 +243,18 @@ static bool name_take(struct lw_csv_source *source, const struct lw_csv_field *f
         return false;
     }
     if (length == SIZE_MAX) {
-        complain(source, LW_CSV_FAULT_NAME, column, "the name has %u bytes; at most %d are allowed", field->n_bytes, LW_NAME_MAX - 1);
+        complain(source, LW_CSV_FAULT_NAME, column, "the name has %u bytes; at most %d are allowed",
+                 field->n_bytes, LW_NAME_MAX - 1);
         return false;
     }
     lw_csv_name_clean(raw, length, ret_name);
     return true;
 }
 
-/* Adds the series of a row of the long layout that was not met before. False when the row cannot be taken. */
-static bool long_add(struct lw_csv_source *source, const char *key, size_t n_bytes, uint32_t *ret_series)
+/* Adds the series of a row of the long layout that was not met before. False when the row cannot be
+ * taken. */
+static bool long_add(struct lw_csv_source *source, const char *key, size_t n_bytes,
+                     uint32_t *ret_series)
 {
     const struct lw_csv_dialect *dialect = &source->dialect;
     char entity[LW_NAME_MAX], name[LW_NAME_MAX];
@@ -241,13 +262,14 @@ static bool long_add(struct lw_csv_source *source, const char *key, size_t n_byt
     if (!name_take(source, &source->fields[dialect->series_column], dialect->series_column, name)) {
         return false;
     }
-    if (dialect->entity_column >= 0 &&
-        !name_take(source, &source->fields[dialect->entity_column], dialect->entity_column, entity)) {
+    if (dialect->entity_column >= 0 && !name_take(source, &source->fields[dialect->entity_column],
+                                                  dialect->entity_column, entity)) {
         return false;
     }
     *ret_series = series_long(source, dialect->entity_column >= 0 ? entity : NULL, name);
     if (*ret_series == SERIES_REFUSED) {
-        return false; /* Not remembered: each of its rows is asked for, told and counted, and the table stays bounded. */
+        return false; /* Not remembered: each of its rows is asked for, told and counted, and the
+                         table stays bounded. */
     }
     source->status = lw_csv_keys_add(&source->keys, key, n_bytes, *ret_series);
     return source->status == LW_OK;
@@ -265,11 +287,13 @@ static bool long_find(struct lw_csv_source *source, uint32_t *ret_series)
         const struct lw_csv_field *entity = &source->fields[source->dialect.entity_column];
 
         if (name->n_bytes >= LW_NAME_MAX || entity->n_bytes >= LW_NAME_MAX) {
-            complain(source, LW_CSV_FAULT_NAME, -1, "entity and series have %u and %u bytes; at most %d each are allowed",
+            complain(source, LW_CSV_FAULT_NAME, -1,
+                     "entity and series have %u and %u bytes; at most %d each are allowed",
                      entity->n_bytes, name->n_bytes, LW_NAME_MAX - 1);
             return false;
         }
-        memcpy(both, &entity->n_bytes, sizeof(entity->n_bytes)); /* Tells "a" and "bc" from "ab" and "c". */
+        memcpy(both, &entity->n_bytes, sizeof(entity->n_bytes)); /* Tells "a" and "bc" from "ab" and
+                                                                    "c". */
         memcpy(both + sizeof(entity->n_bytes), entity->text, entity->n_bytes);
         memcpy(both + sizeof(entity->n_bytes) + entity->n_bytes, name->text, name->n_bytes);
         key = both;
@@ -279,7 +303,8 @@ static bool long_find(struct lw_csv_source *source, uint32_t *ret_series)
     return *ret_series != LW_CSV_KEY_NONE || long_add(source, key, n_bytes, ret_series);
 }
 
-/* The place in source->series of the entity of a row of the wide layout; makes its series known when it is new. */
+/* The place in source->series of the entity of a row of the wide layout; makes its series known
+ * when it is new. */
 static bool wide_add(struct lw_csv_source *source, const char *entity, uint32_t *ret_place)
 {
     const struct lw_csv_dialect *dialect = &source->dialect;
@@ -287,7 +312,8 @@ static bool wide_add(struct lw_csv_source *source, const char *entity, uint32_t 
 
     if (source->n_entities == source->entities_capacity) {
         uint32_t capacity = source->entities_capacity == 0 ? 1 : source->entities_capacity * 2;
-        uint32_t *series = lw_mem_realloc(source->series, (size_t)capacity * dialect->n_values * sizeof(*series));
+        uint32_t *series = lw_mem_realloc(source->series,
+                                          (size_t)capacity * dialect->n_values * sizeof(*series));
 
         if (series == NULL) {
             source->status = LW_ENOMEM;
@@ -298,8 +324,9 @@ static bool wide_add(struct lw_csv_source *source, const char *entity, uint32_t 
     }
     *ret_place = source->n_entities++ * dialect->n_values;
     for (uint32_t i = 0; i < dialect->n_values; i++) {
-        struct lw_series_key key = {
-            .metric = dialect->columns[source->value_columns[i]].name, .labels = &label, .n_labels = 1};
+        struct lw_series_key key = {.metric = dialect->columns[source->value_columns[i]].name,
+                                    .labels = &label,
+                                    .n_labels = 1};
 
         source->series[*ret_place + i] = series_ask(source, &key);
     }
@@ -320,7 +347,8 @@ static bool wide_find(struct lw_csv_source *source, uint32_t *ret_place)
     if (*ret_place != LW_CSV_KEY_NONE) {
         return true;
     }
-    if (!name_take(source, field, source->dialect.entity_column, entity) || !wide_add(source, entity, ret_place)) {
+    if (!name_take(source, field, source->dialect.entity_column, entity) ||
+        !wide_add(source, entity, ret_place)) {
         return false;
     }
     source->status = lw_csv_keys_add(&source->keys, field->text, field->n_bytes, *ret_place);
@@ -336,7 +364,8 @@ static bool time_take(struct lw_csv_source *source, int64_t *ret_ns)
     char text[LW_NAME_MAX];
 
     if (column < 0) {
-        *ret_ns = (int64_t)(source->n_rows - 1) * (source->options.interval_ns > 0 ? source->options.interval_ns : SECOND_NS);
+        *ret_ns = (int64_t)(source->n_rows - 1) *
+                  (source->options.interval_ns > 0 ? source->options.interval_ns : SECOND_NS);
         return true;
     }
     field = &source->fields[column];
@@ -346,7 +375,8 @@ static bool time_take(struct lw_csv_source *source, int64_t *ret_ns)
     if (field->n_bytes == 0) {
         complain(source, LW_CSV_FAULT_TIME, column, "there is no time");
     } else {
-        complain(source, LW_CSV_FAULT_TIME, column, "\"%s\" is no time of the form found in this file", excerpt(field, text));
+        complain(source, LW_CSV_FAULT_TIME, column,
+                 "\"%s\" is no time of the form found in this file", excerpt(field, text));
     }
     return false;
 }
@@ -357,7 +387,8 @@ static bool value_take(struct lw_csv_source *source, uint32_t column, double *re
     const struct lw_csv_field *field = &source->fields[column];
     char text[LW_NAME_MAX];
 
-    if (lw_csv_decimal_parse(field->text, field->n_bytes, source->dialect.decimal_mark, ret_value)) {
+    if (lw_csv_decimal_parse(field->text, field->n_bytes, source->dialect.decimal_mark,
+                             ret_value)) {
         return true;
     }
     *ret_value = NAN;
@@ -377,7 +408,8 @@ static bool width_check(struct lw_csv_source *source, uint32_t n_fields)
         is_good = source->fields[i].n_bytes == 0; /* Separators at a line's end. */
     }
     if (!is_good) {
-        complain(source, LW_CSV_FAULT_FIELDS, -1, "%u field%s, %u expected", n_fields, n_fields == 1 ? "" : "s", expected);
+        complain(source, LW_CSV_FAULT_FIELDS, -1, "%u field%s, %u expected", n_fields,
+                 n_fields == 1 ? "" : "s", expected);
     }
     return is_good;
 }
@@ -394,12 +426,16 @@ static void wide_take(struct lw_csv_source *source, int64_t time_ns, struct lw_c
         uint32_t series = source->series[place + i];
         double value;
 
-        (void)value_take(source, source->value_columns[i], &value); /* A bad one is told, and missing. */
+        (void)value_take(source, source->value_columns[i], &value); /* A bad one is told, and
+                                                                       missing. */
         if (series == SERIES_REFUSED) {
             source->faults[LW_CSV_FAULT_REFUSED]++;
         } else {
-            batch->points[batch->n_points++] =
-                (struct lw_point){.series = series, .flags = LW_POINT_MORE, .time_ns = time_ns, .value = value, .tag = tag};
+            batch->points[batch->n_points++] = (struct lw_point){.series = series,
+                                                                 .flags = LW_POINT_MORE,
+                                                                 .time_ns = time_ns,
+                                                                 .value = value,
+                                                                 .tag = tag};
         }
     }
     if (batch->n_points > first) {
@@ -421,9 +457,13 @@ static void row_take(struct lw_csv_source *source, uint32_t n_fields, struct lw_
         wide_take(source, time_ns, batch);
         return;
     }
-    if (value_take(source, (uint32_t)source->dialect.value_column, &value) && long_find(source, &series)) {
-        batch->points[batch->n_points++] = (struct lw_point){
-            .series = series, .time_ns = time_ns, .value = value, .tag = source->first_tag + source->n_rows - 1};
+    if (value_take(source, (uint32_t)source->dialect.value_column, &value) &&
+        long_find(source, &series)) {
+        batch->points[batch->n_points++] = (struct lw_point){.series = series,
+                                                             .time_ns = time_ns,
+                                                             .value = value,
+                                                             .tag = source->first_tag +
+                                                                    source->n_rows - 1};
     }
 }
 
@@ -441,7 +481,8 @@ static void faults_report(struct lw_csv_source *source)
 }
 
 /* Takes one record out of the window. PARTIAL: it needs more bytes, or there are none. */
-static enum lw_csv_record_state record_take(struct lw_csv_source *source, struct lw_csv_record *ret_record)
+static enum lw_csv_record_state record_take(struct lw_csv_source *source,
+                                            struct lw_csv_record *ret_record)
 {
     size_t n_bytes;
     const char *window = lw_csv_input_window(source->input, &n_bytes);
@@ -460,18 +501,20 @@ static enum lw_csv_record_state record_take(struct lw_csv_source *source, struct
     if (n_bytes == 0) {
         return LW_CSV_RECORD_PARTIAL;
     }
-    state = lw_csv_record_read(text, n_bytes, lw_csv_input_is_last(source->input), source->dialect.separator, ret_record);
+    state = lw_csv_record_read(text, n_bytes, lw_csv_input_is_last(source->input),
+                               source->dialect.separator, ret_record);
     if (state != LW_CSV_RECORD_PARTIAL) {
         source->line = source->next_line;
         source->next_line += ret_record->n_lines;
         source->at += ret_record->n_bytes;
-        source->is_skipping = state == LW_CSV_RECORD_TOO_LONG && text[ret_record->n_bytes - 1] != '\n';
+        source->is_skipping = state == LW_CSV_RECORD_TOO_LONG &&
+                              text[ret_record->n_bytes - 1] != '\n';
     }
     return state;
 }
 
-enum lw_status lw_csv_source_read(struct lw_csv_source *source, struct lw_csv_batch *batch, bool *ret_is_over,
-                                  struct lw_error *reterr)
+enum lw_status lw_csv_source_read(struct lw_csv_source *source, struct lw_csv_batch *batch,
+                                  bool *ret_is_over, struct lw_error *reterr)
 {
     uint32_t room = source->dialect.layout == LW_CSV_LONG ? 1 : source->dialect.n_values;
     struct lw_csv_record record = {.fields = source->fields};
@@ -498,7 +541,8 @@ enum lw_status lw_csv_source_read(struct lw_csv_source *source, struct lw_csv_ba
         } else if (record.n_fields > 0) {
             row_take(source, record.n_fields, batch);
             if (source->status != LW_OK) {
-                status = lw_error_set(reterr, source->status, "no memory for the names of another series");
+                status = lw_error_set(reterr, source->status,
+                                      "no memory for the names of another series");
                 break;
             }
         }
@@ -568,8 +612,9 @@ static enum lw_status source_prepare(struct lw_csv_source *source, struct lw_err
 }
 
 /* Takes over the input. */
-static enum lw_status source_create(const struct lw_csv_setup *setup, const char *path, struct lw_csv_input *input,
-                                    struct lw_csv_source **ret_source, struct lw_error *reterr)
+static enum lw_status source_create(const struct lw_csv_setup *setup, const char *path,
+                                    struct lw_csv_input *input, struct lw_csv_source **ret_source,
+                                    struct lw_error *reterr)
 {
     struct lw_csv_source *source = lw_mem_calloc(1, sizeof(*source));
     size_t n_bytes, path_bytes = strlen(path) + 1;
@@ -595,11 +640,13 @@ static enum lw_status source_create(const struct lw_csv_setup *setup, const char
     }
     memcpy(source->path, path, path_bytes);
     if (setup->options->unit_name != NULL) {
-        lw_csv_name_clean(setup->options->unit_name, strlen(setup->options->unit_name), source->unit);
+        lw_csv_name_clean(setup->options->unit_name, strlen(setup->options->unit_name),
+                          source->unit);
     } else {
         lw_csv_unit_name(path, source->unit);
     }
-    status = lw_csv_dialect_find(setup->options, text, n_bytes, lw_csv_input_is_last(input), &source->dialect, reterr);
+    status = lw_csv_dialect_find(setup->options, text, n_bytes, lw_csv_input_is_last(input),
+                                 &source->dialect, reterr);
     if (status == LW_OK) {
         status = source_prepare(source, reterr);
     }
@@ -611,8 +658,8 @@ static enum lw_status source_create(const struct lw_csv_setup *setup, const char
     return LW_OK;
 }
 
-enum lw_status lw_csv_source_open(const struct lw_csv_setup *setup, const char *path, struct lw_csv_source **ret_source,
-                                  struct lw_error *reterr)
+enum lw_status lw_csv_source_open(const struct lw_csv_setup *setup, const char *path,
+                                  struct lw_csv_source **ret_source, struct lw_error *reterr)
 {
     struct lw_csv_input *input;
     enum lw_status status = lw_csv_input_open(path, &input, reterr);
@@ -620,7 +667,8 @@ enum lw_status lw_csv_source_open(const struct lw_csv_setup *setup, const char *
     return status == LW_OK ? source_create(setup, path, input, ret_source, reterr) : status;
 }
 
-enum lw_status lw_csv_source_open_bytes(const struct lw_csv_setup *setup, const char *path, const void *bytes, size_t n_bytes,
+enum lw_status lw_csv_source_open_bytes(const struct lw_csv_setup *setup, const char *path,
+                                        const void *bytes, size_t n_bytes,
                                         struct lw_csv_source **ret_source, struct lw_error *reterr)
 {
     struct lw_csv_input *input;

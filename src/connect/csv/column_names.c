@@ -11,27 +11,38 @@
 
 /* Lower case, without blanks and punctuation. */
 static const char *const LISTS[][LIST_MAX] = {
-    [LW_CSV_NAMES_TIME] = {"timestamp", "time", "datetime", "date", "ts", "timestamps", "epoch", "unixtime", "unix", "t", "ds",
-                           "timestampms", "timestampns", "timestampus", "timems", "timens", "times", "eventtime", "datum", "zeit",
-                           "zeitstempel", "utc", "dateutc", "timeutc", "utctime", "localtime", "timestamputc", "when", "clock",
-                           NULL},
-    [LW_CSV_NAMES_VALUE] = {"value", "values", "val", "v", "y", "reading", "measure", "measuredvalue", "datavalue", "samplevalue",
-                            NULL},
-    [LW_CSV_NAMES_SERIES] = {"series", "metric", "name", "metricname", "seriesname", "seriesid", "measurement", "variable", "signal",
-                             "channel", "tag", "tagname", "parameter", "field", "itemid", "kpiid", "kpi", "timeseries",
-                             "timeseriesid", "key", "uniqueid", "sensorname", "metricid", NULL},
-    [LW_CSV_NAMES_ENTITY] = {"entity",   "instance", "host",     "hostname", "machine",  "node",      "server",    "device",
-                             "deviceid", "entityid", "pod",      "container", "service", "machineid", "hostid",    "sensor",
-                             "sensorid", "nodeid",   "serverid", "vm",       "vmid",     "station",   "stationid", "asset",
-                             "assetid",  "unitid",   "job",      "site",     "instanceid", "serial",  "serialnumber", "moteid",
-                             NULL},
-    [LW_CSV_NAMES_LABEL] = {"label",    "labels",      "isanomaly",   "anomaly",  "anomalies",   "anomalous",  "class",
-                            "target",   "outlier",     "isoutlier",   "outliers", "groundtruth", "truth",      "gt",
-                            "ytrue",    "changepoint", "changepoints", "attack",  "isattack",    "normalattack", "anomalylabel",
-                            "abnormal", "isabnormal",  "fraud",       "isfraud",  "anomalytype", "labeltype",  "faultlabel",
-                            "anom",     "isanom",      "annotation",  NULL},
-    [LW_CSV_NAMES_ID] = {"id", "index", "idx", "row", "rowid", "rownum", "rownumber", "unnamed0", "no", "nr", "uuid", "guid",
-                         "recordid", "seq", "sequence", "entryid", NULL},
+    [LW_CSV_NAMES_TIME] = {"timestamp",   "time",         "datetime",    "date",        "ts",
+                           "timestamps",  "epoch",        "unixtime",    "unix",        "t",
+                           "ds",          "timestampms",  "timestampns", "timestampus", "timems",
+                           "timens",      "times",        "eventtime",   "datum",       "zeit",
+                           "zeitstempel", "utc",          "dateutc",     "timeutc",     "utctime",
+                           "localtime",   "timestamputc", "when",        "clock",       NULL},
+    [LW_CSV_NAMES_VALUE] = {"value", "values", "val", "v", "y", "reading", "measure",
+                            "measuredvalue", "datavalue", "samplevalue", NULL},
+    [LW_CSV_NAMES_SERIES] = {"series",     "metric",     "name",         "metricname",
+                             "seriesname", "seriesid",   "measurement",  "variable",
+                             "signal",     "channel",    "tag",          "tagname",
+                             "parameter",  "field",      "itemid",       "kpiid",
+                             "kpi",        "timeseries", "timeseriesid", "key",
+                             "uniqueid",   "sensorname", "metricid",     NULL},
+    [LW_CSV_NAMES_ENTITY] = {"entity",       "instance",  "host",      "hostname",   "machine",
+                             "node",         "server",    "device",    "deviceid",   "entityid",
+                             "pod",          "container", "service",   "machineid",  "hostid",
+                             "sensor",       "sensorid",  "nodeid",    "serverid",   "vm",
+                             "vmid",         "station",   "stationid", "asset",      "assetid",
+                             "unitid",       "job",       "site",      "instanceid", "serial",
+                             "serialnumber", "moteid",    NULL},
+    [LW_CSV_NAMES_LABEL] = {"label",        "labels",      "isanomaly",  "anomaly",
+                            "anomalies",    "anomalous",   "class",      "target",
+                            "outlier",      "isoutlier",   "outliers",   "groundtruth",
+                            "truth",        "gt",          "ytrue",      "changepoint",
+                            "changepoints", "attack",      "isattack",   "normalattack",
+                            "anomalylabel", "abnormal",    "isabnormal", "fraud",
+                            "isfraud",      "anomalytype", "labeltype",  "faultlabel",
+                            "anom",         "isanom",      "annotation", NULL},
+    [LW_CSV_NAMES_ID] = {"id", "index", "idx", "row", "rowid", "rownum", "rownumber", "unnamed0",
+                         "no", "nr", "uuid", "guid", "recordid", "seq", "sequence", "entryid",
+                         NULL},
 };
 
 /* Letters and digits of the name in lower case; bytes beyond ASCII as they are. */
@@ -44,7 +55,8 @@ static void name_fold(const char *name, char ret_name[NAME_BYTES])
 
         if (letter >= 'A' && letter <= 'Z') {
             ret_name[n++] = (char)(letter - 'A' + 'a');
-        } else if ((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter >= 0x80) {
+        } else if ((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') ||
+                   letter >= 0x80) {
             ret_name[n++] = (char)letter;
         }
     }
@@ -71,13 +83,15 @@ bool lw_csv_name_hints_time(const char *name)
 
     name_fold(name, folded);
     return strstr(folded, "time") != NULL || strstr(folded, "date") != NULL ||
-           (length > 3 && (strcmp(name + length - 3, "_ts") == 0 || strcmp(name + length - 3, "_at") == 0));
+           (length > 3 &&
+            (strcmp(name + length - 3, "_ts") == 0 || strcmp(name + length - 3, "_at") == 0));
 }
 
 bool lw_csv_name_hints_label(const char *name)
 {
-    static const char *const words[] = {"label", "anom", "outlier", "class", "target", "truth",
-                                        "attack", "fault", "changepoint", "abnormal", "fraud", "incident"};
+    static const char *const words[] = {"label",       "anom",     "outlier", "class",
+                                        "target",      "truth",    "attack",  "fault",
+                                        "changepoint", "abnormal", "fraud",   "incident"};
     char folded[NAME_BYTES];
 
     name_fold(name, folded);

@@ -23,7 +23,8 @@ bool lw_csv_name_hints_time(const char *name);
 /* Holds a word that labels have in their names, such as "anom" or "label". */
 bool lw_csv_name_hints_label(const char *name);
 
-/* A name as the program shows it: bytes that are not UTF-8 read as Latin-1, control characters as blanks, cut at the limit. */
+/* A name as the program shows it: bytes that are not UTF-8 read as Latin-1, control characters as
+ * blanks, cut at the limit. */
 void lw_csv_name_clean(const char *text, size_t n_bytes, char ret_name[LW_NAME_MAX]);
 
 #endif

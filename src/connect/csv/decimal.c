@@ -1,14 +1,15 @@
 /*
  * Decimal numbers: see csv/decimal.h.
  *
- * A decimal is m 10^e with an integer m. Three ways, from the commonest to the rarest, all correctly rounded:
+ * A decimal is m 10^e with an integer m. Three ways, from the commonest to the rarest, all
+ * correctly rounded:
  *
- *   m <= 2^53, |e| <= 22    m and 10^|e| are doubles, so one division or product rounds once (Clinger, "How to Read Floating
- *                           Point Numbers Accurately", PLDI 1990).
- *   m < 2^64, -27 <= e < 0  Both m and 5^-e fit in 64 bits. Shifted to their full width, one 128 by 64 bit division gives 63 or
- *                           64 bits of the quotient and the remainder: all that rounding to nearest, ties to even, needs. This
- *                           is the form in which most programs write a double in full (17 digits).
- *   the rest                strtod, on a terminated copy. The process never leaves the C locale.
+ *   m <= 2^53, |e| <= 22    m and 10^|e| are doubles, so one division or product rounds once
+ * (Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990). m < 2^64, -27 <= e < 0
+ * Both m and 5^-e fit in 64 bits. Shifted to their full width, one 128 by 64 bit division gives 63
+ * or 64 bits of the quotient and the remainder: all that rounding to nearest, ties to even, needs.
+ * This is the form in which most programs write a double in full (17 digits). the rest strtod, on a
+ * terminated copy. The process never leaves the C locale.
  */
 #include "connect/csv/decimal.h"
 
@@ -138,7 +139,8 @@ static bool infinity_parse(const char *text, size_t n_bytes, double *ret_value)
         text++;
         n_bytes--;
     }
-    if ((n_bytes == 3 && strncasecmp(text, "inf", 3) == 0) || (n_bytes == 8 && strncasecmp(text, "infinity", 8) == 0)) {
+    if ((n_bytes == 3 && strncasecmp(text, "inf", 3) == 0) ||
+        (n_bytes == 8 && strncasecmp(text, "infinity", 8) == 0)) {
         *ret_value = value;
         return true;
     }
@@ -147,8 +149,9 @@ static bool infinity_parse(const char *text, size_t n_bytes, double *ret_value)
 
 bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *ret_value)
 {
-    static const double powers[EXACT_POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double powers[EXACT_POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     struct decimal decimal = {0};
     double value;
 
@@ -158,11 +161,13 @@ bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *r
     if (!decimal_read(text, n_bytes, mark, &decimal)) {
         return infinity_parse(text, n_bytes, ret_value);
     }
-    if (!decimal.is_cut && decimal.digits <= (uint64_t)1 << 53 && decimal.exponent > -EXACT_POWERS &&
-        decimal.exponent < EXACT_POWERS) {
+    if (!decimal.is_cut && decimal.digits <= (uint64_t)1 << 53 &&
+        decimal.exponent > -EXACT_POWERS && decimal.exponent < EXACT_POWERS) {
         value = (double)decimal.digits;
-        value = decimal.exponent < 0 ? value / powers[-decimal.exponent] : value * powers[decimal.exponent];
-    } else if (!decimal.is_cut && decimal.digits > 0 && decimal.exponent < 0 && decimal.exponent >= -DIVISION_POWERS) {
+        value = decimal.exponent < 0 ? value / powers[-decimal.exponent]
+                                     : value * powers[decimal.exponent];
+    } else if (!decimal.is_cut && decimal.digits > 0 && decimal.exponent < 0 &&
+               decimal.exponent >= -DIVISION_POWERS) {
         value = decimal_divide(decimal.digits, -decimal.exponent);
     } else {
         return decimal_slow(text, n_bytes, mark, ret_value);
@@ -173,7 +178,8 @@ bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *r
 
 bool lw_csv_is_missing(const char *text, size_t n_bytes)
 {
-    static const char *const words[] = {"nan", "null", "na", "n/a", "#n/a", "none", "nil", "-", "?", "<na>", "-nan"};
+    static const char *const words[] = {"nan", "null", "na", "n/a",  "#n/a", "none",
+                                        "nil", "-",    "?",  "<na>", "-nan"};
 
     if (n_bytes == 0) {
         return true;

@@ -9,11 +9,13 @@
 #define LW_CSV_NUMBER_BYTES_MAX 400
 
 /*
- * Reads the whole text, without blanks around it, as [+-]digits[mark digits][e[+-]digits], "inf" or "infinity"; `mark` is the
- * decimal mark. False when it is anything else; hexadecimal and "nan" are anything else.
+ * Reads the whole text, without blanks around it, as [+-]digits[mark digits][e[+-]digits], "inf" or
+ * "infinity"; `mark` is the decimal mark. False when it is anything else; hexadecimal and "nan" are
+ * anything else.
  */
 bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *ret_value);
-/* True for the ways people write "no value": nothing at all, nan, null, na, n/a, #n/a, none, nil, "-", "?", in either case. */
+/* True for the ways people write "no value": nothing at all, nan, null, na, n/a, #n/a, none, nil,
+ * "-", "?", in either case. */
 bool lw_csv_is_missing(const char *text, size_t n_bytes);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * Finding the dialect of a CSV file: see csv/dialect.h.
  *
- * The separator is the one that cuts the first lines into the same number of fields, most of which are numbers, times or nothing.
- * The first line is a header when it says neither number nor time above a column that does. Then layout.c gives the roles.
+ * The separator is the one that cuts the first lines into the same number of fields, most of which
+ * are numbers, times or nothing. The first line is a header when it says neither number nor time
+ * above a column that does. Then layout.c gives the roles.
  */
 #include "connect/csv/dialect.h"
 
@@ -40,7 +41,8 @@ struct beginning {
 static bool record_next(struct beginning *rest, char separator, struct lw_csv_record *ret_record)
 {
     while (rest->n_bytes > 0) {
-        enum lw_csv_record_state state = lw_csv_record_read(rest->text, rest->n_bytes, rest->is_last, separator, ret_record);
+        enum lw_csv_record_state state = lw_csv_record_read(rest->text, rest->n_bytes,
+                                                            rest->is_last, separator, ret_record);
 
         if (state == LW_CSV_RECORD_PARTIAL) {
             return false;
@@ -63,14 +65,16 @@ struct trial {
     char decimal_mark;
 };
 
-static double trial_score(struct finder *finder, struct beginning rest, char separator, char mark, uint32_t *ret_n_fields)
+static double trial_score(struct finder *finder, struct beginning rest, char separator, char mark,
+                          uint32_t *ret_n_fields)
 {
     struct lw_csv_record record = {.fields = finder->fields};
     uint32_t n_rows = 0, n_good = 0, n_all = 0, width = 0;
     const char *first = rest.text;
 
     memset(finder->widths, 0, sizeof(finder->widths));
-    while (n_rows < TRIAL_ROWS && (size_t)(rest.text - first) < TRIAL_BYTES && record_next(&rest, separator, &record)) {
+    while (n_rows < TRIAL_ROWS && (size_t)(rest.text - first) < TRIAL_BYTES &&
+           record_next(&rest, separator, &record)) {
         n_rows++;
         finder->widths[record.n_fields]++;
         if (finder->widths[record.n_fields] >= finder->widths[width]) {
@@ -90,10 +94,11 @@ static double trial_score(struct finder *finder, struct beginning rest, char sep
     return (double)finder->widths[width] / n_rows * (0.2 + (double)n_good / n_all);
 }
 
-static struct trial trial_run(struct finder *finder, const struct lw_csv_options *options, const struct beginning *rest,
-                              char separator)
+static struct trial trial_run(struct finder *finder, const struct lw_csv_options *options,
+                              const struct beginning *rest, char separator)
 {
-    struct trial trial = {.decimal_mark = options->decimal_mark != '\0' ? options->decimal_mark : '.'};
+    struct trial trial = {.decimal_mark = options->decimal_mark != '\0' ? options->decimal_mark
+                                                                        : '.'};
     double score;
     uint32_t n_fields;
 
@@ -108,8 +113,8 @@ static struct trial trial_run(struct finder *finder, const struct lw_csv_options
     return trial;
 }
 
-static void separator_find(struct finder *finder, const struct lw_csv_options *options, const struct beginning *rest,
-                           struct lw_csv_dialect *dialect)
+static void separator_find(struct finder *finder, const struct lw_csv_options *options,
+                           const struct beginning *rest, struct lw_csv_dialect *dialect)
 {
     struct trial best = {0};
 
@@ -120,12 +125,15 @@ static void separator_find(struct finder *finder, const struct lw_csv_options *o
     for (const char *at = SEPARATORS; options->separator == '\0' && *at != '\0'; at++) {
         struct trial trial = trial_run(finder, options, rest, *at);
 
-        if (trial.score > best.score || (trial.score == best.score && trial.n_fields > best.n_fields)) {
+        if (trial.score > best.score ||
+            (trial.score == best.score && trial.n_fields > best.n_fields)) {
             best = trial;
             dialect->separator = *at;
         }
     }
-    dialect->decimal_mark = best.score > 0.0 ? best.decimal_mark : (options->decimal_mark != '\0' ? options->decimal_mark : '.');
+    dialect->decimal_mark = best.score > 0.0
+                                ? best.decimal_mark
+                                : (options->decimal_mark != '\0' ? options->decimal_mark : '.');
 }
 
 /* ---- columns ---- */
@@ -137,7 +145,8 @@ static bool says_something(const struct lw_csv_field *field, char mark)
     return look.is_number || look.is_time;
 }
 
-/* Names, not readings: over a column of numbers or times stands a word; or, with nothing below, all are words. */
+/* Names, not readings: over a column of numbers or times stands a word; or, with nothing below, all
+ * are words. */
 static bool header_find(const struct finder *finder, const struct lw_csv_dialect *dialect)
 {
     bool has_numbers = false;
@@ -145,17 +154,20 @@ static bool header_find(const struct finder *finder, const struct lw_csv_dialect
     for (uint32_t i = 0; i < finder->n_header; i++) {
         const struct lw_csv_profile *profile = &finder->profiles[i];
         struct lw_csv_look look = lw_csv_look_at(&finder->header[i], dialect->decimal_mark);
-        bool is_typed = profile->n_present > 0 && (profile->n_numbers + profile->n_times) * 5 >= profile->n_present * 4;
+        bool is_typed = profile->n_present > 0 &&
+                        (profile->n_numbers + profile->n_times) * 5 >= profile->n_present * 4;
 
         if (is_typed && !look.is_missing && !look.is_number && !look.is_time) {
             return true;
         }
-        has_numbers = has_numbers || is_typed || says_something(&finder->header[i], dialect->decimal_mark);
+        has_numbers = has_numbers || is_typed ||
+                      says_something(&finder->header[i], dialect->decimal_mark);
     }
     return !has_numbers;
 }
 
-static void rows_profile(struct finder *finder, const struct lw_csv_dialect *dialect, struct beginning rest)
+static void rows_profile(struct finder *finder, const struct lw_csv_dialect *dialect,
+                         struct beginning rest)
 {
     struct lw_csv_record record = {.fields = finder->fields};
     uint32_t n_rows = 0;
@@ -243,7 +255,8 @@ static void preamble_skip(struct beginning *rest, struct lw_csv_dialect *dialect
     if (rest->n_bytes >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
         line += 3;
     }
-    while (line < end && *line == '#' && (line_end = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+    while (line < end && *line == '#' &&
+           (line_end = memchr(line, '\n', (size_t)(end - line))) != NULL) {
         if (comment_is_header(line, line_end, end)) {
             line++;
             break;
@@ -259,7 +272,8 @@ static void preamble_skip(struct beginning *rest, struct lw_csv_dialect *dialect
 /* Not text that this reader knows. */
 static enum lw_status encoding_check(const struct beginning *rest, struct lw_error *reterr)
 {
-    if (rest->n_bytes >= 2 && (memcmp(rest->text, "\xFF\xFE", 2) == 0 || memcmp(rest->text, "\xFE\xFF", 2) == 0)) {
+    if (rest->n_bytes >= 2 &&
+        (memcmp(rest->text, "\xFF\xFE", 2) == 0 || memcmp(rest->text, "\xFE\xFF", 2) == 0)) {
         return lw_error_set(reterr, LW_EFORMAT, "it is UTF-16; save it as UTF-8");
     }
     if (memchr(rest->text, '\0', rest->n_bytes < 4096 ? rest->n_bytes : 4096) != NULL) {
@@ -269,8 +283,9 @@ static enum lw_status encoding_check(const struct beginning *rest, struct lw_err
 }
 
 /* Reads the first record and types the columns below it. */
-static enum lw_status columns_find(struct finder *finder, const struct lw_csv_options *options, struct beginning rest,
-                                   struct lw_csv_dialect *dialect, struct lw_error *reterr)
+static enum lw_status columns_find(struct finder *finder, const struct lw_csv_options *options,
+                                   struct beginning rest, struct lw_csv_dialect *dialect,
+                                   struct lw_error *reterr)
 {
     struct lw_csv_record record = {.fields = finder->header};
     struct beginning below = rest;
@@ -281,7 +296,8 @@ static enum lw_status columns_find(struct finder *finder, const struct lw_csv_op
     finder->n_header = record.n_fields;
     dialect->n_columns = record.n_fields;
     rows_profile(finder, dialect, below);
-    dialect->has_header = options->header == LW_CSV_AUTO ? header_find(finder, dialect) : options->header == LW_CSV_YES;
+    dialect->has_header = options->header == LW_CSV_AUTO ? header_find(finder, dialect)
+                                                         : options->header == LW_CSV_YES;
     if (!dialect->has_header) {
         rows_profile(finder, dialect, rest);
     }
@@ -295,10 +311,12 @@ static enum lw_status columns_find(struct finder *finder, const struct lw_csv_op
     return LW_OK;
 }
 
-enum lw_status lw_csv_dialect_find(const struct lw_csv_options *options, const char *text, size_t n_bytes, bool is_last,
-                                   struct lw_csv_dialect *ret_dialect, struct lw_error *reterr)
+enum lw_status lw_csv_dialect_find(const struct lw_csv_options *options, const char *text,
+                                   size_t n_bytes, bool is_last, struct lw_csv_dialect *ret_dialect,
+                                   struct lw_error *reterr)
 {
-    struct lw_csv_dialect dialect = {.time_column = -1, .series_column = -1, .entity_column = -1, .value_column = -1};
+    struct lw_csv_dialect dialect = {
+        .time_column = -1, .series_column = -1, .entity_column = -1, .value_column = -1};
     struct beginning rest = {.text = text, .n_bytes = n_bytes, .is_last = is_last};
     struct finder *finder;
     enum lw_status status = encoding_check(&rest, reterr);
@@ -356,8 +374,8 @@ LW_PRINTF(2, 3) static void line_add(struct line *line, const char *format, ...)
     }
 }
 
-static void columns_describe(struct line *line, const struct lw_csv_dialect *dialect, enum lw_csv_role role, const char *before,
-                             const char *after)
+static void columns_describe(struct line *line, const struct lw_csv_dialect *dialect,
+                             enum lw_csv_role role, const char *before, const char *after)
 {
     uint32_t n = 0;
 
@@ -390,11 +408,13 @@ static void time_describe(struct line *line, const struct lw_csv_dialect *dialec
     if (dialect->time.kind == LW_CSV_MOMENT_EPOCH) {
         line_add(line, "%s since 1970)", units[dialect->time.unit]);
     } else {
-        line_add(line, "%s)", dialect->time.kind == LW_CSV_MOMENT_ISO ? "ISO 8601" : dialect->time.pattern);
+        line_add(line, "%s)",
+                 dialect->time.kind == LW_CSV_MOMENT_ISO ? "ISO 8601" : dialect->time.pattern);
     }
 }
 
-size_t lw_csv_dialect_describe(const struct lw_csv_dialect *dialect, char *ret_text, size_t capacity)
+size_t lw_csv_dialect_describe(const struct lw_csv_dialect *dialect, char *ret_text,
+                               size_t capacity)
 {
     struct line line = {.text = ret_text, .capacity = capacity};
 
@@ -410,16 +430,19 @@ size_t lw_csv_dialect_describe(const struct lw_csv_dialect *dialect, char *ret_t
     line_add(&line, "%s", dialect->has_header ? "" : ", no header");
     time_describe(&line, dialect);
     if (dialect->layout == LW_CSV_LONG) {
-        line_add(&line, ", long: series in \"%.60s\", value in \"%.60s\"", dialect->columns[dialect->series_column].name,
+        line_add(&line, ", long: series in \"%.60s\", value in \"%.60s\"",
+                 dialect->columns[dialect->series_column].name,
                  dialect->columns[dialect->value_column].name);
     } else {
         line_add(&line, ", wide: ");
-        columns_describe(&line, dialect, LW_CSV_ROLE_VALUE, dialect->n_values == 1 ? "value in " : "values in ", "");
+        columns_describe(&line, dialect, LW_CSV_ROLE_VALUE,
+                         dialect->n_values == 1 ? "value in " : "values in ", "");
     }
     if (dialect->entity_column >= 0) {
         line_add(&line, ", entity in \"%.60s\"", dialect->columns[dialect->entity_column].name);
     }
-    columns_describe(&line, dialect, LW_CSV_ROLE_LABEL, "; left out ", " (like labels; --use takes them)");
+    columns_describe(&line, dialect, LW_CSV_ROLE_LABEL, "; left out ",
+                     " (like labels; --use takes them)");
     columns_describe(&line, dialect, LW_CSV_ROLE_ID, "; left out ", " (row numbers)");
     columns_describe(&line, dialect, LW_CSV_ROLE_TEXT, "; left out ", " (no numbers)");
     columns_describe(&line, dialect, LW_CSV_ROLE_SPARE, "; left out ", " (not asked for)");

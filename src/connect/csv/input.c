@@ -31,8 +31,8 @@ struct lw_csv_input {
     z_stream zlib;
 };
 
-static enum lw_status input_read(struct lw_csv_input *input, void *ret_bytes, size_t capacity, size_t *ret_n,
-                                 struct lw_error *reterr)
+static enum lw_status input_read(struct lw_csv_input *input, void *ret_bytes, size_t capacity,
+                                 size_t *ret_n, struct lw_error *reterr)
 {
     ssize_t n;
 
@@ -84,7 +84,9 @@ static enum lw_status window_inflate(struct lw_csv_input *input, struct lw_error
         }
         if (input->zlib.avail_in == 0) {
             input->is_over = true;
-            return input->is_inflating ? lw_error_set(reterr, LW_EFORMAT, "the gzip file is cut off") : LW_OK;
+            return input->is_inflating
+                       ? lw_error_set(reterr, LW_EFORMAT, "the gzip file is cut off")
+                       : LW_OK;
         }
         if (!input->is_inflating && input->zlib.next_in[0] == 0) {
             input->zlib.next_in++;
@@ -115,7 +117,8 @@ static enum lw_status window_fill(struct lw_csv_input *input, struct lw_error *r
     }
     while (input->last < WINDOW_BYTES && !input->is_over) {
         size_t n;
-        enum lw_status status = input_read(input, input->window + input->last, WINDOW_BYTES - input->last, &n, reterr);
+        enum lw_status status = input_read(input, input->window + input->last,
+                                           WINDOW_BYTES - input->last, &n, reterr);
 
         if (status != LW_OK) {
             return status;
@@ -145,7 +148,8 @@ static enum lw_status gzip_begin(struct lw_csv_input *input, struct lw_error *re
 }
 
 /* Takes over fd or bytes; closes all on failure. */
-static enum lw_status input_create(const struct lw_csv_input *from, struct lw_csv_input **ret_input, struct lw_error *reterr)
+static enum lw_status input_create(const struct lw_csv_input *from, struct lw_csv_input **ret_input,
+                                   struct lw_error *reterr)
 {
     struct lw_csv_input *input = lw_mem_calloc(1, sizeof(*input));
     enum lw_status status = LW_OK;
@@ -159,12 +163,14 @@ static enum lw_status input_create(const struct lw_csv_input *from, struct lw_cs
     *input = *from;
     input->window = lw_mem_alloc(WINDOW_BYTES);
     if (input->window == NULL) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory for a window of %zu bytes", WINDOW_BYTES);
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for a window of %zu bytes",
+                              WINDOW_BYTES);
     }
     while (status == LW_OK && input->last < 2 && !input->is_over) {
         size_t n;
 
-        status = input_read(input, input->window + input->last, COMPRESSED_BYTES - input->last, &n, reterr);
+        status = input_read(input, input->window + input->last, COMPRESSED_BYTES - input->last, &n,
+                            reterr);
         if (status == LW_OK) {
             input->last += n;
             input->is_over = n == 0;
@@ -184,7 +190,8 @@ static enum lw_status input_create(const struct lw_csv_input *from, struct lw_cs
     return LW_OK;
 }
 
-enum lw_status lw_csv_input_open(const char *path, struct lw_csv_input **ret_input, struct lw_error *reterr)
+enum lw_status lw_csv_input_open(const char *path, struct lw_csv_input **ret_input,
+                                 struct lw_error *reterr)
 {
     struct lw_csv_input from = {0};
     struct stat about;
@@ -202,8 +209,8 @@ enum lw_status lw_csv_input_open(const char *path, struct lw_csv_input **ret_inp
     return input_create(&from, ret_input, reterr);
 }
 
-enum lw_status lw_csv_input_open_bytes(const void *bytes, size_t n_bytes, struct lw_csv_input **ret_input,
-                                       struct lw_error *reterr)
+enum lw_status lw_csv_input_open_bytes(const void *bytes, size_t n_bytes,
+                                       struct lw_csv_input **ret_input, struct lw_error *reterr)
 {
     struct lw_csv_input from = {.fd = -1, .bytes = bytes, .n_bytes = n_bytes, .size = n_bytes};
 
@@ -226,7 +233,8 @@ void lw_csv_input_close(struct lw_csv_input *input)
     lw_mem_free(input);
 }
 
-enum lw_status lw_csv_input_slide(struct lw_csv_input *input, size_t n_taken, struct lw_error *reterr)
+enum lw_status lw_csv_input_slide(struct lw_csv_input *input, size_t n_taken,
+                                  struct lw_error *reterr)
 {
     input->first += n_taken;
     if (input->first > 0) {

@@ -1,4 +1,5 @@
-/* A hash table from bytes to numbers: see csv/keys.h. Open addressing, at most half full; texts lie in chained arenas. */
+/* A hash table from bytes to numbers: see csv/keys.h. Open addressing, at most half full; texts lie
+ * in chained arenas. */
 #include "connect/csv/keys.h"
 
 #include "base/hash.h"
@@ -30,7 +31,6 @@ void lw_csv_keys_fini(struct lw_csv_keys *keys)
     keys->keys = NULL;
 }
 
-
 static bool key_is(const struct lw_csv_key *key, const char *text, size_t n_bytes)
 {
     return key->n_bytes == n_bytes && memcmp(key->text, text, n_bytes) == 0;
@@ -53,7 +53,8 @@ uint32_t lw_csv_keys_find(struct lw_csv_keys *keys, const char *text, size_t n_b
         return key_found(keys, keys->expected);
     }
     hash = lw_hash_bytes(text, n_bytes, 0);
-    for (size_t i = hash & (keys->n_slots - 1); keys->slots[i].key != LW_CSV_KEY_NONE; i = (i + 1) & (keys->n_slots - 1)) {
+    for (size_t i = hash & (keys->n_slots - 1); keys->slots[i].key != LW_CSV_KEY_NONE;
+         i = (i + 1) & (keys->n_slots - 1)) {
         const struct lw_csv_slot *slot = &keys->slots[i];
 
         if (slot->tag == (uint32_t)(hash >> 32) && key_is(&keys->keys[slot->key], text, n_bytes)) {
@@ -79,7 +80,9 @@ static bool table_grow(struct lw_csv_keys *keys)
 {
     size_t n_slots = keys->n_slots == 0 ? SLOTS_FIRST : keys->n_slots * 2;
     struct lw_csv_slot *slots = lw_mem_alloc(n_slots * sizeof(*slots));
-    struct lw_csv_key *grown = slots == NULL ? NULL : lw_mem_realloc(keys->keys, n_slots / 2 * sizeof(*grown));
+    struct lw_csv_key *grown = slots == NULL
+                                   ? NULL
+                                   : lw_mem_realloc(keys->keys, n_slots / 2 * sizeof(*grown));
 
     if (grown == NULL) {
         lw_mem_free(slots);
@@ -101,7 +104,8 @@ static const char *text_keep(struct lw_csv_keys *keys, const char *text, size_t 
     char *kept;
 
     if (keys->arena == NULL || keys->arena_bytes - keys->arena_used < n_bytes + 1) {
-        size_t n = n_bytes + 1 + sizeof(char *) > ARENA_BYTES ? n_bytes + 1 + sizeof(char *) : ARENA_BYTES;
+        size_t n = n_bytes + 1 + sizeof(char *) > ARENA_BYTES ? n_bytes + 1 + sizeof(char *)
+                                                              : ARENA_BYTES;
         char *arena = lw_mem_alloc(n);
 
         if (arena == NULL) {
@@ -119,7 +123,8 @@ static const char *text_keep(struct lw_csv_keys *keys, const char *text, size_t 
     return kept;
 }
 
-enum lw_status lw_csv_keys_add(struct lw_csv_keys *keys, const char *text, size_t n_bytes, uint32_t number)
+enum lw_status lw_csv_keys_add(struct lw_csv_keys *keys, const char *text, size_t n_bytes,
+                               uint32_t number)
 {
     const char *kept;
 
@@ -130,7 +135,8 @@ enum lw_status lw_csv_keys_add(struct lw_csv_keys *keys, const char *text, size_
     if (kept == NULL) {
         return LW_ENOMEM;
     }
-    keys->keys[keys->n_keys] = (struct lw_csv_key){.text = kept, .n_bytes = (uint32_t)n_bytes, .number = number};
+    keys->keys[keys->n_keys] = (struct lw_csv_key){
+        .text = kept, .n_bytes = (uint32_t)n_bytes, .number = number};
     slot_put(keys, keys->n_keys);
     keys->n_keys++;
     keys->expected = 0;

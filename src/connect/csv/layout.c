@@ -1,8 +1,9 @@
 /*
  * Which column is what: see csv/layout.h.
  *
- * What the user says goes first. Then: the time; labels and row numbers, which are never used unasked; the series and entity, by
- * name or by what is in them; the rest of the numbers are values.
+ * What the user says goes first. Then: the time; labels and row numbers, which are never used
+ * unasked; the series and entity, by name or by what is in them; the rest of the numbers are
+ * values.
  */
 #include "connect/csv/layout.h"
 
@@ -53,8 +54,8 @@ static int column_find(const struct lw_csv_dialect *dialect, const char *wanted)
 }
 
 /* The column an option names; -1 when the option is not given. */
-static enum lw_status option_column(const struct lw_csv_dialect *dialect, const char *option, const char *wanted,
-                                    int *ret_column, struct lw_error *reterr)
+static enum lw_status option_column(const struct lw_csv_dialect *dialect, const char *option,
+                                    const char *wanted, int *ret_column, struct lw_error *reterr)
 {
     *ret_column = -1;
     if (wanted == NULL) {
@@ -62,8 +63,9 @@ static enum lw_status option_column(const struct lw_csv_dialect *dialect, const 
     }
     *ret_column = column_find(dialect, wanted);
     if (*ret_column < 0) {
-        return lw_error_set(reterr, LW_ENOTFOUND, "--%s: there is no column \"%.100s\"; the first is \"%.100s\", of %u", option,
-                            wanted, dialect->columns[0].name, dialect->n_columns);
+        return lw_error_set(reterr, LW_ENOTFOUND,
+                            "--%s: there is no column \"%.100s\"; the first is \"%.100s\", of %u",
+                            option, wanted, dialect->columns[0].name, dialect->n_columns);
     }
     return LW_OK;
 }
@@ -92,23 +94,29 @@ static enum lw_status pattern_find(const struct lw_csv_profile *profile, const c
         }
         if (found < 0 || profile->n_patterns[i] > profile->n_patterns[found]) {
             found = i;
-        } else if (profile->n_patterns[i] == profile->n_patterns[found] && pattern[1] != LW_CSV_PATTERN_NAMES[found][1]) {
+        } else if (profile->n_patterns[i] == profile->n_patterns[found] &&
+                   pattern[1] != LW_CSV_PATTERN_NAMES[found][1]) {
             return lw_error_set(reterr, LW_EFORMAT,
-                                "times in column \"%.100s\" fit \"%s\" as well as \"%s\": say which with --time-format", name,
-                                LW_CSV_PATTERN_NAMES[found], pattern);
+                                "times in column \"%.100s\" fit \"%s\" as well as \"%s\": say "
+                                "which with --time-format",
+                                name, LW_CSV_PATTERN_NAMES[found], pattern);
         }
     }
     if (found < 0) {
         return lw_error_set(reterr, LW_EFORMAT,
-                            "column \"%.100s\" holds no times that are known: say how they are written with --time-format", name);
+                            "column \"%.100s\" holds no times that are known: say how they are "
+                            "written with --time-format",
+                            name);
     }
     ret_format->kind = LW_CSV_MOMENT_PATTERN;
-    memcpy(ret_format->pattern, LW_CSV_PATTERN_NAMES[found], strlen(LW_CSV_PATTERN_NAMES[found]) + 1);
+    memcpy(ret_format->pattern, LW_CSV_PATTERN_NAMES[found],
+           strlen(LW_CSV_PATTERN_NAMES[found]) + 1);
     return LW_OK;
 }
 
 static enum lw_status time_format_find(const struct lw_csv_profile *profile, const char *name,
-                                       struct lw_csv_moment_format *ret_format, struct lw_error *reterr)
+                                       struct lw_csv_moment_format *ret_format,
+                                       struct lw_error *reterr)
 {
     int unit = 0;
 
@@ -117,7 +125,7 @@ static enum lw_status time_format_find(const struct lw_csv_profile *profile, con
         ret_format->kind = LW_CSV_MOMENT_ISO;
         return LW_OK;
     }
-    if (profile->n_dates > 0 && profile->n_dates == profile->n_present && 
+    if (profile->n_dates > 0 && profile->n_dates == profile->n_present &&
         (lw_csv_name_hints_time(name) || lw_csv_name_is(name, LW_CSV_NAMES_TIME))) {
         ret_format->kind = LW_CSV_MOMENT_PATTERN;
         memcpy(ret_format->pattern, "%Y%m%d", sizeof("%Y%m%d"));
@@ -172,7 +180,8 @@ static enum lw_status time_find(struct layout *layout, struct lw_error *reterr)
 
     dialect->time_column = -1;
     dialect->time.kind = LW_CSV_MOMENT_ROW;
-    if (options->time != NULL && strcasecmp(options->time, "none") == 0 && column_find(dialect, "none") < 0) {
+    if (options->time != NULL && strcasecmp(options->time, "none") == 0 &&
+        column_find(dialect, "none") < 0) {
         return LW_OK;
     }
     status = option_column(dialect, "time", options->time, &best, reterr);
@@ -180,7 +189,9 @@ static enum lw_status time_find(struct layout *layout, struct lw_error *reterr)
         return status;
     }
     for (uint32_t i = 0; options->time == NULL && i < dialect->n_columns; i++) {
-        int rank = layout->is_fixed[i] ? 0 : time_rank(&layout->profiles[i], dialect->columns[i].name, i == 0);
+        int rank = layout->is_fixed[i]
+                       ? 0
+                       : time_rank(&layout->profiles[i], dialect->columns[i].name, i == 0);
 
         if (rank > best_rank) {
             best = (int)i;
@@ -195,7 +206,8 @@ static enum lw_status time_find(struct layout *layout, struct lw_error *reterr)
     if (options->time_format != NULL) {
         return lw_csv_moment_format_read(options->time_format, &dialect->time, reterr);
     }
-    return time_format_find(&layout->profiles[best], dialect->columns[best].name, &dialect->time, reterr);
+    return time_format_find(&layout->profiles[best], dialect->columns[best].name, &dialect->time,
+                            reterr);
 }
 
 /* ---- what is never used unasked ---- */
@@ -203,14 +215,16 @@ static enum lw_status time_find(struct layout *layout, struct lw_error *reterr)
 static bool is_label(const struct lw_csv_profile *profile, const char *name)
 {
     return lw_csv_name_is(name, LW_CSV_NAMES_LABEL) ||
-           (lw_csv_name_hints_label(name) && profile->n_present > 0 && profile->n_zero_one == profile->n_present);
+           (lw_csv_name_hints_label(name) && profile->n_present > 0 &&
+            profile->n_zero_one == profile->n_present);
 }
 
 static bool is_row_number(const struct lw_csv_profile *profile, const char *name, bool is_unnamed)
 {
     bool counts = profile->n_numbers > 1 && profile->n_up_by_one + 1 == profile->n_numbers;
 
-    return (lw_csv_name_is(name, LW_CSV_NAMES_ID) || is_unnamed) && (counts || strcasecmp(name, "id") == 0);
+    return (lw_csv_name_is(name, LW_CSV_NAMES_ID) || is_unnamed) &&
+           (counts || strcasecmp(name, "id") == 0);
 }
 
 static void refuse_columns(struct layout *layout)
@@ -226,9 +240,11 @@ static void refuse_columns(struct layout *layout)
         }
         if (is_label(&layout->profiles[i], column->name)) {
             role_set(layout, (int)i, LW_CSV_ROLE_LABEL);
-        } else if (is_row_number(&layout->profiles[i], column->name, is_unnamed && layout->dialect->has_header)) {
+        } else if (is_row_number(&layout->profiles[i], column->name,
+                                 is_unnamed && layout->dialect->has_header)) {
             role_set(layout, (int)i, LW_CSV_ROLE_ID);
-        } else if (is_unnamed && layout->dialect->has_header && layout->profiles[i].n_present == 0) {
+        } else if (is_unnamed && layout->dialect->has_header &&
+                   layout->profiles[i].n_present == 0) {
             role_set(layout, (int)i, LW_CSV_ROLE_EMPTY);
         }
     }
@@ -236,11 +252,13 @@ static void refuse_columns(struct layout *layout)
 
 /* ---- series, entity, values ---- */
 
-/* The first free column of numbers that is not `besides` and, where asked, is named like one of readings; -1 without one. */
+/* The first free column of numbers that is not `besides` and, where asked, is named like one of
+ * readings; -1 without one. */
 static int numbers_find(const struct layout *layout, int besides, bool is_named)
 {
     for (uint32_t i = 0; i < layout->dialect->n_columns; i++) {
-        if ((int)i != besides && !layout->is_fixed[i] && lw_csv_profile_is_numeric(&layout->profiles[i]) &&
+        if ((int)i != besides && !layout->is_fixed[i] &&
+            lw_csv_profile_is_numeric(&layout->profiles[i]) &&
             (!is_named || lw_csv_name_is(layout->dialect->columns[i].name, LW_CSV_NAMES_VALUE))) {
             return (int)i;
         }
@@ -249,19 +267,22 @@ static int numbers_find(const struct layout *layout, int besides, bool is_named)
 }
 
 /*
- * A free column with such a name whose values can be names: texts, or whole numbers where readings are left beside them (in a
- * column that says so, for series: "signal" and "channel" are readings in many a wide table).
+ * A free column with such a name whose values can be names: texts, or whole numbers where readings
+ * are left beside them (in a column that says so, for series: "signal" and "channel" are readings
+ * in many a wide table).
  */
 static int named_find(const struct layout *layout, enum lw_csv_name_list list)
 {
     for (uint32_t i = 0; i < layout->dialect->n_columns; i++) {
         const struct lw_csv_profile *profile = &layout->profiles[i];
 
-        if (layout->is_fixed[i] || profile->n_present == 0 || !lw_csv_name_is(layout->dialect->columns[i].name, list)) {
+        if (layout->is_fixed[i] || profile->n_present == 0 ||
+            !lw_csv_name_is(layout->dialect->columns[i].name, list)) {
             continue;
         }
         if (!lw_csv_profile_is_numeric(profile) ||
-            (profile->n_integers == profile->n_numbers && numbers_find(layout, (int)i, list == LW_CSV_NAMES_SERIES) >= 0)) {
+            (profile->n_integers == profile->n_numbers &&
+             numbers_find(layout, (int)i, list == LW_CSV_NAMES_SERIES) >= 0)) {
             return (int)i;
         }
     }
@@ -291,16 +312,20 @@ static int value_find(const struct layout *layout)
     return named >= 0 || n != 1 ? named : only;
 }
 
-/* Texts beside one column of numbers, when names tell nothing: the last one is the series, one before it the entity. */
+/* Texts beside one column of numbers, when names tell nothing: the last one is the series, one
+ * before it the entity. */
 static void unnamed_guess(struct layout *layout, int value)
 {
     struct lw_csv_dialect *dialect = layout->dialect;
     int n_texts, n_numbers;
     int first = kind_find(layout, false, 0, &n_texts);
-    bool is_long_value = !dialect->has_header || (value >= 0 && lw_csv_name_is(dialect->columns[value].name, LW_CSV_NAMES_VALUE));
+    bool is_long_value = !dialect->has_header ||
+                         (value >= 0 &&
+                          lw_csv_name_is(dialect->columns[value].name, LW_CSV_NAMES_VALUE));
 
     (void)kind_find(layout, true, 0, &n_numbers);
-    if (dialect->series_column >= 0 || value < 0 || n_numbers != 1 || !is_long_value || n_texts == 0 || n_texts > 2) {
+    if (dialect->series_column >= 0 || value < 0 || n_numbers != 1 || !is_long_value ||
+        n_texts == 0 || n_texts > 2) {
         return;
     }
     dialect->series_column = kind_find(layout, false, n_texts - 1, &n_texts);
@@ -309,14 +334,18 @@ static void unnamed_guess(struct layout *layout, int value)
     }
 }
 
-/* A text column of a wide table in which times repeat while the text changes tells entities apart. */
+/* A text column of a wide table in which times repeat while the text changes tells entities apart.
+ */
 static void wide_entity_guess(struct layout *layout)
 {
     struct lw_csv_dialect *dialect = layout->dialect;
     int n_texts, text = kind_find(layout, false, 0, &n_texts);
-    const struct lw_csv_profile *times = dialect->time_column < 0 ? NULL : &layout->profiles[dialect->time_column];
+    const struct lw_csv_profile *times = dialect->time_column < 0
+                                             ? NULL
+                                             : &layout->profiles[dialect->time_column];
 
-    if (dialect->entity_column < 0 && n_texts == 1 && times != NULL && times->n_changes * 3 < times->n_rows * 2 &&
+    if (dialect->entity_column < 0 && n_texts == 1 && times != NULL &&
+        times->n_changes * 3 < times->n_rows * 2 &&
         layout->profiles[text].n_changes > times->n_changes) {
         dialect->entity_column = text;
     }
@@ -327,7 +356,8 @@ static enum lw_status said_take(struct layout *layout, int *ret_value, struct lw
 {
     const struct lw_csv_options *options = layout->options;
     struct lw_csv_dialect *dialect = layout->dialect;
-    enum lw_status status = option_column(dialect, "series", options->series, &dialect->series_column, reterr);
+    enum lw_status status = option_column(dialect, "series", options->series,
+                                          &dialect->series_column, reterr);
 
     if (status == LW_OK) {
         status = option_column(dialect, "entity", options->entity, &dialect->entity_column, reterr);
@@ -349,7 +379,8 @@ static enum lw_status long_settle(struct layout *layout, int value, struct lw_er
     struct lw_csv_dialect *dialect = layout->dialect;
 
     if (dialect->series_column < 0 || value < 0) {
-        return lw_error_set(reterr, LW_EFORMAT, "long layout, but no column of %s was found: name it with --%s",
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "long layout, but no column of %s was found: name it with --%s",
                             value < 0 ? "values" : "series names", value < 0 ? "value" : "series");
     }
     dialect->layout = LW_CSV_LONG;
@@ -378,9 +409,11 @@ static enum lw_status wide_settle(struct layout *layout, int value, struct lw_er
         struct lw_csv_column *column = &dialect->columns[i];
 
         if (!layout->is_fixed[i]) {
-            bool is_used = lw_csv_profile_is_numeric(&layout->profiles[i]) || is_listed(options->use, options->n_use, column->name);
+            bool is_used = lw_csv_profile_is_numeric(&layout->profiles[i]) ||
+                           is_listed(options->use, options->n_use, column->name);
 
-            column->role = value >= 0 ? LW_CSV_ROLE_SPARE : (is_used ? LW_CSV_ROLE_VALUE : LW_CSV_ROLE_TEXT);
+            column->role = value >= 0 ? LW_CSV_ROLE_SPARE
+                                      : (is_used ? LW_CSV_ROLE_VALUE : LW_CSV_ROLE_TEXT);
         }
         dialect->n_values += column->role == LW_CSV_ROLE_VALUE;
     }
@@ -388,7 +421,9 @@ static enum lw_status wide_settle(struct layout *layout, int value, struct lw_er
         char said[256];
 
         (void)lw_csv_dialect_describe(dialect, said, sizeof(said));
-        return lw_error_set(reterr, LW_EFORMAT, "no column of values was found (%s): name one with --use or --value", said);
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "no column of values was found (%s): name one with --use or --value",
+                            said);
     }
     return LW_OK;
 }
@@ -406,29 +441,37 @@ static enum lw_status shape_find(struct layout *layout, struct lw_error *reterr)
         dialect->entity_column = named_find(layout, LW_CSV_NAMES_ENTITY);
     }
     for (uint32_t i = 0; i < dialect->n_columns; i++) {
-        said_value = layout->is_fixed[i] && dialect->columns[i].role == LW_CSV_ROLE_VALUE ? (int)i : said_value;
+        said_value = layout->is_fixed[i] && dialect->columns[i].role == LW_CSV_ROLE_VALUE
+                         ? (int)i
+                         : said_value;
     }
-    layout->is_fixed[dialect->series_column < 0 ? dialect->n_columns : (uint32_t)dialect->series_column] = true;
-    layout->is_fixed[dialect->entity_column < 0 ? dialect->n_columns : (uint32_t)dialect->entity_column] = true;
+    layout->is_fixed[dialect->series_column < 0 ? dialect->n_columns
+                                                : (uint32_t)dialect->series_column] = true;
+    layout->is_fixed[dialect->entity_column < 0 ? dialect->n_columns
+                                                : (uint32_t)dialect->entity_column] = true;
     value = said_value >= 0 ? said_value : value_find(layout);
     if (options->layout != LW_CSV_WIDE) {
         unnamed_guess(layout, value);
     }
-    if (options->layout == LW_CSV_LONG || (options->layout == LW_CSV_LAYOUT_AUTO && dialect->series_column >= 0 && value >= 0)) {
+    if (options->layout == LW_CSV_LONG ||
+        (options->layout == LW_CSV_LAYOUT_AUTO && dialect->series_column >= 0 && value >= 0)) {
         return long_settle(layout, value, reterr);
     }
     if (dialect->series_column >= 0) {
-        layout->is_fixed[dialect->series_column] = false; /* A wide table has no such column: it may be a value after all. */
+        layout->is_fixed[dialect->series_column] = false; /* A wide table has no such column: it may
+                                                             be a value after all. */
     }
     wide_entity_guess(layout);
     return wide_settle(layout, said_value, reterr);
 }
 
-enum lw_status lw_csv_layout_find(const struct lw_csv_options *options, const struct lw_csv_profile *profiles,
+enum lw_status lw_csv_layout_find(const struct lw_csv_options *options,
+                                  const struct lw_csv_profile *profiles,
                                   struct lw_csv_dialect *dialect, struct lw_error *reterr)
 {
     bool is_fixed[LW_CSV_COLUMNS_MAX + 1] = {false}; /* One more for "no column". */
-    struct layout layout = {.options = options, .profiles = profiles, .dialect = dialect, .is_fixed = is_fixed};
+    struct layout layout = {
+        .options = options, .profiles = profiles, .dialect = dialect, .is_fixed = is_fixed};
     enum lw_status status;
     int value;
 

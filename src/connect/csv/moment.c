@@ -15,10 +15,13 @@
 #define SECONDS_LIMIT 9223372000.0
 
 const char *const LW_CSV_PATTERN_NAMES[LW_CSV_PATTERNS] = {
-    "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",    "%d.%m.%Y",       "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M",    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y",          "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p",
-    "%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S", "%d/%b/%Y:%H:%M:%S %z", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%SZ",
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",       "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",    "%d.%m.%Y %H:%M:%S",    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",          "%d/%m/%Y %H:%M:%S",    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",          "%m/%d/%Y %H:%M:%S",    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",          "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p",
+    "%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S",    "%d/%b/%Y:%H:%M:%S %z",
+    "%Y%m%d%H%M%S",      "%Y%m%dT%H%M%SZ",
 };
 
 /* Parts of a moment, as a pattern names them. */
@@ -29,7 +32,8 @@ struct parts {
 };
 
 /* One or up to max_digits digits. */
-static bool digits_take(const char **at, const char *end, int min_digits, int max_digits, int *ret_number)
+static bool digits_take(const char **at, const char *end, int min_digits, int max_digits,
+                        int *ret_number)
 {
     int n = 0, number = 0;
 
@@ -165,13 +169,13 @@ static bool parts_join(const struct parts *parts, int64_t *ret_ns)
         }
         hour = hour % 12 + 12 * parts->afternoon;
     }
-    if (parts->month < 1 || parts->month > 12 || parts->day < 1 || parts->year < 1678 || parts->year > 2261 ||
-        parts->day > lw_civil_month_days(parts->year, parts->month) || hour > 23 || parts->minute > 59 ||
-        parts->second > 60) {
+    if (parts->month < 1 || parts->month > 12 || parts->day < 1 || parts->year < 1678 ||
+        parts->year > 2261 || parts->day > lw_civil_month_days(parts->year, parts->month) ||
+        hour > 23 || parts->minute > 59 || parts->second > 60) {
         return false;
     }
-    seconds = lw_civil_to_days(parts->year, parts->month, parts->day) * 86400 + hour * 3600 + parts->minute * 60 +
-              parts->second - parts->offset_s;
+    seconds = lw_civil_to_days(parts->year, parts->month, parts->day) * 86400 + hour * 3600 +
+              parts->minute * 60 + parts->second - parts->offset_s;
     *ret_ns = seconds * NS_PER_S + parts->fraction_ns;
     return true;
 }
@@ -198,14 +202,16 @@ bool lw_csv_pattern_parse(const char *pattern, const char *text, size_t n_bytes,
     return at == end && parts_join(&parts, ret_ns);
 }
 
-enum lw_status lw_csv_moment_format_read(const char *text, struct lw_csv_moment_format *ret_format, struct lw_error *reterr)
+enum lw_status lw_csv_moment_format_read(const char *text, struct lw_csv_moment_format *ret_format,
+                                         struct lw_error *reterr)
 {
     static const char *const units[] = {"s", "ms", "us", "ns"};
     struct lw_csv_moment_format format = {.kind = LW_CSV_MOMENT_PATTERN};
 
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(text, units[i]) == 0) {
-            *ret_format = (struct lw_csv_moment_format){.kind = LW_CSV_MOMENT_EPOCH, .unit = (enum lw_time_unit)i};
+            *ret_format = (struct lw_csv_moment_format){.kind = LW_CSV_MOMENT_EPOCH,
+                                                        .unit = (enum lw_time_unit)i};
             return LW_OK;
         }
     }
@@ -215,14 +221,18 @@ enum lw_status lw_csv_moment_format_read(const char *text, struct lw_csv_moment_
     }
     if (strchr(text, '%') == NULL || strlen(text) >= sizeof(format.pattern)) {
         return lw_error_set(reterr, LW_EINVAL,
-                            "time format \"%.100s\" is not s, ms, us, ns, iso or a pattern such as \"%%d.%%m.%%Y %%H:%%M\" "
+                            "time format \"%.100s\" is not s, ms, us, ns, iso or a pattern such as "
+                            "\"%%d.%%m.%%Y %%H:%%M\" "
                             "shorter than %d letters",
                             text, LW_CSV_PATTERN_MAX);
     }
     for (const char *at = strchr(text, '%'); at != NULL; at = strchr(at + 2, '%')) {
         if (at[1] == '\0' || strchr("YymbdHIMSfpz%", at[1]) == NULL) {
-            return lw_error_set(reterr, LW_EINVAL, "time format \"%s\": %%%c is not one of %%Y %%y %%m %%b %%d %%H %%I %%M %%S "
-                                                   "%%f %%p %%z", text, at[1] == '\0' ? ' ' : at[1]);
+            return lw_error_set(
+                reterr, LW_EINVAL,
+                "time format \"%s\": %%%c is not one of %%Y %%y %%m %%b %%d %%H %%I %%M %%S "
+                "%%f %%p %%z",
+                text, at[1] == '\0' ? ' ' : at[1]);
         }
     }
     memcpy(format.pattern, text, strlen(text) + 1);
@@ -251,7 +261,8 @@ static bool epoch_parse(enum lw_time_unit unit, const char *text, size_t n_bytes
     return true;
 }
 
-static bool moment_parse_anew(const struct lw_csv_moment_format *format, const char *text, size_t n_bytes, int64_t *ret_ns)
+static bool moment_parse_anew(const struct lw_csv_moment_format *format, const char *text,
+                              size_t n_bytes, int64_t *ret_ns)
 {
     switch (format->kind) {
     case LW_CSV_MOMENT_EPOCH:
@@ -266,7 +277,8 @@ static bool moment_parse_anew(const struct lw_csv_moment_format *format, const c
     return false;
 }
 
-bool lw_csv_moment_parse(struct lw_csv_moment *moment, const char *text, size_t n_bytes, int64_t *ret_ns)
+bool lw_csv_moment_parse(struct lw_csv_moment *moment, const char *text, size_t n_bytes,
+                         int64_t *ret_ns)
 {
     if (n_bytes > 0 && n_bytes == moment->n_cached && memcmp(moment->cached, text, n_bytes) == 0) {
         *ret_ns = moment->cached_ns;

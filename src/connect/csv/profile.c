@@ -42,12 +42,15 @@ struct lw_csv_look lw_csv_look_at(const struct lw_csv_field *field, char decimal
     struct lw_csv_look look = {.number = NAN};
 
     look.is_missing = lw_csv_is_missing(field->text, field->n_bytes);
-    look.is_number = !look.is_missing && lw_csv_decimal_parse(field->text, field->n_bytes, decimal_mark, &look.number);
-    look.is_time = !look.is_missing && !look.is_number && (is_iso(field) || patterns_fitting(field) != 0);
+    look.is_number = !look.is_missing &&
+                     lw_csv_decimal_parse(field->text, field->n_bytes, decimal_mark, &look.number);
+    look.is_time = !look.is_missing && !look.is_number &&
+                   (is_iso(field) || patterns_fitting(field) != 0);
     return look;
 }
 
-static void profile_number(struct lw_csv_profile *profile, const struct lw_csv_field *field, double number)
+static void profile_number(struct lw_csv_profile *profile, const struct lw_csv_field *field,
+                           double number)
 {
     enum lw_time_unit unit;
     int64_t ns;
@@ -60,13 +63,15 @@ static void profile_number(struct lw_csv_profile *profile, const struct lw_csv_f
     profile->last = number;
     if (lw_time_guess_unit(field->text, field->n_bytes, &unit)) {
         profile->n_units[unit]++;
-        profile->n_plausible += lw_time_parse_epoch(field->text, field->n_bytes, unit, &ns) && ns >= YEAR_1980_NS &&
-                                ns < YEAR_2100_NS;
+        profile->n_plausible += lw_time_parse_epoch(field->text, field->n_bytes, unit, &ns) &&
+                                ns >= YEAR_1980_NS && ns < YEAR_2100_NS;
     }
-    profile->n_dates += field->n_bytes == 8 && lw_csv_pattern_parse("%Y%m%d", field->text, field->n_bytes, &ns);
+    profile->n_dates += field->n_bytes == 8 &&
+                        lw_csv_pattern_parse("%Y%m%d", field->text, field->n_bytes, &ns);
 }
 
-void lw_csv_profile_add(struct lw_csv_profile *profile, const struct lw_csv_field *field, char decimal_mark)
+void lw_csv_profile_add(struct lw_csv_profile *profile, const struct lw_csv_field *field,
+                        char decimal_mark)
 {
     struct lw_csv_look look = lw_csv_look_at(field, decimal_mark);
     uint64_t hash = lw_hash_bytes(field->text, field->n_bytes, 1);

@@ -32,7 +32,8 @@ static void field_trim(struct lw_csv_field *field, const char *first, const char
 }
 
 /* A field without quotes: up to the separator, the line's end, or the text's. */
-static enum lw_csv_record_state field_plain(struct scan *scan, const char *first, struct lw_csv_field *ret_field)
+static enum lw_csv_record_state field_plain(struct scan *scan, const char *first,
+                                            struct lw_csv_field *ret_field)
 {
     const char *at = scan->at;
     const char *end = scan->end;
@@ -130,7 +131,8 @@ static enum lw_csv_record_state fields_read(struct scan *scan, struct lw_csv_rec
 
 /* Leaves the record at the end of its first line; PARTIAL when that is not in sight. */
 static enum lw_csv_record_state record_give_up(const char *text, size_t n_bytes, bool is_last,
-                                               enum lw_csv_record_state state, struct lw_csv_record *record)
+                                               enum lw_csv_record_state state,
+                                               struct lw_csv_record *record)
 {
     const char *line_end = memchr(text, '\n', n_bytes);
 
@@ -143,10 +145,11 @@ static enum lw_csv_record_state record_give_up(const char *text, size_t n_bytes,
     return line_end == NULL && n_bytes >= LW_CSV_RECORD_BYTES_MAX ? LW_CSV_RECORD_TOO_LONG : state;
 }
 
-enum lw_csv_record_state lw_csv_record_read(const char *text, size_t n_bytes, bool is_last, char separator,
-                                            struct lw_csv_record *ret_record)
+enum lw_csv_record_state lw_csv_record_read(const char *text, size_t n_bytes, bool is_last,
+                                            char separator, struct lw_csv_record *ret_record)
 {
-    struct scan scan = {.at = text, .end = text + n_bytes, .is_last = is_last, .separator = separator};
+    struct scan scan = {
+        .at = text, .end = text + n_bytes, .is_last = is_last, .separator = separator};
     enum lw_csv_record_state state;
 
     ret_record->n_fields = 0;
@@ -155,7 +158,8 @@ enum lw_csv_record_state lw_csv_record_read(const char *text, size_t n_bytes, bo
         return LW_CSV_RECORD_PARTIAL;
     }
     if (state != LW_CSV_RECORD_OK) {
-        return record_give_up(text, n_bytes, is_last, state == LW_CSV_RECORD_PARTIAL ? LW_CSV_RECORD_TOO_LONG : state,
+        return record_give_up(text, n_bytes, is_last,
+                              state == LW_CSV_RECORD_PARTIAL ? LW_CSV_RECORD_TOO_LONG : state,
                               ret_record);
     }
     ret_record->n_lines = scan.n_lines;

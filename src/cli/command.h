@@ -1,0 +1,24 @@
+/* What the program's subcommands share: how they are called and what their exit codes mean. */
+#ifndef LW_CLI_COMMAND_H
+#define LW_CLI_COMMAND_H
+
+#include <argp.h>
+
+/* Exit codes; a script may rely on them. */
+enum lw_exit {
+    LW_EXIT_OK = 0,     /* Done, whether anomalies were found or not. */
+    LW_EXIT_FAILED = 1, /* No memory, output that cannot be written, a service that cannot start. */
+    LW_EXIT_USAGE = 2,  /* Options or a configuration that cannot be taken. */
+    LW_EXIT_INPUT = 3,  /* An input could not be read, or not to its end; the others were. */
+    LW_EXIT_BAD_ROWS = 4, /* --strict, and some rows were bad. */
+};
+
+/* A subcommand: argv[0] is its name, as in "lapwing replay". Returns an enum lw_exit. */
+int lw_command_replay(int argc, char **argv);
+int lw_command_run(int argc, char **argv);
+
+/* Its options, for --help, the man page and the reference. */
+const struct argp *lw_replay_argp(void);
+const struct argp *lw_run_argp(void);
+
+#endif
