@@ -37,7 +37,9 @@
 #define SILENT_WIDE 20.0    /* ... or times the .95 quantile for others, after a whole period. */
 #define SILENT_GAP 3.0      /* And times the longest gap. */
 #define SILENT_LEAST_S 60.0
-#define STEADY_RATIO 1.5 /* A steady pace: the .95 quantile is at most this many medians. */
+#define GONE_WAITS 10.0     /* Silent for so many waits ... */
+#define GONE_LEAST_S 3600.0 /* ... and so long: gone. */
+#define STEADY_RATIO 1.5    /* A steady pace: the .95 quantile is at most this many medians. */
 #define PACE_EARLY_SAMPLES 100
 
 /* Stuck. */
@@ -63,8 +65,15 @@
 #define AHEAD_LEAST_S 60.0
 #define AHEAD_INTERVALS 10.0
 
-enum { FLAG_SILENT = 1, FLAG_STUCK = 2, FLAG_DUPLICATE = 4, FLAG_SKEW = 8, FLAG_ALL = 15 };
-#define EVIDENCE_SHIFT 4 /* The flags' upper bits hold the evidence for skew, 0 to 15. */
+enum {
+    FLAG_SILENT = 1,
+    FLAG_STUCK = 2,
+    FLAG_DUPLICATE = 4,
+    FLAG_SKEW = 8,
+    FLAG_RESUMED = 16, /* The last moment is a resumption, no sample: the next interval is none. */
+    FLAG_ALL = 31
+};
+#define EVIDENCE_SHIFT 5 /* The flags' upper bits hold the evidence for skew, 0 to 15. */
 
 static_assert(sizeof(struct lw_fault) <= 96, "the state of faults is at most 96 bytes a series");
 
@@ -182,6 +191,25 @@ enum lw_anomaly_type lw_fault_advance(const struct lw_fault_config *config, stru
     return LW_TYPE_SILENT;
 }
 
+bool lw_fault_gone(const struct lw_fault_config *config, const struct lw_fault *fault,
+                   int64_t now_ns)
+{
+    int64_t silent_at = lw_fault_silent_at(config, fault);
+    double wait = GONE_WAITS * seconds_between(fault->last_time_ns, silent_at);
+
+    return fault_has(fault, FLAG_SILENT) &&
+           seconds_between(silent_at, now_ns) >= (wait > GONE_LEAST_S ? wait : GONE_LEAST_S);
+}
+
+void lw_fault_resume(struct lw_fault *fault, int64_t now_ns)
+{
+    if (fault->n_samples > 0 && now_ns > fault->last_time_ns) {
+        fault->last_time_ns = now_ns;
+        fault_set(fault, FLAG_SILENT, false);
+        fault_set(fault, FLAG_RESUMED, true);
+    }
+}
+
 /* ---- stuck ---- */
 
 /* The number of repeats that this series has never come near. */
@@ -249,13 +277,13 @@ enum lw_anomaly_type lw_fault_sample(const struct lw_fault_config *config, struc
 
     (void)config;
     period_turn(fault, time_ns);
-    if (fault->n_samples > 0) {
+    if (fault->n_samples > 0 && !fault_has(fault, FLAG_RESUMED)) {
         pace_learn(fault, time_ns);
     }
     if (!isnan(value)) {
         begun = value_learn(fault, time_ns, value);
     }
-    fault_set(fault, FLAG_SILENT, false);
+    fault_set(fault, FLAG_SILENT | FLAG_RESUMED, false);
     fault->last_time_ns = time_ns;
     fault->n_samples = (uint16_t)(fault->n_samples + (fault->n_samples < UINT16_MAX));
     return begun;

@@ -57,6 +57,17 @@ int64_t lw_fault_silent_at(const struct lw_fault_config *config, const struct lw
 /* Event time has come to now_ns. SILENT, since lw_fault_silent_at(), or NONE. */
 enum lw_anomaly_type lw_fault_advance(const struct lw_fault_config *config, struct lw_fault *fault,
                                       int64_t now_ns);
+/*
+ * Has the silence lasted so long that the series counts as gone: an hour, and ten times the wait?
+ * Whoever keeps an anomaly open for a silent series lets it end then: series go away for good.
+ */
+bool lw_fault_gone(const struct lw_fault_config *config, const struct lw_fault *fault,
+                   int64_t now_ns);
+/*
+ * Nobody listened until now_ns, as while the host of the operator was down: the time since the last
+ * sample counts neither as silence nor as an interval of the series.
+ */
+void lw_fault_resume(struct lw_fault *fault, int64_t now_ns);
 /* A sample arrived and was taken, while the watermark was at watermark_ns (INT64_MIN: none yet).
  * SKEW or NONE. */
 enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, struct lw_fault *fault,

@@ -280,6 +280,43 @@ static void test_fault__an_outage_dulls_it_for_weeks_and_not_for_ever(void **sta
     assert_true(wait_later < 12 * MINUTE);
 }
 
+static void test_fault__a_series_that_went_away_is_gone(void **state)
+{
+    struct lw_fault fault;
+    int64_t at;
+
+    (void)state;
+    lw_fault_init(&fault);
+    feed(&CONFIG, &fault, 0, 500, 10 * SECOND);
+    at = lw_fault_silent_at(&CONFIG, &fault);
+    assert_false(lw_fault_gone(&CONFIG, &fault, at + DAY)); /* Nobody has said that it is silent. */
+    (void)lw_fault_advance(&CONFIG, &fault, at);
+    assert_false(lw_fault_gone(&CONFIG, &fault, at + 3599 * SECOND));
+    assert_true(lw_fault_gone(&CONFIG, &fault, at + 3600 * SECOND));
+    assert_int_equal(lw_fault_active(&CONFIG, &fault, NULL), LW_TYPE_SILENT);
+}
+
+/* A restart of whoever listens is no fault of the series, and teaches nothing about its pace. */
+static void test_fault__time_without_listener_is_no_silence(void **state)
+{
+    struct lw_fault fault;
+    int64_t wait, now = 4990 * SECOND + DAY;
+
+    (void)state;
+    lw_fault_init(&fault);
+    feed(&CONFIG, &fault, 0, 500, 10 * SECOND);
+    wait = lw_fault_silent_at(&CONFIG, &fault) - 4990 * SECOND;
+    lw_fault_resume(&fault, now);
+    assert_int_equal(lw_fault_advance(&CONFIG, &fault, now + wait - 1), LW_TYPE_NONE);
+    (void)lw_fault_sample(&CONFIG, &fault, now + 30 * SECOND, 5.0);
+    assert_int_equal(lw_fault_silent_at(&CONFIG, &fault) - now - 30 * SECOND, wait);
+    (void)lw_fault_sample(&CONFIG, &fault, now + 40 * SECOND, 6.0);
+    lw_fault_resume(&fault, now); /* Too old to mean anything. */
+    assert_int_equal(lw_fault_advance(&CONFIG, &fault, now + DAY), LW_TYPE_SILENT);
+    lw_fault_resume(&fault, now + DAY);
+    assert_int_equal(lw_fault_active(&CONFIG, &fault, NULL), LW_TYPE_NONE);
+}
+
 static void test_fault__tells_when_samples_come_twice(void **state)
 {
     struct lw_fault fault;
@@ -456,6 +493,8 @@ int main(void)
         cmocka_unit_test(test_fault__silence_is_a_moment_that_one_advance_or_many_find),
         cmocka_unit_test(test_fault__silence_waits_for_a_known_pace),
         cmocka_unit_test(test_fault__an_outage_dulls_it_for_weeks_and_not_for_ever),
+        cmocka_unit_test(test_fault__a_series_that_went_away_is_gone),
+        cmocka_unit_test(test_fault__time_without_listener_is_no_silence),
         cmocka_unit_test(test_fault__tells_when_samples_come_twice),
         cmocka_unit_test(test_fault__tells_a_clock_that_is_off),
         cmocka_unit_test(test_fault__a_backlog_is_no_skew),
