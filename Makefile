@@ -37,7 +37,7 @@ bench: ## Run the benches (BENCH=glob picks); one JSON object a line
 
 bench-quality: ## Measure detection on public data: DATA=dir OUT=dir EVALUATOR=evaluate.py
 	@tools/deps build test
-	@bench/quality
+	@tools/bench_quality
 
 test-asan: ## Run the tests under address, leak and undefined behaviour sanitizers
 	@tools/deps build test
