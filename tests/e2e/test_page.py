@@ -39,7 +39,7 @@ def test_comes_alive(daemon, browser):
     browser.until("document.querySelector('.link.live') !== null")
     browser.until("document.querySelectorAll('.card').length >= 10")
     browser.until("document.querySelectorAll('.card canvas').length >= 2")
-    assert browser.run("document.querySelectorAll('.entity').length") >= 1
+    assert browser.run("document.querySelector('h1').textContent.length") >= 1
     assert int(browser.run("document.querySelectorAll('.figure dd')[1].textContent").replace(",", "")) >= 10
 
 

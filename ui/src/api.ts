@@ -107,7 +107,7 @@ async function getAll<T>(path: string, member: string, most: number): Promise<T[
   return items;
 }
 
-export const getStatus = () => get<Status & { version: string }>("/v1/status");
+export const getStatus = () => get<Status & { version: string; started: number }>("/v1/status");
 export const getEntities = () => getAll<Entity>("/v1/entities", "entities", 10000);
 export const getSeries = (entity: number) => getAll<Series>(`/v1/entities/${entity}/series`, "series", 4096);
 export const getAnomalies = () => get<{ anomalies: Anomaly[]; change: number }>("/v1/anomalies?limit=200");

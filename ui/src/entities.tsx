@@ -1,9 +1,8 @@
-// The list at the left: every entity, those in trouble first.
+// The list at the left, when there is more than one entity: those in trouble first.
 import { computed, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import type { Entity } from "./api";
 import { plural } from "./format";
-import { entities, rank, select, selected, status } from "./store";
+import { entities, rank, select, selected } from "./store";
 
 /** More than anybody reads; the search finds the others. */
 const SHOWN_MAX = 200;
@@ -51,48 +50,27 @@ function Row({ entity }: { entity: Entity }) {
   );
 }
 
-/** "/" goes to the search wherever the focus is, but in a field. */
-function useSlash(field: { current: HTMLInputElement | null }): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key === "/" && !(event.target instanceof HTMLInputElement)) {
-        event.preventDefault();
-        field.current?.focus();
-      }
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, []);
-}
-
 export function Entities() {
-  const field = useRef<HTMLInputElement>(null);
-  useSlash(field);
   const list = found.value;
   return (
     <nav class="entities" aria-label="Entities">
       <h2>
-        Entities <small>{entities.value.size > 0 && entities.value.size.toLocaleString("en")}</small>
+        Entities <small>{entities.value.size.toLocaleString("en")}</small>
       </h2>
-      {entities.value.size > 1 && (
-        <input
-          ref={field}
-          type="search"
-          placeholder="Find an entity   /"
-          aria-label="Find an entity"
-          value={sought.value}
-          onInput={(event) => (sought.value = event.currentTarget.value)}
-        />
-      )}
+      <input
+        type="search"
+        placeholder="Find an entity   /"
+        aria-label="Find an entity"
+        value={sought.value}
+        onInput={(event) => (sought.value = event.currentTarget.value)}
+      />
       <ul>
         {list.slice(0, SHOWN_MAX).map((entity) => (
           <Row key={entity.entity} entity={entity} />
         ))}
       </ul>
       {list.length > SHOWN_MAX && <p class="hint">{plural(list.length - SHOWN_MAX, "more: search", "more: search")}</p>}
-      {list.length === 0 && (
-        <p class="hint">{sought.value ? "No entity of that name." : status.value ? "Waiting for the first samples." : ""}</p>
-      )}
+      {list.length === 0 && <p class="hint">No entity of that name.</p>}
     </nav>
   );
 }

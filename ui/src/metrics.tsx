@@ -68,9 +68,10 @@ function Plot({ metric, onHover }: { metric: Metric; onHover: (index: number | n
     };
   }, []);
   useEffect(() => {
-    if (shown) {
-      void metric.load();
-    }
+    metric.show(shown);
+    return () => metric.show(false);
+  }, [shown, metric]);
+  useEffect(() => {
     return () => {
       chart.current?.destroy();
       chart.current = null;

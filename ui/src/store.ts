@@ -28,6 +28,8 @@ export const newestAnomalies = computed(() => [...anomalies.value.values()].sort
 /** One series of the selected entity: what the list says of it, and its steps once a chart asked for them. */
 export class Metric {
   readonly info;
+  /** While a chart shows it; its steps are let go when none does, so that many series cost little. */
+  inView = false;
   /** Grows when `steps` changed, which is changed in place. */
   readonly version = signal(0);
   steps: Steps | null = null;
@@ -40,6 +42,15 @@ export class Metric {
     this.info = signal(info);
   }
 
+  show(inView: boolean): void {
+    this.inView = inView;
+    if (inView) {
+      void this.load();
+    } else {
+      this.steps = null;
+    }
+  }
+
   /** Fetches what is not here yet; the stream's steps may come before, between and after. */
   async load(): Promise<void> {
     if (this.loading) {
@@ -49,11 +60,13 @@ export class Metric {
     try {
       const since = this.steps === null ? null : (this.steps.time.at(-1) ?? null);
       const fetched = await getSteps(this.entity, this.info.value.series, since);
-      const newer = this.steps;
-      this.steps = fetched;
-      if (newer !== null) {
-        this.steps = since === null ? fetched : newer;
-        append(this.steps, since === null ? newer : fetched);
+      if (!this.inView) {
+        return;
+      }
+      if (this.steps === null || since === null) {
+        this.steps = fetched;
+      } else {
+        append(this.steps, fetched);
       }
       this.version.value++;
     } catch {
@@ -113,6 +126,7 @@ function append(steps: Steps, more: Steps): void {
 let source: EventSource | null = null;
 let change = 0;
 let loaded = false;
+let started: number | null = null;
 let counted: { samples: number; at: number }[] = [];
 
 /** Which entity to show when none was asked for: the one in most trouble. */
@@ -205,11 +219,7 @@ function listen(): void {
   source = new EventSource(`/v1/events?${entity}after=${change}`);
   source.addEventListener("change", onChange as EventListener);
   source.onopen = () => {
-    if (link.value === "lost") {
-      void start();
-    }
-    link.value = "live";
-    metrics.value.forEach((metric) => metric.steps !== null && void metric.load());
+    void resume();
   };
   source.onerror = () => {
     link.value = "lost";
@@ -217,6 +227,16 @@ function listen(): void {
       setTimeout(listen, 3000);
     }
   };
+}
+
+/** After a break: a server that was started anew knows entities by other numbers, so the page starts anew too. */
+async function resume(): Promise<void> {
+  if (link.value === "lost" && (await getStatus()).started !== started) {
+    location.reload();
+    return;
+  }
+  link.value = "live";
+  metrics.value.filter((metric) => metric.inView).forEach((metric) => void metric.load());
 }
 
 async function loadSeries(): Promise<void> {
@@ -236,8 +256,11 @@ async function loadSeries(): Promise<void> {
   }
 }
 
-/** Shows an entity, and of it a series. */
+/** Shows an entity, and of it a series; an entity that is gone cannot be shown. */
 export function select(entity: number | null, series: number | null = null): void {
+  if (entity !== null && !entities.value.has(entity)) {
+    return;
+  }
   if (entity !== selected.peek()) {
     batch(() => {
       selected.value = entity;
@@ -265,12 +288,13 @@ function selectFromAddress(): void {
   }
 }
 
-/** Fetches all there is and opens the stream; again after the server was away, since it may be another one. */
+/** Fetches all there is and opens the stream; tries again until the server is there. */
 export async function start(): Promise<void> {
   try {
     const [totals, list, told] = await Promise.all([getStatus(), getEntities(), getAnomalies()]);
     batch(() => {
       version.value = totals.version;
+      started = totals.started;
       status.value = totals;
       countRate(totals);
       entities.value = new Map(list.map((entity) => [entity.entity, entity]));
@@ -278,18 +302,16 @@ export async function start(): Promise<void> {
     });
     change = told.change;
     selectFromAddress();
-    if (!loaded) {
-      loaded = true;
-      listen();
-      window.addEventListener("hashchange", selectFromAddress);
-      document.addEventListener("visibilitychange", () => {
-        if (document.hidden) {
-          source?.close();
-        } else {
-          listen();
-        }
-      });
-    }
+    loaded = true;
+    listen();
+    window.addEventListener("hashchange", selectFromAddress);
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        source?.close();
+      } else {
+        listen();
+      }
+    });
   } catch {
     link.value = "lost";
     setTimeout(() => void start(), 3000);
