@@ -286,6 +286,12 @@ static enum lw_anomaly_type life_type(const struct lw_life *life)
 
 /* ---- what is handed out ---- */
 
+/* More energy; of equals the lower number. */
+static bool series_leads(const struct lw_life_series *a, const struct lw_life_series *b)
+{
+    return a->energy > b->energy || (a->energy == b->energy && a->series < b->series);
+}
+
 static void life_describe(const struct lw_life *life, enum lw_anomaly_phase phase,
                           enum lw_anomaly_type type, struct lw_anomaly *ret_anomaly)
 {
@@ -303,17 +309,19 @@ static void life_describe(const struct lw_life *life, enum lw_anomaly_phase phas
     ret_anomaly->n_steps = life->n_steps;
     for (uint32_t k = 0; k < LW_CONTRIBUTIONS_MAX && k < life->n_series; k++) {
         struct lw_contribution *contribution = &ret_anomaly->contributions[k];
-        const struct lw_life_series *best = NULL;
+        const struct lw_life_series *best;
+        uint8_t at = 0;
 
-        for (uint8_t i = 0; i < life->n_series; i++) {
-            const struct lw_life_series *series = &life->series[i];
-
-            if (!told[i] && (best == NULL || series->energy > best->energy ||
-                             (series->energy == best->energy && series->series < best->series))) {
-                best = series;
+        while (told[at]) {
+            at++;
+        }
+        for (uint8_t i = at; i < life->n_series; i++) {
+            if (!told[i] && series_leads(&life->series[i], &life->series[at])) {
+                at = i;
             }
         }
-        told[best - life->series] = true;
+        told[at] = true;
+        best = &life->series[at];
         contribution->series = best->series;
         contribution->share = life->energy > 0.0f ? best->energy / life->energy : 0.0f;
         contribution->value = best->value;

@@ -116,29 +116,42 @@ static double range_p95(const struct lw_window_range *range, double *scratch)
     return scratch[0];
 }
 
+/* The kinds that a summary answers; of no samples only the count is a number. */
+static double summary_value(const struct summary *summary, enum lw_aggregate kind)
+{
+    if (kind == LW_AGGREGATE_COUNT) {
+        return (double)summary->n;
+    }
+    if (summary->n == 0) {
+        return NAN;
+    }
+    switch (kind) {
+    case LW_AGGREGATE_MEAN:
+        return summary->sum / (double)summary->n;
+    case LW_AGGREGATE_SUM:
+        return summary->sum;
+    case LW_AGGREGATE_MIN:
+        return summary->least;
+    case LW_AGGREGATE_MAX:
+        return summary->greatest;
+    default:
+        return summary->last;
+    }
+}
+
 double lw_aggregate(const struct lw_aggregate_input *input, uint32_t *ret_n_resets)
 {
-    struct summary s;
+    struct summary summary;
     uint32_t n_resets = 0;
-    double value = NAN;
+    double value;
 
-    switch (input->kind) {
-    case LW_AGGREGATE_RATE:
+    if (input->kind == LW_AGGREGATE_RATE) {
         value = range_rate(input, &n_resets);
-        break;
-    case LW_AGGREGATE_P95:
+    } else if (input->kind == LW_AGGREGATE_P95) {
         value = range_p95(&input->range, input->scratch);
-        break;
-    default:
-        range_summarise(&input->range, &s);
-        value = input->kind == LW_AGGREGATE_COUNT  ? (double)s.n
-                : s.n == 0                         ? (double)NAN
-                : input->kind == LW_AGGREGATE_MEAN ? s.sum / (double)s.n
-                : input->kind == LW_AGGREGATE_SUM  ? s.sum
-                : input->kind == LW_AGGREGATE_MIN  ? s.least
-                : input->kind == LW_AGGREGATE_MAX  ? s.greatest
-                                                   : s.last;
-        break;
+    } else {
+        range_summarise(&input->range, &summary);
+        value = summary_value(&summary, input->kind);
     }
     if (ret_n_resets != NULL) {
         *ret_n_resets = n_resets;
