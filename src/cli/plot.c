@@ -13,7 +13,7 @@
 #define TOP 76.0
 #define PANEL_HEIGHT 168.0
 #define PANEL_PITCH 252.0
-#define Y_TICKS 4.0
+#define Y_TICKS 5.0
 #define X_TICKS 9
 #define SECOND_NS INT64_C(1000000000)
 #define MINUTE_NS (60 * SECOND_NS)
@@ -205,30 +205,42 @@ static void y_axis_put(FILE *stream, const struct scale *scale)
     }
 }
 
+/* Seconds between ticks of a span; 0: months, see month_step. */
 static int64_t time_step(int64_t span_ns)
 {
-    static const int64_t steps[] = {1,        2,        5,         10,       15,      30,
-                                    60,       120,      300,       600,      900,     1800,
-                                    3600,     7200,     10800,     21600,    43200,   86400,
-                                    172800,   604800,   1209600,   2592000,  7776000, 15552000,
-                                    31536000, 63072000, 157680000, 315360000};
+    static const int64_t steps[] = {1,     2,     5,     10,    15,     30,     60,
+                                    120,   300,   600,   900,   1800,   3600,   7200,
+                                    10800, 21600, 43200, 86400, 172800, 604800, 1209600};
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (span_ns / (steps[i] * SECOND_NS) <= X_TICKS) {
+            return steps[i] * SECOND_NS;
+        }
+    }
+    return 0;
+}
+
+static int month_step(int64_t span_ns)
+{
+    static const int steps[] = {1, 2, 3, 6, 12, 24, 60, 120, 240};
+    int64_t months = span_ns / (30 * DAY_NS);
     size_t i = 0;
 
-    while (i + 1 < sizeof(steps) / sizeof(steps[0]) && span_ns / (steps[i] * SECOND_NS) > X_TICKS) {
+    while (i + 1 < sizeof(steps) / sizeof(steps[0]) && months / steps[i] > X_TICKS) {
         i++;
     }
-    return steps[i] * SECOND_NS;
+    return steps[i];
 }
 
 static void time_tick_format(int64_t time_ns, int64_t step_ns, char *ret_text, size_t capacity)
 {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    int64_t days = time_ns / DAY_NS - (time_ns % DAY_NS < 0);
+    int64_t days = lw_floor_divide(time_ns, DAY_NS);
     int64_t second = (time_ns - days * DAY_NS) / SECOND_NS;
     struct lw_civil date = lw_civil_from_days(days);
 
-    if (step_ns >= 30 * DAY_NS) {
+    if (step_ns == 0) {
         (void)snprintf(ret_text, capacity, "%s %lld", months[date.month - 1], (long long)date.year);
     } else if (step_ns >= DAY_NS || second == 0) {
         (void)snprintf(ret_text, capacity, "%d %s", date.day, months[date.month - 1]);
@@ -250,6 +262,46 @@ static void x_tick_put(FILE *stream, const struct scale *scale, int64_t time_ns,
     label_put(stream, x, bottom + 19.0, "tick middle", text);
 }
 
+/* Ticks at the first of months. */
+static void month_axis_put(FILE *stream, const struct scale *scale, int64_t first_ns,
+                           int64_t last_ns)
+{
+    struct lw_civil date = lw_civil_from_days(lw_floor_divide(first_ns, DAY_NS));
+    int step = month_step(last_ns - first_ns);
+    int64_t month = date.year * 12 + date.month - 1;
+    char text[32];
+
+    month -= month % step;
+    for (;; month += step) {
+        int64_t time_ns = lw_civil_to_days(month / 12, (int)(month % 12) + 1, 1) * DAY_NS;
+
+        if (time_ns > last_ns) {
+            return;
+        }
+        if (time_ns >= first_ns) {
+            time_tick_format(time_ns, 0, text, sizeof(text));
+            x_tick_put(stream, scale, time_ns, text);
+        }
+    }
+}
+
+static void time_axis_put(FILE *stream, const struct scale *scale, int64_t first_ns,
+                          int64_t last_ns)
+{
+    int64_t step_ns = time_step(last_ns - first_ns);
+    char text[32];
+
+    if (step_ns == 0) {
+        month_axis_put(stream, scale, first_ns, last_ns);
+        return;
+    }
+    for (int64_t tick = lw_floor_divide(first_ns - 1, step_ns) + 1; tick * step_ns <= last_ns;
+         tick++) {
+        time_tick_format(tick * step_ns, step_ns, text, sizeof(text));
+        x_tick_put(stream, scale, tick * step_ns, text);
+    }
+}
+
 static void x_axis_put(FILE *stream, const struct lw_plot *plot, const struct scale *scale)
 {
     int64_t first_ns = (int64_t)scale->first_ns, last_ns = (int64_t)scale->last_ns;
@@ -261,13 +313,7 @@ static void x_axis_put(FILE *stream, const struct lw_plot *plot, const struct sc
         return;
     }
     if (plot->has_times) {
-        int64_t step_ns = time_step(last_ns - first_ns);
-        int64_t tick_ns = first_ns - first_ns % step_ns;
-
-        for (tick_ns += tick_ns < first_ns ? step_ns : 0; tick_ns <= last_ns; tick_ns += step_ns) {
-            time_tick_format(tick_ns, step_ns, text, sizeof(text));
-            x_tick_put(stream, scale, tick_ns, text);
-        }
+        time_axis_put(stream, scale, first_ns, last_ns);
     } else {
         double rows = (double)(last_ns / plot->row_ns);
         double step = fmax(step_nice(rows / X_TICKS), 1.0);
@@ -357,11 +403,15 @@ static void mark_put(FILE *stream, const struct scale *scale, const struct lw_pl
         first, scale->top, last - first, PANEL_HEIGHT);
     (void)fprintf(stream, "<rect class=\"cap\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"3\"/>",
                   first, scale->top - 3.0, last - first);
+    (void)fputs("</g>\n", stream);
+}
+
+static void peak_put(FILE *stream, const struct scale *scale, const struct lw_plot_mark *mark)
+{
     if (isfinite(mark->peak_value)) {
         (void)fprintf(stream, "<circle class=\"peak\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.6\"/>",
                       x_of(scale, mark->peak_ns), y_of(scale, (double)mark->peak_value));
     }
-    (void)fputs("</g>\n", stream);
 }
 
 static void panel_put(FILE *stream, const struct lw_plot *plot, size_t number)
@@ -382,13 +432,16 @@ static void panel_put(FILE *stream, const struct lw_plot *plot, size_t number)
         mark_put(stream, &scale, &panel->marks[i]);
     }
     value_put(stream, &scale, panel->trace);
+    for (size_t i = 0; i < panel->n_marks; i++) {
+        peak_put(stream, &scale, &panel->marks[i]);
+    }
     (void)fputs("</g>\n", stream);
     x_axis_put(stream, plot, &scale);
 }
 
 static void legend_put(FILE *stream)
 {
-    double x = WIDTH - RIGHT - 300.0, y = 34.0;
+    double x = WIDTH - RIGHT - 266.0, y = 36.0;
 
     (void)fprintf(stream, "<path class=\"value\" d=\"M%.1f %.1fh24\"/>\n", x, y - 4.0);
     label_put(stream, x + 30.0, y, "tick", "value");

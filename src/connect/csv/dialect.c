@@ -434,7 +434,7 @@ size_t lw_csv_dialect_describe(const struct lw_csv_dialect *dialect, char *ret_t
                  dialect->columns[dialect->series_column].name,
                  dialect->columns[dialect->value_column].name);
     } else {
-        line_add(&line, ", wide: ");
+        line_add(&line, dialect->n_values == 0 ? ", wide" : ", wide: ");
         columns_describe(&line, dialect, LW_CSV_ROLE_VALUE,
                          dialect->n_values == 1 ? "value in " : "values in ", "");
     }

@@ -89,7 +89,7 @@ static enum lw_status pattern_find(const struct lw_csv_profile *profile, const c
     for (int i = 0; i < LW_CSV_PATTERNS; i++) {
         const char *pattern = LW_CSV_PATTERN_NAMES[i];
 
-        if (profile->n_patterns[i] * 10 < profile->n_present * 9) {
+        if (profile->n_patterns[i] * 2 < profile->n_present || profile->n_patterns[i] == 0) {
             continue;
         }
         if (found < 0 || profile->n_patterns[i] > profile->n_patterns[found]) {
@@ -121,7 +121,7 @@ static enum lw_status time_format_find(const struct lw_csv_profile *profile, con
     int unit = 0;
 
     memset(ret_format, 0, sizeof(*ret_format));
-    if (profile->n_iso > 0 && profile->n_iso * 10 >= profile->n_present * 9) {
+    if (profile->n_iso > 0 && profile->n_iso * 2 >= profile->n_present) {
         ret_format->kind = LW_CSV_MOMENT_ISO;
         return LW_OK;
     }
@@ -134,7 +134,7 @@ static enum lw_status time_format_find(const struct lw_csv_profile *profile, con
     for (int i = 1; i < 4; i++) {
         unit = profile->n_units[i] > profile->n_units[unit] ? i : unit;
     }
-    if (profile->n_units[unit] * 10 >= profile->n_present * 9 && profile->n_units[unit] > 0 &&
+    if (profile->n_units[unit] * 2 >= profile->n_present && profile->n_units[unit] > 0 &&
         profile->n_patterns[LW_CSV_PATTERN_COMPACT] < profile->n_present) {
         ret_format->kind = LW_CSV_MOMENT_EPOCH;
         ret_format->unit = (enum lw_time_unit)unit;
@@ -143,20 +143,27 @@ static enum lw_status time_format_find(const struct lw_csv_profile *profile, con
     return pattern_find(profile, name, ret_format, reterr);
 }
 
+/* Of a column that is named so half of the texts must fit, of another one nearly all. */
+static bool mostly(uint32_t n, const struct lw_csv_profile *profile, bool is_named)
+{
+    return n > 0 && (is_named ? n * 2 >= profile->n_present : n * 10 >= profile->n_present * 9);
+}
+
 /* How much a column looks like the time: 0 not at all. */
 static int time_rank(const struct lw_csv_profile *profile, const char *name, bool is_first)
 {
     bool is_named = lw_csv_name_is(name, LW_CSV_NAMES_TIME);
-    bool is_plausible = profile->n_plausible * 10 >= profile->n_present * 9;
+    bool is_plausible = mostly(profile->n_plausible, profile, is_named);
     bool climbs = profile->n_falls * 20 <= profile->n_numbers;
 
     if (profile->n_present == 0) {
         return 0;
     }
-    if (profile->n_times * 10 >= profile->n_present * 9) {
+    if (mostly(profile->n_times, profile, is_named) ||
+        profile->n_patterns[LW_CSV_PATTERN_COMPACT] == profile->n_present) {
         return is_named ? 8 : (lw_csv_name_hints_time(name) ? 7 : 6);
     }
-    if (profile->n_numbers * 10 < profile->n_present * 9) {
+    if (!mostly(profile->n_numbers, profile, is_named)) {
         return 0;
     }
     if (is_named && (is_plausible || profile->n_dates == profile->n_present)) {

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#define YEAR_1980_NS 315532800000000000
-#define YEAR_2100_NS 4102444800000000000
+#define YEAR_1980_S 315532800.0
+#define YEAR_2100_S 4102444800.0
 #define COMPACT_BYTES 14 /* Of 20150226214253, the only pattern without separators. */
 
 static bool has_digit_first(const struct lw_csv_field *field)
@@ -49,10 +49,21 @@ struct lw_csv_look lw_csv_look_at(const struct lw_csv_field *field, char decimal
     return look;
 }
 
+/* The unit that the size of a number of epoch seconds, milliseconds and so on tells. */
+static enum lw_time_unit unit_of(double number)
+{
+    double size = fabs(number);
+
+    return size < 1e11 ? LW_TIME_S
+                       : (size < 1e14 ? LW_TIME_MS : (size < 1e17 ? LW_TIME_US : LW_TIME_NS));
+}
+
 static void profile_number(struct lw_csv_profile *profile, const struct lw_csv_field *field,
                            double number)
 {
-    enum lw_time_unit unit;
+    static const double units_per_s[] = {1.0, 1e3, 1e6, 1e9};
+    enum lw_time_unit unit = unit_of(number);
+    double seconds = number / units_per_s[unit];
     int64_t ns;
 
     profile->n_numbers++;
@@ -61,11 +72,8 @@ static void profile_number(struct lw_csv_profile *profile, const struct lw_csv_f
     profile->n_up_by_one += number == profile->last + 1.0;
     profile->n_falls += number < profile->last;
     profile->last = number;
-    if (lw_time_guess_unit(field->text, field->n_bytes, &unit)) {
-        profile->n_units[unit]++;
-        profile->n_plausible += lw_time_parse_epoch(field->text, field->n_bytes, unit, &ns) &&
-                                ns >= YEAR_1980_NS && ns < YEAR_2100_NS;
-    }
+    profile->n_units[unit]++;
+    profile->n_plausible += seconds >= YEAR_1980_S && seconds < YEAR_2100_S;
     profile->n_dates += field->n_bytes == 8 &&
                         lw_csv_pattern_parse("%Y%m%d", field->text, field->n_bytes, &ns);
 }
