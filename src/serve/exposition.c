@@ -311,7 +311,7 @@ static const struct metric {
       "Event time up to which a source is complete."},
      NULL,
      write_watermarks},
-    {{"lapwing_counter_resets_total", "counter", "", "", "Counter resets bridged."},
+    {{"lapwing_resets_total", "counter", "", "", "Counter resets bridged."},
      from_resets,
      NULL},
     {{"lapwing_verdicts_total", "counter", "", "", "Verdicts given."}, from_verdicts, NULL},

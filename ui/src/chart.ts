@@ -72,13 +72,13 @@ function valueRange(steps: Steps, from: number, to: number): [number, number] {
     bandLow = lower === null ? bandLow : Math.min(bandLow, lower);
     bandHigh = upper === null ? bandHigh : Math.max(bandHigh, upper);
   }
-  if (low > high) {
+  if (low > high || (low === 0 && high === 0)) {
     return [0, 1];
   }
   const spread = high - low;
   const room = spread > 0 ? 1.2 * spread : Infinity;
   /* A constant gets an axis that says so, rather than one that magnifies nothing. */
-  const least = spread > 0 ? 0 : Math.max(Math.abs(high) * 0.1, 1e-9);
+  const least = spread > 0 ? 0 : Math.abs(high) * 0.1;
   let bottom = Math.min(low, Math.max(bandLow, low - room));
   let top = Math.max(high, Math.min(bandHigh, high + room));
   if (top - bottom <= least) {
@@ -99,16 +99,16 @@ export class Chart {
     private readonly place: HTMLElement,
     private readonly name: string,
     private steps: Steps,
-    private seconds: number | null,
+    private range: [number, number],
     private readonly onHover: (index: number | null) => void,
   ) {
     this.plot = new uPlot(this.options(), this.data(), place);
     together.sub(this.plot);
   }
 
-  update(steps: Steps, seconds: number | null): void {
+  update(steps: Steps, range: [number, number]): void {
     this.steps = steps;
-    this.seconds = seconds;
+    this.range = range;
     this.plot.setData(this.data());
   }
 
@@ -130,14 +130,6 @@ export class Chart {
     return [time, upper, lower, expected, value, anomalous(this.steps, this.spans)] as uPlot.AlignedData;
   }
 
-  /** The newest span of time, whole even while there is not that much yet. */
-  private timeRange(): [number, number] {
-    const { time } = this.steps;
-    const last = time.at(-1) ?? Date.now() / 1000;
-    const first = time[0] ?? last - 60;
-    return [this.seconds === null ? Math.min(first, last - 60) : last - this.seconds, last];
-  }
-
   private options(): uPlot.Options {
     const c = this.colours;
     const hidden = { stroke: "transparent", width: 0, points: { show: false } };
@@ -155,7 +147,7 @@ export class Chart {
         y: false,
       },
       scales: {
-        x: { time: true, range: () => this.timeRange() },
+        x: { time: true, range: () => this.range },
         y: {
           range: (u) => {
             const [from, to] = u.series[0]!.idxs ?? [0, this.steps.time.length - 1];

@@ -10,25 +10,34 @@ export function formatValue(value: number | null | undefined, name = ""): string
   const bytes = isBytes(name);
   const size = Math.abs(value);
   if (size < (bytes ? 1000 : 10000)) {
-    const text = Number.isInteger(value) ? String(value) : size >= 100 ? value.toFixed(0) : trim(value.toPrecision(3));
+    const text = minus(Number.isInteger(value) ? String(value) : size >= 100 ? value.toFixed(0) : trim(value.toPrecision(3)));
     return bytes ? `${text} B` : text;
   }
   const step = Math.min(Math.floor(Math.log10(size) / 3 + 1e-9), PREFIXES.length - 1);
   const scaled = value / 1000 ** step;
-  const text = trim(Math.abs(scaled) >= 100 ? scaled.toFixed(0) : scaled.toPrecision(3));
+  const text = minus(trim(Math.abs(scaled) >= 100 ? scaled.toFixed(0) : scaled.toPrecision(3)));
   return bytes ? `${text} ${PREFIXES[step]}B` : `${text}${PREFIXES[step]}`;
 }
 
 /** A tick of an axis: with as many digits as tell it from the next one, `step` away. */
 export function formatTick(value: number, step: number, name: string): string {
+  if (value === 0) {
+    return "0";
+  }
   const size = Math.abs(value);
   const bytes = isBytes(name);
   const level = size < (bytes ? 1000 : 10000) ? 0 : Math.min(Math.floor(Math.log10(size) / 3 + 1e-9), PREFIXES.length - 1);
   const scale = 1000 ** level;
-  const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step / scale) - 1e-9)));
-  const text = trim((value / scale).toFixed(digits));
+  let digits = 0;
+  for (let shown = step / scale; digits < 6 && Math.abs(shown - Math.round(shown)) > 1e-6 * shown; shown *= 10) {
+    digits++;
+  }
+  const text = minus((value / scale).toFixed(digits));
   return bytes ? `${text} ${PREFIXES[level]}B` : `${text}${PREFIXES[level]}`;
 }
+
+/** A real minus sign, and none before nothing. */
+const minus = (text: string) => (/^-[0.]+$/.test(text) ? text.slice(1) : text.replace("-", "−"));
 
 const isBytes = (name: string) => /_bytes(_|$|\{)/.test(name);
 
@@ -90,6 +99,12 @@ export function splitName(name: string): Name {
   }
   const labels = [...name.slice(brace + 1, -1).matchAll(/([^=,]+)="((?:[^"\\]|\\.)*)"/g)].map((m) => `${m[1]}=${m[2]}`);
   return { metric: name.slice(0, brace), labels };
+}
+
+/** "0.3 to 0.54", or one of them where both read the same. */
+export function formatBand(lower: number, upper: number, name: string): string {
+  const [low, high] = [formatValue(lower, name), formatValue(upper, name)];
+  return low === high ? low : `${low} to ${high}`;
 }
 
 export const plural = (n: number, one: string, many: string) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

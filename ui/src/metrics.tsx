@@ -3,9 +3,9 @@ import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Chart } from "./chart";
 import { entityState } from "./entities";
-import { formatClock, formatValue, plural, splitName } from "./format";
+import { formatBand, formatClock, formatValue, plural, splitName } from "./format";
 import { Timeline } from "./timeline";
-import { anomalies, link, type Metric, metrics, select, selectedEntity, span, status, target } from "./store";
+import { anomalies, link, type Metric, metrics, select, selectedEntity, shown, span, status, target } from "./store";
 
 const SPANS: [string, number | null][] = [
   ["5 min", 300],
@@ -42,14 +42,29 @@ const ordered = computed(() => {
   return shown.sort((a, b) => Number(first.has(number(b))) - Number(first.has(number(a))) || number(a) - number(b));
 });
 
+/** How many values each label of a metric has: one tells no series from another, the most tells most. */
+const labelValues = computed(() => {
+  const seen = new Map<string, Map<string, Set<string>>>();
+  for (const m of metrics.value) {
+    const { metric, labels } = splitName(m.info.peek().name);
+    const values = seen.get(metric) ?? new Map<string, Set<string>>();
+    seen.set(metric, values);
+    for (const label of labels) {
+      const [key = "", value = ""] = label.split(/=(.*)/s);
+      values.set(key, (values.get(key) ?? new Set()).add(value));
+    }
+  }
+  return (metric: string, label: string) => seen.get(metric)?.get(label.split("=")[0]!)?.size ?? 0;
+});
+
 /** Asks the metric for its steps while the chart is in view, and draws them. */
 function Plot({ metric, onHover }: { metric: Metric; onHover: (index: number | null) => void }) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
   const visible = useRef(signal(false));
-  const shown = visible.current.value;
+  const drawn = visible.current.value;
   const version = metric.version.value;
-  const seconds = span.value;
+  const range = shown.value;
   const colours = theme.value;
 
   useEffect(() => {
@@ -68,25 +83,25 @@ function Plot({ metric, onHover }: { metric: Metric; onHover: (index: number | n
     };
   }, []);
   useEffect(() => {
-    metric.show(shown);
+    metric.show(drawn);
     return () => metric.show(false);
-  }, [shown, metric]);
+  }, [drawn, metric]);
   useEffect(() => {
     return () => {
       chart.current?.destroy();
       chart.current = null;
     };
-  }, [shown, metric, colours]);
+  }, [drawn, metric, colours]);
   useEffect(() => {
-    if (!shown || metric.steps === null || metric.steps.time.length === 0) {
+    if (!drawn || range === null || metric.steps === null || metric.steps.time.length === 0) {
       return;
     }
     if (chart.current === null) {
-      chart.current = new Chart(place.current!, metric.info.peek().name, metric.steps, seconds, onHover);
+      chart.current = new Chart(place.current!, metric.info.peek().name, metric.steps, range, onHover);
     } else {
-      chart.current.update(metric.steps, seconds);
+      chart.current.update(metric.steps, range);
     }
-  }, [shown, metric, version, seconds, colours]);
+  }, [drawn, metric, version, range, colours]);
   return (
     <div class="plot" ref={place}>
       {metric.steps !== null && metric.steps.time.length === 0 && <p class="hint">No steps are kept of this series.</p>}
@@ -109,7 +124,7 @@ function Reading({ metric, index }: { metric: Metric; index: number | null }) {
       <span>
         {old && <time>{formatClock(steps.time[index]!, true)}</time>}
         {lower !== null && upper !== null
-          ? `expected ${formatValue(lower, info.name)} to ${formatValue(upper, info.name)}`
+          ? `expected ${formatBand(lower, upper, info.name)}`
           : "no expectation yet"}
       </span>
     </div>
@@ -121,6 +136,8 @@ function Card({ metric }: { metric: Metric }) {
   const place = useRef<HTMLElement>(null);
   const info = metric.info.value;
   const { metric: name, labels } = splitName(info.name);
+  const values = (label: string) => labelValues.value(name, label);
+  const telling = labels.filter((label) => values(label) > 1).sort((a, b) => values(b) - values(a));
   const sentTo = target.value?.series === info.series ? target.value.at : null;
   useEffect(() => {
     if (sentTo !== null) {
@@ -135,8 +152,8 @@ function Card({ metric }: { metric: Metric }) {
     >
       <header>
         <h3 title={info.name}>
-          {name}
-          {labels.map((label) => (
+          <span>{name}</span>
+          {telling.map((label) => (
             <code key={label}>{label}</code>
           ))}
         </h3>
@@ -146,10 +163,8 @@ function Card({ metric }: { metric: Metric }) {
             Learning
           </span>
         )}
-        {info.confidence === "low" && (
-          <span class="chip low" title="Enough was seen to judge, not enough to raise an alarm.">
-            Early days
-          </span>
+        {info.confidence === "low" && !info.alarm && (
+          <i class="dot low" role="img" aria-label="Early days" title="Early days: enough was seen to judge, not enough to raise an alarm." />
         )}
       </header>
       <Reading metric={metric} index={hovered.current.value} />

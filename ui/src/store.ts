@@ -22,8 +22,21 @@ export const target = signal<{ series: number; at: number } | null>(null);
 /** Seconds that the charts show; null: all that is kept. */
 export const span = signal<number | null>(900);
 
+/** The first moment of the selected entity that any chart has steps of. */
+const earliest = signal(Infinity);
+
 export const selectedEntity = computed(() => (selected.value === null ? undefined : entities.value.get(selected.value)));
 export const newestAnomalies = computed(() => [...anomalies.value.values()].sort((a, b) => b.start - a.start || b.change - a.change));
+
+/** First and last moment that the charts show: the newest `span`, or what is kept while that is less. */
+export const shown = computed<[number, number] | null>(() => {
+  const last = metrics.value.reduce((latest, metric) => Math.max(latest, metric.info.value.last ?? 0), 0);
+  if (last === 0) {
+    return null;
+  }
+  const first = Math.min(earliest.value, last - 60);
+  return [span.value === null ? first : Math.max(first, last - span.value), last];
+});
 
 /** One series of the selected entity: what the list says of it, and its steps once a chart asked for them. */
 export class Metric {
@@ -69,6 +82,7 @@ export class Metric {
         append(this.steps, fetched);
       }
       this.version.value++;
+      earliest.value = Math.min(earliest.value, this.steps.time[0] ?? Infinity);
     } catch {
       /* The next change or a scroll asks again. */
     } finally {
@@ -265,6 +279,7 @@ export function select(entity: number | null, series: number | null = null): voi
     batch(() => {
       selected.value = entity;
       metrics.value = [];
+      earliest.value = Infinity;
     });
     void loadSeries();
     if (loaded) {

@@ -1,21 +1,7 @@
 // A lane over the time that the charts show: when the selected entity was unusual.
-import { computed } from "@preact/signals";
 import type { Anomaly } from "./api";
 import { formatClock, formatDuration, formatMoment } from "./format";
-import { metrics, newestAnomalies, select, selectedEntity, span } from "./store";
-
-/** First and last moment shown: of the charts' span, or of all that the first loaded series keeps. */
-const shown = computed(() => {
-  const last = metrics.value.reduce((latest, m) => Math.max(latest, m.info.value.last ?? 0), 0);
-  if (last === 0) {
-    return null;
-  }
-  if (span.value !== null) {
-    return { first: last - span.value, last };
-  }
-  const loaded = metrics.value.find((m) => m.version.value > 0 && m.steps !== null && m.steps.time.length > 0);
-  return { first: Math.min(loaded?.steps?.time[0] ?? last, last - 60), last };
-});
+import { newestAnomalies, select, selectedEntity, shown } from "./store";
 
 function Mark({ anomaly, first, last }: { anomaly: Anomaly; first: number; last: number }) {
   const from = Math.max(anomaly.start, first);
@@ -36,12 +22,11 @@ function Mark({ anomaly, first, last }: { anomaly: Anomaly; first: number; last:
 }
 
 export function Timeline() {
-  const range = shown.value;
   const entity = selectedEntity.value?.entity;
-  if (range === null) {
+  if (shown.value === null) {
     return null;
   }
-  const { first, last } = range;
+  const [first, last] = shown.value;
   const inView = newestAnomalies.value.filter((a) => a.entity === entity && (a.open || a.last >= first) && a.start <= last);
   return (
     <div class="timeline">
