@@ -31,7 +31,7 @@ void lw_tail_add(struct lw_tail *tail, const uint16_t counts[LW_TAIL_BINS], uint
 void lw_tail_merge(struct lw_tail *tail, const struct lw_tail *other);
 /*
  * Incidents at least as bad as q, expected in the rows behind a histogram: those counted above, and of each lower one the share
- * (peak / q)^3 that a power law would send there.
+ * (peak / q)^a that a power law would send there; a is the histogram's own exponent.
  */
 double lw_tail_count(const uint16_t counts[LW_TAIL_BINS], double q);
 /* The same per row for a pooled tail, with the share of an unseen incident added; never 0. */

@@ -28,7 +28,7 @@ static void near_enough(double got, double expected, double tolerance, size_t ro
 static struct lw_track_pace pace_of(size_t row, double rows_a_day)
 {
     double slow = 1.0 / (7.0 * rows_a_day), early = 1.0 / ((double)row + 1.0);
-    struct lw_track_pace pace = {.rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 3.0, .shift_rows = 288};
+    struct lw_track_pace pace = {.rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 2.5, .shift_rows = 288};
 
     pace.shift_rate = 4.0 / 288.0;
     return pace;
@@ -42,9 +42,9 @@ struct plain_track {
 
 static double plain_track_step(struct plain_track *track, size_t row, double rows_a_day, double x)
 {
-    double slow = 1.0 / (7.0 * rows_a_day), rate = 1.0 / (double)(row + 1), clip = row < 20 ? 6.0 : 3.0;
+    double slow = 1.0 / (7.0 * rows_a_day), rate = 1.0 / (double)(row + 1), clip = row < 20 ? 6.0 : 2.5;
     double d = x - track->level, both = track->above + track->below;
-    double variance = fmax(d < 0 ? track->below : track->above, 0.05 * both);
+    double variance = fmax(d < 0 ? track->below : track->above, 0.5 * both);
     double scale = sqrt(variance), z, c;
 
     rate = fmax(rate, slow);
@@ -178,7 +178,7 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
         }
         error = *x - (level + spread * predicted);
         near_enough(view.expected, i < 30 ? lags[0] : level + spread * predicted, 1e-3, i);
-        plain_forecast_learn(&plain, phi, error / spread, view.scale > 0 && fabs(error) > 3 * view.scale ? 3 * view.scale / fabs(error) : 1);
+        plain_forecast_learn(&plain, phi, error / spread, view.scale > 0 && fabs(error) > 2.5 * view.scale ? 2.5 * view.scale / fabs(error) : 1);
         mean8 += (*x - mean8) / 8;
         mean64 += (*x - mean64) / 64;
     }
@@ -283,6 +283,21 @@ static void test_births__return_rows_equal_the_sum_over_all_births(void **state)
     }
 }
 
+static double peak_middle(double peak)
+{
+    return 3 * exp(0.15 * (floor(log(peak / 3) / 0.15) + 0.5));
+}
+
+static double hill(const double *peaks, size_t n)
+{
+    double logs = 10.0 / 3.0;
+
+    for (size_t k = 0; k < n; k++) {
+        logs += log(peak_middle(peaks[k]) / 3);
+    }
+    return fmin(fmax((10.0 + (double)n) / logs, 1.5), 8.0);
+}
+
 /* Peaks kept as a list; each incident followed by the definition. */
 static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state)
 {
@@ -299,9 +314,7 @@ static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state
         double got = lw_incident_step(&incident, counts, &rule, q, &strength), expected = 0;
 
         for (size_t k = 0; k < n && q >= 6; k++) {
-            double middle = 3 * lw_exp(0.15 * (floor(lw_log(peaks[k] / 3) / 0.15) + 0.5));
-
-            expected += middle >= q ? 1 : pow(middle / q, 3);
+            expected += fmin(1.0, pow(peak_middle(peaks[k]) / q, hill(peaks, n)));
         }
         if (q >= 6) {
             near_enough(got, ((double)i + 500) / (expected + pow(6 / q, 3)), 1e-6, i);
@@ -428,7 +441,7 @@ static void test_tail__pools_and_travels(void **state)
     struct lw_writer writer;
     struct lw_reader reader;
     struct lw_error error;
-    double expected;
+    double expected, exponent;
 
     (void)state;
     counts[0] = 100;
@@ -438,11 +451,12 @@ static void test_tail__pools_and_travels(void **state)
     other = tail;
     lw_tail_merge(&tail, &other);
     assert_int_equal(tail.n_rows, 200000);
-    /* Bin 10 starts at 3 e^1.5 = 13.4; a peak of 50 lies 8.25 bins above its middle. */
-    expected = lw_log(50.0 / 3.0) / 0.15;
-    expected = (201 * lw_exp(0.45 * (0.5 - expected)) + 14 * lw_exp(0.45 * (10.5 - expected))) / 200001.0;
+    /* Bin 10 starts at 3 e^1.5 = 13.4: its middle is 14.5; the first bin's is 3.2. */
+    exponent = (10.0 + 214.0) / (10.0 / 3.0 + 200 * 0.075 + 14 * 1.575);
+    expected = (201 * pow(3 * exp(0.075) / 50, exponent) + 14 * pow(3 * exp(1.575) / 50, exponent)) / 200001.0;
     near_enough(lw_tail_rate(&tail, 50.0), expected, 1e-9, 0);
-    near_enough(lw_tail_count(counts, 10.0), 7.0 + 100.0 * lw_exp(0.45 * (0.5 - lw_log(10.0 / 3.0) / 0.15)), 1e-9, 0);
+    exponent = (10.0 + 107.0) / (10.0 / 3.0 + 100 * 0.075 + 7 * 1.575);
+    near_enough(lw_tail_count(counts, 10.0), 7.0 + 100.0 * pow(0.3 * exp(0.075), exponent), 1e-9, 0);
     lw_writer_init(&writer);
     lw_tail_save(&tail, &writer);
     lw_reader_init(&reader, writer.data, writer.n_bytes);

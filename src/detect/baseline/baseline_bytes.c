@@ -122,6 +122,7 @@ static void visit_incident(struct visit *visit, struct lw_baseline *baseline)
     visit_f32s(visit, &incident->alarmed, 1);
     visit_u16s(visit, &incident->length, 1);
     visit_u16s(visit, &incident->quiet, 1);
+    visit_u16s(visit, &incident->calm, 1);
     visit_u16s(visit, baseline->incidents, LW_TAIL_BINS);
     visit_f32s(visit, baseline->refractory.strength, INCIDENT_QUEUE);
     visit_u16s(visit, baseline->refractory.row, INCIDENT_QUEUE);

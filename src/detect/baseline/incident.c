@@ -4,7 +4,8 @@
  * What is calibrated is the incident, not the row: rows turned into p-values by their own history teach themselves that
  * anomalies are normal, incidents come one at a time. An incident opens when the surprise passes 3 and closes after 50 quiet
  * rows or 400 rows in all; its peak then enters a histogram. The return period of q is (rows + prior) / (incidents at least as
- * bad + prior's share). An incident alarms once, again only for more than twice the surprise.
+ * bad + prior's share). An incident alarms once, again only for more than twice the surprise or
+ * after 50 rows without surprise: some series are never quiet.
  */
 #include "detect/baseline/incident.h"
 
@@ -46,7 +47,10 @@ static void incident_follow(struct lw_incident *incident, uint16_t counts[LW_TAI
             incident_close(incident, counts);
         }
     }
-    if (incident->quiet >= INCIDENT_QUIET_ROWS) {
+    if (q >= INCIDENT_SURPRISE) {
+        incident->calm = 0;
+    } else if (++incident->calm >= INCIDENT_QUIET_ROWS) {
+        incident->calm = INCIDENT_QUIET_ROWS;
         incident->alarmed = 0.0f;
     }
 }

@@ -14,9 +14,11 @@
 /* All zero is a fresh one. */
 struct lw_incident {
     float peak;      /* Of the open incident; 0 when none is open. */
-    float alarmed;   /* Surprise of the last alarm in this stretch; 0 when there was none. */
+    float alarmed;   /* Surprise of the last alarm, until 50 rows without surprise; 0 when there was none. */
     uint16_t length; /* Rows since it opened. */
     uint16_t quiet;  /* Rows since the surprise was last above 3; saturates. */
+    uint16_t calm;   /* Rows since it was last 6 or more; saturates. */
+    uint16_t reserved;
 };
 
 struct lw_incident_rule {

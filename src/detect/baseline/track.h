@@ -1,8 +1,8 @@
 /*
  * A level and two scales that follow one signal: the smallest part of tier 0, used six times a series.
  *
- * z = (x - level) / scale of that side; c = z clipped to +-3. The level moves by rate c scale and the variance of that
- * side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row at a time, so a row counts as at most three scales
+ * z = (x - level) / scale of that side; c = z clipped to +-2.5. The level moves by rate c scale and the variance of that
+ * side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row at a time, so a row counts as at most 2.5 scales
  * whatever it is. This is the contamination guard: an anomaly bends the baseline no more than an ordinary large row does.
  * Two variances, because load and latency rise further than they fall.
  *
@@ -20,10 +20,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRACK_CLIP 3.0
+#define TRACK_CLIP 2.5
+#define TRACK_FAR 3.0 /* Counts towards a shift. */
 #define TRACK_CLIP_EARLY 6.0 /* While the first rows still find the scale. */
 #define TRACK_EARLY_ROWS 20
-#define TRACK_SIDE_SHARE 0.05 /* A side's variance counts as at least this share of both. */
+#define TRACK_SIDE_SHARE 0.5 /* A side's variance counts as at least this share of both: only the wider side stands out. */
 
 /* All zero is a fresh one, at level 0: signals are given relative to where they start. */
 struct lw_track {
@@ -84,8 +85,8 @@ static inline void lw_track_learn(struct lw_track *track, const struct lw_track_
     double moved = step * scale;
     float *side = z < 0.0 ? &track->below : &track->above;
 
-    track->risen = track_count(track->risen, z >= TRACK_CLIP, pace->shift_rows);
-    track->fallen = track_count(track->fallen, z <= -TRACK_CLIP, pace->shift_rows);
+    track->risen = track_count(track->risen, z >= TRACK_FAR, pace->shift_rows);
+    track->fallen = track_count(track->fallen, z <= -TRACK_FAR, pace->shift_rows);
     if (lw_track_adopts(track, pace)) {
         rate = rate > pace->shift_rate ? rate : pace->shift_rate;
     }
