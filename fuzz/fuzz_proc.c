@@ -1,6 +1,7 @@
 /*
- * Any bytes as a file under /proc: the first byte picks the collector, the rest is what it reads, in two rounds cut at a zero
- * byte. Never a read outside, and every reading is a number that is not negative.
+ * Any bytes as a file under /proc: the first byte picks the collector, the rest is what it reads,
+ * in two rounds cut at a zero byte. Never a read outside, and every reading is a number that is not
+ * negative.
  */
 #include "connect/host/collector.h"
 
@@ -9,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-static enum lw_status any_series(void *context, const struct lw_series_key *key, uint32_t *ret_series, struct lw_error *reterr)
+static enum lw_status any_series(void *context, const struct lw_series_key *key,
+                                 uint32_t *ret_series, struct lw_error *reterr)
 {
     uint32_t *n_series = context;
 
@@ -54,11 +56,14 @@ static int any_statvfs(const char *path, struct statvfs *ret_stat)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
     static const struct lw_host_collector *const COLLECTORS[] = {
-        &LW_HOST_STAT,            &LW_HOST_MEMINFO,     &LW_HOST_VMSTAT,    &LW_HOST_LOADAVG, &LW_HOST_PRESSURE_CPU,
-        &LW_HOST_PRESSURE_MEMORY, &LW_HOST_PRESSURE_IO, &LW_HOST_DISKSTATS, &LW_HOST_NETDEV,  &LW_HOST_MOUNTS};
+        &LW_HOST_STAT,         &LW_HOST_MEMINFO,         &LW_HOST_VMSTAT,      &LW_HOST_LOADAVG,
+        &LW_HOST_PRESSURE_CPU, &LW_HOST_PRESSURE_MEMORY, &LW_HOST_PRESSURE_IO, &LW_HOST_DISKSTATS,
+        &LW_HOST_NETDEV,       &LW_HOST_MOUNTS};
     uint32_t n_series = 0;
-    const struct lw_feed feed = {.series = any_series, .push = any_push, .dropped = any_dropped, .context = &n_series};
-    struct lw_host_batch batch = {.feed = &feed, .instance = "h", .ticks_per_s = 100.0, .statvfs = any_statvfs};
+    const struct lw_feed feed = {
+        .series = any_series, .push = any_push, .dropped = any_dropped, .context = &n_series};
+    struct lw_host_batch batch = {
+        .feed = &feed, .instance = "h", .ticks_per_s = 100.0, .statvfs = any_statvfs};
     const struct lw_host_collector *collector;
     const uint8_t *cut;
     size_t n_first;

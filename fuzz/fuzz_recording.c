@@ -1,6 +1,7 @@
 /*
- * Any bytes as a recording, compressed or not: never a read outside, and what is played is what the format allows: points of
- * series that were named, on a feed that was given. The reader takes files, so the bytes go through one in memory.
+ * Any bytes as a recording, compressed or not: never a read outside, and what is played is what the
+ * format allows: points of series that were named, on a feed that was given. The reader takes
+ * files, so the bytes go through one in memory.
  */
 #include "connect/recording.h"
 
@@ -12,7 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-static enum lw_status any_series(void *context, const struct lw_series_key *key, uint32_t *ret_series, struct lw_error *reterr)
+static enum lw_status any_series(void *context, const struct lw_series_key *key,
+                                 uint32_t *ret_series, struct lw_error *reterr)
 {
     uint32_t *n_series = context;
 
@@ -52,7 +54,8 @@ static void any_dropped(void *context, const char *reason, uint64_t n)
     }
 }
 
-static enum lw_status any_feed(void *context, const char *source, struct lw_feed *ret_feed, struct lw_error *reterr)
+static enum lw_status any_feed(void *context, const char *source, struct lw_feed *ret_feed,
+                               struct lw_error *reterr)
 {
     (void)reterr;
     *ret_feed = (struct lw_feed){any_series, any_push, any_watermark, any_dropped, context};

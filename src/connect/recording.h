@@ -4,21 +4,22 @@
  * A recording is lines of text, compressed by gzip when its name ends in ".gz". Lines end in "\n"
  * and begin with a word:
  *
- *     lapwing recording 1                    the first line: format and version
- *     fact KEY VALUE                         about the run; VALUE is the rest of the line
- *     source host                            who the following lines come from, up to the next
- * source line series node_load1{instance="web-1"}    a series of the source; over the whole file
- * the lines are numbered 0, 1, 2 ... t 1763739600000123456                  time of the points that
- * follow, in nanoseconds since 1970-01-01 UTC g 17                                   their tag; 0
- * at first v 4 0.41 = +12 nan                     a point for each of the series 4, 5, 6 and 7 m 4
- * 0.41                               the same, each flagged LW_POINT_MORE w 1763739601000000000 the
- * source's watermark d bad_line 2                           samples the source dropped, by reason
- *     end 3600                               the last line: how many points there were
+ *     lapwing recording 1                  the first line: format and version
+ *     fact KEY VALUE                       about the run; VALUE is the rest of the line
+ *     source host                          who the lines up to the next source line come from
+ *     series node_load1{instance="web-1"}  numbered 0, 1, 2 ... over the whole file
+ *     t 1763739600000123456                time of the points that follow, ns since 1970 UTC
+ *     g 17                                 their tag; 0 at first
+ *     v 4 0.41 = +12 nan                   a point for each of the series 4, 5, 6 and 7
+ *     m 4 0.41                             the same, each flagged LW_POINT_MORE
+ *     w 1763739601000000000                the source's watermark
+ *     d bad_line 2                         samples the source dropped, by reason
+ *     end 3600                             the last line: how many points there were
  *
- * A value is a number in the fewest digits that give the same double, "=" (the series' last value)
- * or "+N" (its last value and N, a whole number). Points keep their exact time, value, order, flags
- * and tags; how they were split into pushes is not kept, as it changes nothing. A recording without
- * its end line was cut off: what is there is good.
+ * A value is a number in the fewest digits that give the same double, "=" (the series' last value,
+ * 0 at first) or "+N" (its last value and N, a whole number). Points keep their exact time, value,
+ * order, flags and tags; how they were split into pushes is not kept, as it changes nothing. A
+ * recording without its end line was cut off: what is there is good.
  */
 #ifndef LW_CONNECT_RECORDING_H
 #define LW_CONNECT_RECORDING_H

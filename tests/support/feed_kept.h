@@ -1,8 +1,10 @@
 /*
- * A feed for tests of sources and recordings: it keeps what it is given, in order, as text one can compare.
+ * A feed for tests of sources and recordings: it keeps what it is given, in order, as text one can
+ * compare.
  *
- * Keys are kept as metric{a="b"} in the order of the labels as given. Every call adds a line to the log:
- * "point 3 1000 0.5 flags 0 tag 7", "watermark 2000", "dropped bad_line 1", "series node_load1{...}".
+ * Keys are kept as metric{a="b"} in the order of the labels as given. Every call adds a line to the
+ * log: "point 3 1000 0.5 flags 0 tag 7", "watermark 2000", "dropped bad_line 1", "series
+ * node_load1{...}".
  */
 #ifndef LW_TESTS_SUPPORT_FEED_KEPT_H
 #define LW_TESTS_SUPPORT_FEED_KEPT_H
@@ -37,8 +39,8 @@ static inline void feed_kept_note(struct feed_kept *kept, const char *line)
     kept->n_log += n > 0 && (size_t)n < FEED_KEPT_LOG - kept->n_log ? (size_t)n : 0;
 }
 
-static inline enum lw_status feed_kept_series(void *context, const struct lw_series_key *key, uint32_t *ret_series,
-                                              struct lw_error *reterr)
+static inline enum lw_status feed_kept_series(void *context, const struct lw_series_key *key,
+                                              uint32_t *ret_series, struct lw_error *reterr)
 {
     struct feed_kept *kept = context;
     char text[FEED_KEPT_KEY];
@@ -46,8 +48,8 @@ static inline enum lw_status feed_kept_series(void *context, const struct lw_ser
 
     (void)reterr;
     for (size_t i = 0; i < key->n_labels; i++) {
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%s=\"%s\"", i == 0 ? '{' : ',', key->labels[i].name,
-                              key->labels[i].value);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%s=\"%s\"", i == 0 ? '{' : ',',
+                              key->labels[i].name, key->labels[i].value);
     }
     (void)snprintf(text + n, sizeof(text) - n, "%s", key->n_labels > 0 ? "}" : "");
     for (uint32_t i = 0; i < kept->n_series; i++) {
@@ -77,7 +79,8 @@ static inline enum lw_status feed_kept_push(void *context, const struct lw_point
         kept->values[points[i].series] = points[i].value;
         kept->n_points[points[i].series]++;
         (void)snprintf(line, sizeof(line), "point %u %lld %a flags %u tag %llu", points[i].series,
-                       (long long)points[i].time_ns, points[i].value, points[i].flags, (unsigned long long)points[i].tag);
+                       (long long)points[i].time_ns, points[i].value, points[i].flags,
+                       (unsigned long long)points[i].tag);
         feed_kept_note(kept, line);
     }
     return LW_OK;

@@ -1,4 +1,5 @@
-/* connect/recording: what a run was fed, it feeds again, bit for bit; what is damaged, it refuses with the line. */
+/* connect/recording: what a run was fed, it feeds again, bit for bit; what is damaged, it refuses
+ * with the line. */
 #include "support/test.h"
 
 #include "base/mem.h"
@@ -60,7 +61,8 @@ static const char *file_with(void **state, const char *text)
 }
 
 /* Plays everything to PLAYED, and what source "other" says to OTHER. */
-static enum lw_status kept_feed(void *context, const char *source, struct lw_feed *ret_feed, struct lw_error *reterr)
+static enum lw_status kept_feed(void *context, const char *source, struct lw_feed *ret_feed,
+                                struct lw_error *reterr)
 {
     (void)context;
     (void)reterr;
@@ -93,11 +95,13 @@ static void assert_refused(void **state, const char *text, enum lw_status expect
     enum lw_status st = play(file_with(state, text), &complete, &error);
 
     if (st != expected || strstr(error.message, why) == NULL) {
-        fail_msg("got %d \"%s\"; expected %d with \"%s\" for:\n%s", (int)st, error.message, (int)expected, why, text);
+        fail_msg("got %d \"%s\"; expected %d with \"%s\" for:\n%s", (int)st, error.message,
+                 (int)expected, why, text);
     }
 }
 
-static uint32_t series_open(const struct lw_feed *feed, const char *metric, const struct lw_label *labels, size_t n_labels)
+static uint32_t series_open(const struct lw_feed *feed, const char *metric,
+                            const struct lw_label *labels, size_t n_labels)
 {
     const struct lw_series_key key = {.metric = metric, .labels = labels, .n_labels = n_labels};
     uint32_t number = UINT32_MAX;
@@ -126,8 +130,24 @@ static struct lw_recorder *recorder_start(const char *path, struct lw_feed *ret_
 
 static void test_recording__plays_what_was_fed(void **state)
 {
-    static const double VALUES[] = {0.0, -0.0, 1.0, 3.0, 1e300, 5e-324, 0.1, 1.0 / 3.0, -7.0, 9007199254740992.0,
-                                    9007199254740993.0, 1e16, INFINITY, -INFINITY, NAN, 12.5, 12.5, 13.0};
+    static const double VALUES[] = {0.0,
+                                    -0.0,
+                                    1.0,
+                                    3.0,
+                                    1e300,
+                                    5e-324,
+                                    0.1,
+                                    1.0 / 3.0,
+                                    -7.0,
+                                    9007199254740992.0,
+                                    9007199254740993.0,
+                                    1e16,
+                                    INFINITY,
+                                    -INFINITY,
+                                    NAN,
+                                    12.5,
+                                    12.5,
+                                    13.0};
     const char *path = file_in(state, "a.rec.gz");
     const struct lw_label labels[] = {{"instance", "web-1"}, {"mountpoint", "/a \"b\"\\c\nd"}};
     struct lw_feed feed;
@@ -139,9 +159,19 @@ static void test_recording__plays_what_was_fed(void **state)
     assert_int_equal(series_open(&feed, "node_load1", labels, 1), first);
     for (size_t i = 0; i < sizeof(VALUES) / sizeof(VALUES[0]); i++) {
         struct lw_point points[] = {
-            {.series = first, .time_ns = (int64_t)i * 1000 - 5000, .value = VALUES[i], .tag = i / 4},
-            {.series = second, .flags = LW_POINT_MORE, .time_ns = (int64_t)i * 1000 - 5000, .value = 1.0 - VALUES[i], .tag = i / 4},
-            {.series = second, .time_ns = (int64_t)i * 1000 - 5001, .value = 1.0, .tag = UINT64_MAX},
+            {.series = first,
+             .time_ns = (int64_t)i * 1000 - 5000,
+             .value = VALUES[i],
+             .tag = i / 4},
+            {.series = second,
+             .flags = LW_POINT_MORE,
+             .time_ns = (int64_t)i * 1000 - 5000,
+             .value = 1.0 - VALUES[i],
+             .tag = i / 4},
+            {.series = second,
+             .time_ns = (int64_t)i * 1000 - 5001,
+             .value = 1.0,
+             .tag = UINT64_MAX},
         };
 
         assert_int_equal(feed.push(feed.context, points, 3), LW_OK);
@@ -248,10 +278,12 @@ static void test_recording__is_told_by_its_first_bytes(void **state)
     const struct lw_recording_player player = {.feed = kept_feed};
     struct lw_recording *recording = NULL;
 
-    assert_int_equal(lw_recorder_close(recorder_start(file_in(state, "a.rec.gz"), &feed), NULL), LW_OK);
+    assert_int_equal(lw_recorder_close(recorder_start(file_in(state, "a.rec.gz"), &feed), NULL),
+                     LW_OK);
     assert_true(lw_recording_is(file_in(state, "a.rec.gz")));
     assert_false(lw_recording_is(file_in(state, "absent")));
-    assert_int_equal(lw_recording_open(file_in(state, "absent"), &player, &recording, NULL), LW_ENOTFOUND);
+    assert_int_equal(lw_recording_open(file_in(state, "absent"), &player, &recording, NULL),
+                     LW_ENOTFOUND);
     (void)unlink(file_in(state, "a.rec.gz"));
     assert_false(lw_recording_is(file_with(state, "time,value\n1,2\n")));
     assert_false(lw_recording_is(file_with(state, "")));
@@ -273,15 +305,18 @@ static void test_recording__keeps_facts(void **state)
     assert_string_equal(lw_recording_fact(recording, "note"), "two lines and spaces");
     assert_null(lw_recording_fact(recording, "absent"));
     lw_recording_close(recording);
-    assert_int_equal(lw_recorder_create(path, facts, LW_RECORDING_FACTS_MAX + 1, &recorder, NULL), LW_ELIMIT);
+    assert_int_equal(lw_recorder_create(path, facts, LW_RECORDING_FACTS_MAX + 1, &recorder, NULL),
+                     LW_ELIMIT);
     assert_int_equal(lw_recorder_create("/proc/no/such", facts, 0, &recorder, NULL), LW_EIO);
 }
 
 static void test_recording__cut_off_anywhere_plays_what_is_there(void **state)
 {
-    static const char TEXT[] = "lapwing recording 1\nfact host a\nsource host\nseries load\nt 1000\nv 0 1.5\nw 2000\nt 3000\nv 0 +1\n"
+    static const char TEXT[] = "lapwing recording 1\nfact host a\nsource host\nseries load\nt "
+                               "1000\nv 0 1.5\nw 2000\nt 3000\nv 0 +1\n"
                                "w 4000\nend 2\n";
-    const size_t first_point = (size_t)(strstr(TEXT, "w 2000") - TEXT), second_point = (size_t)(strstr(TEXT, "w 4000") - TEXT);
+    const size_t first_point = (size_t)(strstr(TEXT, "w 2000") - TEXT),
+                 second_point = (size_t)(strstr(TEXT, "w 4000") - TEXT);
     char cut[sizeof(TEXT)];
 
     for (size_t n = strlen("lapwing recording 1\n"); n < sizeof(TEXT); n++) {
@@ -323,8 +358,10 @@ static void test_recording__refuses_what_is_damaged(void **state)
     assert_refused(state, "time,value\n", LW_EFORMAT, "not a recording");
     assert_refused(state, "lapwing recording one\n", LW_EFORMAT, "not a recording");
     assert_refused(state, "lapwing recording 2\n", LW_EVERSION, "version 2");
-    assert_refused(state, "lapwing recording 1\nseries load\n", LW_EFORMAT, "line 2 of the recording: no source");
-    assert_refused(state, HEAD "v 0 1\nhello\n", LW_EFORMAT, "line 5 of the recording: begins with no word");
+    assert_refused(state, "lapwing recording 1\nseries load\n", LW_EFORMAT,
+                   "line 2 of the recording: no source");
+    assert_refused(state, HEAD "v 0 1\nhello\n", LW_EFORMAT,
+                   "line 5 of the recording: begins with no word");
     assert_refused(state, HEAD "v 1 1\n", LW_EFORMAT, "has not named");
     assert_refused(state, HEAD "v 0 1 2\n", LW_EFORMAT, "has not named");
     assert_refused(state, HEAD "source b\nv 0 1\n", LW_EFORMAT, "has not named");
@@ -374,7 +411,8 @@ static void test_recording__a_full_disk_ends_the_recording_not_the_run(void **st
 
 static void test_recording__gives_all_memory_back_when_there_is_too_little(void **state)
 {
-    const char *path = file_with(state, "lapwing recording 1\nsource host\nseries load{a=\"b\"}\nt 1\nv 0 1\nw 2\nend 1\n");
+    const char *path = file_with(
+        state, "lapwing recording 1\nsource host\nseries load{a=\"b\"}\nt 1\nv 0 1\nw 2\nend 1\n");
     int64_t live = lw_test_mem_live();
     bool failed = true;
 
