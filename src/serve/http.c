@@ -400,6 +400,7 @@ static void exchange_run(struct lw_http_exchange *exchange, const char *url, con
  * the first call ends the connection, so that is where a request is refused, and one with a body
  * always is; the others are answered on the second.
  */
+/* NOLINTNEXTLINE(readability-function-size): the HTTP library's signature. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_bytes, void **request)

@@ -5,6 +5,8 @@ import type { Steps } from "./api";
 import { formatClock, formatTick } from "./format";
 
 const HEIGHT = 132;
+/** Seconds between two ticks of the time axis. */
+const TIME_STEPS = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000];
 /** All charts share the moment under the pointer. */
 const together = uPlot.sync("time");
 
@@ -162,6 +164,7 @@ export class Chart {
           size: 22,
           gap: 4,
           space: 72,
+          incrs: TIME_STEPS,
           grid: { show: false },
           ticks: { show: false },
           values: (_, splits, __, ___, step) => splits.map((at) => formatClock(at, step < 60)),
