@@ -17,7 +17,7 @@ static const struct lw_source_host_option OPTIONS[] = {
     {NULL, "budget_scope", "series",
      "What keeps a host quiet are the floors below and the seconds above; the budget may be "
      "loose."},
-    {NULL, "alarm_budget", "6h", "So that ten minutes of history are enough to tell trouble."},
+    {NULL, "alarm_budget", "1d", "So that ten minutes of history are enough to tell trouble."},
 
     {"node_*", "faults", "no",
      "A constant reading is a host's good health, and disks and interfaces may go away."},
