@@ -173,7 +173,7 @@ static void rows_profile(struct finder *finder, const struct lw_csv_dialect *dia
     uint32_t n_rows = 0;
     const char *first = rest.text;
 
-    memset(finder->profiles, 0, sizeof(finder->profiles));
+    memset(finder->profiles, 0, dialect->n_columns * sizeof(finder->profiles[0]));
     while (n_rows < LW_CSV_PROFILE_ROWS && (size_t)(rest.text - first) < LW_CSV_PROFILE_BYTES &&
            record_next(&rest, dialect->separator, &record)) {
         n_rows++;
@@ -324,7 +324,8 @@ enum lw_status lw_csv_dialect_find(const struct lw_csv_options *options, const c
     if (status != LW_OK) {
         return status;
     }
-    finder = lw_mem_calloc(1, sizeof(*finder));
+    finder = lw_mem_alloc(sizeof(*finder)); /* Each part is cleared where it is used, as far as it
+                                               is. */
     if (finder == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory to look at a file");
     }
