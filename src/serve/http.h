@@ -20,16 +20,21 @@
 #define LW_HTTP_THREADS 2
 #define LW_HTTP_CONNECTIONS_MAX 256
 #define LW_HTTP_STREAMS_MAX 32
-#define LW_HTTP_MEMORY_BYTES (32 * 1024) /* A connection's request line and headers, in and out.   \
-                                          */
-#define LW_HTTP_PATH_BYTES_MAX 1024      /* 414 beyond. */
-#define LW_HTTP_FIELDS_MAX 64            /* Headers of a request; 431 beyond. */
-#define LW_HTTP_FIELDS_BYTES_MAX (16 * 1024) /* All of them together; 431 beyond. */
-#define LW_HTTP_IDLE_S 30 /* From connecting or the answer before to the end of the next headers.  \
-                           */
-#define LW_HTTP_ANSWER_S 60 /* From the headers to the answer's last byte; streams are exempt. */
-#define LW_HTTP_PARTS_MAX 4 /* Parts in braces of a route's path. */
-#define LW_HTTP_CODES 16    /* Status codes told apart by the counters. */
+/* Of a connection, for request line and headers, in and out. */
+#define LW_HTTP_MEMORY_BYTES (32 * 1024)
+/* 414 beyond. */
+#define LW_HTTP_PATH_BYTES_MAX 1024
+/* Headers of a request, and all of them together; 431 beyond. */
+#define LW_HTTP_FIELDS_MAX 64
+#define LW_HTTP_FIELDS_BYTES_MAX (16 * 1024)
+/* From connecting or the answer before to the end of the next headers. */
+#define LW_HTTP_IDLE_S 30
+/* From the headers to the answer's last byte; streams are exempt. */
+#define LW_HTTP_ANSWER_S 60
+/* Parts in braces of a route's path. */
+#define LW_HTTP_PARTS_MAX 4
+/* Room for the status codes that the counters tell apart. */
+#define LW_HTTP_CODES 16
 
 struct lw_http;          /* A listening server and its threads. */
 struct lw_http_exchange; /* One request and its answer; valid during the handler's call. */

@@ -7,6 +7,16 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
+static size_t zeros_at_end(const char *text, size_t n)
+{
+    size_t n_zeros = 0;
+
+    while (n_zeros < n && text[n - 1 - n_zeros] == '0') {
+        n_zeros++;
+    }
+    return n_zeros;
+}
+
 void lw_view_time(struct lw_json *json, int64_t time_ns)
 {
     char text[40];
@@ -19,13 +29,10 @@ void lw_view_time(struct lw_json *json, int64_t time_ns)
     }
     seconds = time_ns / SECOND_NS;
     rest = time_ns % SECOND_NS;
-    n = snprintf(text, sizeof(text), "%s%lld.%09lld", time_ns < 0 ? "-" : "", llabs(seconds),
-                 llabs(rest));
-    while (n > 0 && text[n - 1] == '0') {
-        n--;
-    }
-    if (text[n - 1] == '.') {
-        n--;
+    n = snprintf(text, sizeof(text), "%s%lld", time_ns < 0 ? "-" : "", llabs(seconds));
+    if (rest != 0) {
+        n += snprintf(text + n, sizeof(text) - (size_t)n, ".%09lld", llabs(rest));
+        n -= (int)zeros_at_end(text, (size_t)n);
     }
     lw_json_raw(json, text, (size_t)n);
 }
