@@ -52,7 +52,7 @@ test-oom: ## Fail each allocation in turn, under the address sanitizer
 	@tools/test asan --label '^oom$$' --verbose
 
 test-host: build ## Make real trouble on this host, bounded, and see it found
-	@tests/host/run
+	@tools/test_host
 
 fuzz-smoke: ## Fuzz each parser for 20 seconds
 	@tools/deps build fuzz
