@@ -11,6 +11,7 @@
 #include "detect/baseline/forecast.h"
 #include "detect/baseline/incident.h"
 #include "detect/baseline/novelty.h"
+#include "detect/baseline/period.h"
 #include "detect/baseline/season.h"
 #include "detect/tail.h"
 #include "math/elementary.h"
@@ -171,7 +172,8 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
                          (mean8 - level) / spread,
                          (mean64 - level) / spread};
         double predicted = 0, error;
-        struct lw_forecast_view view = lw_forecast_step(&forecast, &pace, level, spread, *x);
+        struct lw_forecast_row row = {.value = *x, .level = level, .spread = spread, .period_ago = (float)lags[2]};
+        struct lw_forecast_view view = lw_forecast_step(&forecast, &pace, &row);
 
         for (int k = 0; k < 6; k++) {
             predicted += plain.theta[k] * phi[k];
@@ -414,6 +416,38 @@ static void test_season__learns_the_shape_and_the_scale_of_the_day(void **state)
     free(series);
 }
 
+/* Every fourth half hour of the taxis: a day has 12 rows, and nobody says so. Shuffled, it has no period. */
+static void test_period__finds_the_day_by_itself(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("nab_nyc_taxi_2000.csv");
+
+    (void)state;
+    for (int shuffled = 0; shuffled < 2; shuffled++) {
+        struct lw_period period = {0};
+        float values[PERIOD_RING] = {0};
+        struct lw_period_ring ring = {.values = values};
+        size_t n_twelve = 0, n_period = 0, n = 20000;
+        uint32_t random = 1;
+
+        for (size_t i = 0; i < n; i++) {
+            double value = series->values[4 * i % series->n];
+            unsigned lag;
+
+            random = random * 1664525u + 1013904223u;
+            value = shuffled ? series->values[(random >> 8) % series->n] : value;
+            lag = lw_period_step(&period, &ring, value, 1.0 / 5000.0);
+            values[ring.at] = (float)value;
+            ring.at = (ring.at + 1) % PERIOD_RING;
+            n_twelve += lag % 12 == 0;
+            n_period += lag != PERIOD_NONE;
+        }
+        if (shuffled ? n_period * 10 > n : n_twelve * 2 < n) {
+            fail_msg("lag 12, 24 or 36 in %zu rows, any in %zu of %zu", n_twelve, n_period, n);
+        }
+    }
+    free(series);
+}
+
 static void test_cadence__finds_the_step_through_gaps_and_repeats(void **state)
 {
     struct lw_cadence cadence = {0};
@@ -484,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_incident__alarms_once_and_again_only_for_twice_as_bad),
         cmocka_unit_test(test_refractory__lets_only_the_largest_of_50_rows_through),
         cmocka_unit_test(test_season__learns_the_shape_and_the_scale_of_the_day),
+        cmocka_unit_test(test_period__finds_the_day_by_itself),
         cmocka_unit_test(test_cadence__finds_the_step_through_gaps_and_repeats),
         cmocka_unit_test(test_tail__pools_and_travels),
     };

@@ -183,6 +183,20 @@ static double row_floor(const struct row *row, const struct lw_baseline *baselin
     return floor * baseline->inverse_unit;
 }
 
+static struct lw_forecast_view row_forecast(const struct row *row, struct lw_baseline *baseline)
+{
+    struct lw_period_ring ring = {.values = baseline->ring, .at = baseline->ring_at};
+    struct lw_forecast_row in = {.value = row->value, .level = row->level, .spread = row->spread};
+    double scale = lw_track_spread(&baseline->step);
+    unsigned lag = PERIOD_NONE;
+
+    if (baseline->rows > 0) {
+        lag = lw_period_step(&baseline->period, &ring, row->value, scale > 0.0 ? 1.0 / scale : 0.0);
+    }
+    in.period_ago = lw_period_back(&ring, lag);
+    return lw_forecast_step(&baseline->forecast, &row->pace, &in);
+}
+
 static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t time_ns)
 {
     struct lw_season_row in = {.phase = row_phase(row->config->calendar, time_ns),
@@ -197,7 +211,7 @@ static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t 
     deviation = row->value - row->level;
     row->z_level = lw_track_step(&baseline->value, &row->pace, row->value);
     row->season = lw_season_step(&baseline->season, &row->pace, &in);
-    row->forecast = lw_forecast_step(&baseline->forecast, &row->pace, row->level, row->spread, row->value);
+    row->forecast = row_forecast(row, baseline);
     baseline->short_mean += (float)((row->season.residual - (double)baseline->short_mean) / SHORT_ROWS);
     short_deviation = (double)baseline->short_mean - baseline->short_track.level;
     row->z_short = lw_track_step(&baseline->short_track, &row->pace, (double)baseline->short_mean);

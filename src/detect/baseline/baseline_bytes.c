@@ -100,6 +100,16 @@ static void visit_forecast(struct visit *visit, struct lw_forecast *forecast)
     visit_track(visit, &forecast->error);
 }
 
+static void visit_period(struct visit *visit, struct lw_period *period)
+{
+    visit_f32s(visit, &period->champion_sum, 1);
+    visit_f32s(visit, &period->challenger_sum, 1);
+    visit_f32s(visit, &period->power, 1);
+    visit_u8s(visit, &period->champion, 1);
+    visit_u8s(visit, &period->challenger, 1);
+    visit_u16s(visit, &period->rows, 1);
+}
+
 static void visit_novelty(struct visit *visit, struct lw_baseline *baseline)
 {
     for (unsigned i = 0; i < CHANNEL_COUNT; i++) {
@@ -176,6 +186,7 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_track(visit, &baseline->value);
     visit_track(visit, &baseline->step);
     visit_track(visit, &baseline->short_track);
+    visit_period(visit, &baseline->period);
     visit_forecast(visit, &baseline->forecast);
     visit_novelty(visit, baseline);
     visit_incident(visit, baseline);
@@ -194,7 +205,8 @@ void lw_baseline_save(const struct lw_baseline *baseline, struct lw_writer *writ
 static bool baseline_sane(const struct lw_baseline *baseline)
 {
     bool sane = baseline->ring_at < BASELINE_RING && baseline->season.n_bins <= SEASON_DAY_BINS &&
-                baseline->refractory.n <= INCIDENT_QUEUE && baseline->season.hour < SEASON_WEEK_BINS &&
+                baseline->refractory.n <= INCIDENT_QUEUE && baseline->period.champion <= PERIOD_MOST &&
+                baseline->period.challenger <= PERIOD_MOST && baseline->season.hour < SEASON_WEEK_BINS &&
                 baseline->novelty[CHANNEL_VALUE].n_used <= BASELINE_SLOTS && baseline->cadence.step_ns >= 0;
 
     for (unsigned i = CHANNEL_VALUE + 1; i < CHANNEL_COUNT; i++) {

@@ -7,12 +7,13 @@
 #include "detect/baseline/forecast.h"
 #include "detect/baseline/incident.h"
 #include "detect/baseline/novelty.h"
+#include "detect/baseline/period.h"
 #include "detect/baseline/season.h"
 #include "detect/baseline/track.h"
 
 #include <stddef.h>
 
-#define BASELINE_RING 48
+#define BASELINE_RING PERIOD_RING
 #define BASELINE_SLOTS 32       /* Prototypes of the value itself. */
 #define BASELINE_SLOTS_OTHER 16 /* Of each other signal. */
 #define BASELINE_PROTOTYPES (BASELINE_SLOTS + 3 * BASELINE_SLOTS_OTHER)
@@ -42,6 +43,7 @@ struct lw_baseline {
     uint16_t outside;    /* 1 while values lie outside the legal range. */
     uint16_t reserved_too;
     struct lw_track value, step, short_track;
+    struct lw_period period;
     struct lw_forecast forecast;
     struct lw_novelty novelty[CHANNEL_COUNT];
     struct lw_refractory refractory;

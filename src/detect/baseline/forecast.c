@@ -1,7 +1,7 @@
 /*
  * Recursive least squares with exponential forgetting on u = (value - level) / spread.
  *
- * Inputs: 1, the last three u, and averages over 8 and 64 rows; so slow series are followed as well as quick ones. Forgetting is
+ * Inputs: 1, the last two u, the u one learnt period ago (or three rows), and averages over 8 and 64 rows; so slow series are followed as well as quick ones. Forgetting is
  * 1 - 1/2000 a row, held back while the matrix's trace is 50 or more: without it a quiet stretch winds the matrix up and
  * the next change throws the coefficients away. A row whose error passes 2.5 scales gets the weight 2.5 scales / error, rows beyond 50 spreads are not
  * learnt at all, and the first 30 rows predict the last value. Only the upper triangle of the matrix is kept.
@@ -79,7 +79,6 @@ static void forecast_learn(struct lw_forecast *forecast, const double *inputs, d
 
 static void forecast_shift(struct lw_forecast *forecast, double value)
 {
-    forecast->lags[2] = forecast->lags[1];
     forecast->lags[1] = forecast->lags[0];
     forecast->lags[0] = (float)value;
     forecast->mean_short += (float)((value - (double)forecast->mean_short) / FORECAST_SHORT_ROWS);
@@ -87,14 +86,16 @@ static void forecast_shift(struct lw_forecast *forecast, double value)
     forecast->rows += forecast->rows < UINT32_MAX;
 }
 
-struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace, double level,
-                                         double spread, double value)
+struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace,
+                                         const struct lw_forecast_row *row)
 {
+    double value = row->value, level = row->level, spread = row->spread;
     double inputs[FORECAST_INPUTS];
     double unit = spread > 0.0 ? 1.0 / spread : 0.0;
     double predicted = 0.0, limit;
     struct lw_forecast_view view;
 
+    forecast->lags[2] = row->period_ago;
     inputs[0] = 1.0;
     for (unsigned i = 0; i < FORECAST_LAGS; i++) {
         inputs[1 + i] = ((double)forecast->lags[i] - level) * unit;

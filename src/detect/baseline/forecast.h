@@ -13,7 +13,7 @@
 struct lw_forecast {
     double coefficients[FORECAST_INPUTS];
     double inverse[FORECAST_TRIANGLE]; /* Upper triangle of the inverse correlation matrix, row by row. */
-    float lags[FORECAST_LAGS];         /* Last values, newest first. */
+    float lags[FORECAST_LAGS];         /* Last two values, newest first, and the one a period ago. */
     float mean_short, mean_long;       /* Over 8 and 64 rows or so. */
     uint32_t rows;
     struct lw_track error;
@@ -27,8 +27,14 @@ struct lw_forecast_view {
 };
 
 void lw_forecast_init(struct lw_forecast *forecast);
-/* Score one row, then learn it. level and spread standardise the values; spread > 0 or nothing is learnt. */
-struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace, double level,
-                                         double spread, double value);
+struct lw_forecast_row {
+    double value;
+    double level, spread; /* Standardise the values; spread > 0 or nothing is learnt. */
+    float period_ago;     /* The value one learnt period ago, or three rows. */
+};
+
+/* Score one row, then learn it. */
+struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace,
+                                         const struct lw_forecast_row *row);
 
 #endif
