@@ -79,9 +79,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     if (lw_recording_open(path, &player, &recording, NULL) == LW_OK) {
         (void)lw_recording_fact(recording, "host");
         while (more && lw_recording_next(recording, &more, NULL) == LW_OK) {
-            double progress = lw_recording_progress(recording);
+            int64_t first_ns, last_ns;
+            uint64_t size;
 
-            if (!(progress >= 0.0 && progress <= 1.0)) {
+            if (lw_recording_position(recording, &size) > size || size != n_bytes ||
+                (lw_recording_points(recording) > 0 &&
+                 !lw_recording_span(recording, &first_ns, &last_ns))) {
                 abort();
             }
         }

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "connect/csv/keys.h"
+#include "connect/recording.h"
 #include "connect/source_csv.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@
 #define DETECTOR_NAME "replay"
 #define SAID_BYTES 1024
 #define FOLDER_BYTES_MAX 120 /* Of an entity named by path. */
+#define RECORDING_ROUNDS 64  /* Watermarks of a recording that go to the shards at once. */
 #define SECOND_NS INT64_C(1000000000)
 #define STEP_UNKNOWN INT64_MAX
 
@@ -229,6 +231,7 @@ static enum lw_status own_detector_add(struct replay *replay, enum lw_csv_layout
     return status;
 }
 
+/* The detectors of the configuration; without one (a recording needs none) that for hosts. */
 static enum lw_status configured_detectors_add(struct replay *replay, size_t *ret_n_features,
                                                struct lw_error *reterr)
 {
@@ -239,10 +242,16 @@ static enum lw_status configured_detectors_add(struct replay *replay, size_t *re
         return lw_error_set(reterr, LW_ENOMEM, "no memory for a configuration");
     }
     lw_config_init(config);
-    status = lw_config_read(config, replay->options.config, reterr);
-    if (status == LW_OK && config->n_detectors == 0) {
-        status = lw_error_set(reterr, LW_EINVAL, "%s: there is no detector in it",
-                              replay->options.config);
+    if (replay->options.config != NULL) {
+        status = lw_config_read(config, replay->options.config, reterr);
+        if (status == LW_OK && config->n_detectors == 0) {
+            status = lw_error_set(reterr, LW_EINVAL, "%s: there is no detector in it",
+                                  replay->options.config);
+        }
+    } else {
+        status = lw_config_detector(config, "host") != NULL
+                     ? LW_OK
+                     : lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
     }
     for (size_t i = 0; i < config->n_detectors && status == LW_OK; i++) {
         status = settings_apply(&replay->options, config->detectors[i].spec, reterr);
@@ -292,14 +301,17 @@ static enum lw_status rows_begin(struct replay *replay, size_t n_features, struc
                : lw_error_set(reterr, LW_ENOMEM, "no memory for the rows of %s", options->out);
 }
 
-/* Called once the first file's dialect is known: it decides what a step is where nobody said. */
+/*
+ * Called once the first file's dialect is known: it decides what a step is where nobody said. NULL
+ * stands for a recording.
+ */
 static enum lw_exit detectors_begin(struct replay *replay, const struct lw_csv_dialect *dialect)
 {
     const char *lateness = setting_find(&replay->options, "lateness");
     const char *point = setting_find(&replay->options, "operating_point");
     struct lw_error error;
     size_t n_features = 0;
-    enum lw_status status = replay->options.config != NULL
+    enum lw_status status = replay->options.config != NULL || dialect == NULL
                                 ? configured_detectors_add(replay, &n_features, &error)
                                 : own_detector_add(replay, dialect->layout, &n_features, &error);
 
@@ -313,7 +325,7 @@ static enum lw_exit detectors_begin(struct replay *replay, const struct lw_csv_d
         return status == LW_ENOMEM ? LW_EXIT_FAILED : LW_EXIT_USAGE;
     }
     replay->has_detectors = true;
-    replay->has_times = dialect->time_column >= 0;
+    replay->has_times = dialect == NULL || dialect->time_column >= 0;
     replay->is_benchmark = point != NULL && strcmp(point, "benchmark") == 0;
     /* With lateness, single samples wait for the watermark too. */
     replay->watermark_every_ns = replay->step_ns > 0 || lateness == NULL ? replay->step_ns
@@ -387,6 +399,35 @@ static void file_read(struct replay *replay, struct lw_csv_source *source, const
     }
 }
 
+static void ending_set(struct replay *replay, bool is_ending)
+{
+    for (uint32_t i = 0; i < replay->n_shards; i++) {
+        if (replay->recorders[i] != NULL) {
+            lw_replay_recorder_end(replay->recorders[i], is_ending);
+        }
+    }
+}
+
+/*
+ * A file that is an entity of its own is complete at its end: its open steps and anomalies close,
+ * and it is not silent while later files go on. The entities of an entity column may go on in the
+ * next file.
+ */
+static void file_end(struct replay *replay, const struct lw_csv_source *source)
+{
+    if (lw_csv_source_dialect(source)->entity_column >= 0) {
+        return;
+    }
+    turn(replay);
+    ending_set(replay, true);
+    (void)replay->feed.watermark(replay->feed.context, INT64_MIN);
+    gathered_write(replay);
+    turn(replay);
+    ending_set(replay, false);
+    gathered_write(replay);
+    replay->watermark_ns = INT64_MIN;
+}
+
 /* One line: how the file is read and what a step is. Files alike say it once. */
 static void dialect_say(struct replay *replay, const struct lw_csv_source *source, const char *path)
 {
@@ -458,6 +499,76 @@ static enum lw_status shared_names_find(struct replay *replay, struct lw_error *
                : lw_error_set(reterr, status, "no memory for %zu files", options->n_files);
 }
 
+/* ---- recordings ---- */
+
+static enum lw_status recorded_feed(void *context, const char *source, struct lw_feed *ret_feed,
+                                    struct lw_error *reterr)
+{
+    const struct replay *replay = context;
+
+    return lw_engine_feed(replay->engine, source, ret_feed, reterr);
+}
+
+/* Plays a recording to its end, as a file is read. */
+static void recording_play(struct replay *replay, struct lw_recording *recording, const char *path)
+{
+    bool has_more = true;
+    int64_t first_ns, last_ns;
+    uint64_t size, n_before = replay->n_samples;
+
+    while (has_more && !replay->is_failed) {
+        struct lw_error error;
+        enum lw_status status = LW_OK;
+
+        turn(replay);
+        for (int i = 0; i < RECORDING_ROUNDS && has_more && status == LW_OK; i++) {
+            status = lw_recording_next(recording, &has_more, &error);
+            replay->n_rows++;
+        }
+        if (status != LW_OK) {
+            say(replay, "%s: %s", path, error.message);
+            replay->is_input_bad = true;
+            has_more = false;
+        }
+        gathered_write(replay);
+        replay->n_samples = n_before + lw_recording_points(recording);
+        lw_progress_update(&replay->progress,
+                           replay->bytes_done + lw_recording_position(recording, &size),
+                           replay->bytes_all, replay->n_samples);
+    }
+    if (lw_recording_span(recording, &first_ns, &last_ns)) {
+        replay->first_ns = first_ns < replay->first_ns ? first_ns : replay->first_ns;
+        replay->last_ns = last_ns > replay->last_ns ? last_ns : replay->last_ns;
+    }
+    replay->bytes_done += lw_recording_position(recording, &size);
+}
+
+static enum lw_exit recording_replay(struct replay *replay, const char *path)
+{
+    const struct lw_recording_player player = {.feed = recorded_feed, .context = replay};
+    struct lw_recording *recording = NULL;
+    struct lw_error error;
+    enum lw_exit code = LW_EXIT_OK;
+
+    if (lw_recording_open(path, &player, &recording, &error) != LW_OK) {
+        say(replay, "%s: %s", path, error.message);
+        replay->is_input_bad = true;
+        return LW_EXIT_OK;
+    }
+    if (!replay->has_detectors) {
+        code = detectors_begin(replay, NULL);
+    }
+    if (code == LW_EXIT_OK) {
+        recording_play(replay, recording, path);
+        if (!replay->options.is_quiet && !replay->is_input_bad &&
+            !lw_recording_complete(recording)) {
+            say(replay, "%s: the recording was cut off", path);
+        }
+    }
+    lw_recording_close(recording);
+    return code;
+}
+
 static enum lw_exit file_replay(struct replay *replay, size_t file)
 {
     const char *path = replay->options.files[file];
@@ -471,6 +582,9 @@ static enum lw_exit file_replay(struct replay *replay, size_t file)
     enum lw_exit code = LW_EXIT_OK;
     uint64_t size;
 
+    if (strcmp(path, "-") != 0 && lw_recording_is(path)) {
+        return recording_replay(replay, path);
+    }
     unit_name(replay, file, unit);
     csv.unit_name = unit;
     if (lw_csv_source_open(&setup, path, &source, &error) != LW_OK) {
@@ -484,6 +598,7 @@ static enum lw_exit file_replay(struct replay *replay, size_t file)
     if (code == LW_EXIT_OK) {
         dialect_say(replay, source, path);
         file_read(replay, source, path);
+        file_end(replay, source);
         replay->n_rows += lw_csv_source_rows(source);
         replay->bytes_done += lw_csv_source_position(source, &size);
     }
@@ -581,11 +696,7 @@ static void input_end(struct replay *replay)
 {
     turn(replay);
     gathered_write(replay);
-    for (uint32_t i = 0; i < replay->n_shards; i++) {
-        if (replay->recorders[i] != NULL) {
-            lw_replay_recorder_end(replay->recorders[i]);
-        }
-    }
+    ending_set(replay, true);
     lw_engine_finish(replay->engine);
     turn(replay);
     gathered_write(replay);

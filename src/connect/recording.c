@@ -47,7 +47,7 @@ struct lw_recording {
     size_t n_sources, current; /* current < n_sources once there is one. */
     struct recording_series *series;
     size_t n_series, series_capacity;
-    int64_t time_ns;
+    int64_t time_ns, first_ns, last_ns; /* first_ns > last_ns: no point yet. */
     uint64_t tag, n_points;
     struct lw_point pending[PENDING_MAX]; /* Of the current source. */
     size_t n_pending;
@@ -272,6 +272,10 @@ static enum lw_status points_play(struct lw_recording *recording, const char *te
     if (!whole_parse(text, ' ', &number, &text) || *text == '\0') {
         return bad_line(recording, "points without a series or without values", reterr);
     }
+    recording->first_ns = recording->time_ns < recording->first_ns ? recording->time_ns
+                                                                   : recording->first_ns;
+    recording->last_ns = recording->time_ns > recording->last_ns ? recording->time_ns
+                                                                 : recording->last_ns;
     for (; *text != '\0'; number++) {
         struct recording_series *series = number < recording->n_series ? &recording->series[number]
                                                                        : NULL;
@@ -486,6 +490,8 @@ enum lw_status lw_recording_open(const char *path, const struct lw_recording_pla
                             sizeof(*recording));
     }
     recording->player = *player;
+    recording->first_ns = INT64_MAX;
+    recording->last_ns = INT64_MIN;
     if (stat(path, &file) == 0) {
         recording->file_bytes = (uint64_t)file.st_size;
     }
@@ -529,15 +535,21 @@ const char *lw_recording_fact(const struct lw_recording *recording, const char *
     return NULL;
 }
 
-double lw_recording_progress(const struct lw_recording *recording)
+uint64_t lw_recording_position(const struct lw_recording *recording, uint64_t *ret_size)
 {
     z_off_t at = gzoffset(recording->file);
+    bool is_within = at >= 0 && (uint64_t)at < recording->file_bytes;
 
-    if (recording->at_end || recording->file_bytes == 0 || at < 0 ||
-        (uint64_t)at >= recording->file_bytes) {
-        return recording->at_end ? 1.0 : 0.0;
-    }
-    return (double)at / (double)recording->file_bytes;
+    *ret_size = recording->file_bytes;
+    return recording->at_end || !is_within ? recording->file_bytes : (uint64_t)at;
+}
+
+bool lw_recording_span(const struct lw_recording *recording, int64_t *ret_first_ns,
+                       int64_t *ret_last_ns)
+{
+    *ret_first_ns = recording->first_ns;
+    *ret_last_ns = recording->last_ns;
+    return recording->first_ns <= recording->last_ns;
 }
 
 uint64_t lw_recording_points(const struct lw_recording *recording)

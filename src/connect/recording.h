@@ -122,8 +122,11 @@ enum lw_status lw_recording_next(struct lw_recording *recording, bool *ret_more,
 
 /* Value of a fact, or NULL; valid until the recording is closed. */
 const char *lw_recording_fact(const struct lw_recording *recording, const char *key);
-/* How much has been played, from 0 to 1. */
-double lw_recording_progress(const struct lw_recording *recording);
+/* Bytes of the file played so far; *ret_size is how many it has. */
+uint64_t lw_recording_position(const struct lw_recording *recording, uint64_t *ret_size);
+/* Times of the earliest and latest point played so far; false when there was none. */
+bool lw_recording_span(const struct lw_recording *recording, int64_t *ret_first_ns,
+                       int64_t *ret_last_ns);
 /* Points played so far. */
 uint64_t lw_recording_points(const struct lw_recording *recording);
 /* The end line was reached; false of a recording that was cut off. */
