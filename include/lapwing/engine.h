@@ -46,7 +46,9 @@ struct lw_engine_anomaly {
     const char *sentence;      /**< What happened, for people. */
 };
 
-/** Called on the shards' threads, one call at a time for each shard; must not call the engine. */
+/** Called on the shards' threads, one call at a time for each shard; must not call the engine. An
+ * anomaly that ends because its detector goes is told on the thread that takes the detector away.
+ */
 struct lw_listener {
     void (*verdict)(void *context, uint32_t shard,
                     const struct lw_engine_verdict *verdict); /**< May be NULL. */
@@ -81,14 +83,15 @@ LW_API void lw_engine_destroy(struct lw_engine *engine);
 
 /**
  * Add a detector, or give the one of that name new options. A detector whose options did not change
- * keeps its entities; one whose options changed starts anew.
+ * keeps its entities; one whose options changed starts anew, and its open anomalies end.
  *
- * @param engine  Any thread, but no feed may be in a call.
+ * @param engine  Any thread; feeds wait meanwhile.
  * @param name    Shorter than LW_NAME_MAX.
  * @param spec    Borrowed. Its options "match" and "entity" say which series it takes and what its
  * entities are.
  * @param reterr  Filled on failure; may be NULL.
- * @return LW_OK; LW_ELIMIT beyond LW_ENGINE_DETECTORS_MAX; as lw_detector_create() otherwise.
+ * @return LW_OK; LW_ELIMIT beyond LW_ENGINE_DETECTORS_MAX; as lw_detector_create() otherwise. A
+ * detector that was there stays as it was, but after LW_ENOMEM it may be gone.
  */
 LW_API enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name,
                                              const struct lw_spec *spec,
@@ -100,13 +103,14 @@ LW_API enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const 
                                                 struct lw_error *reterr) LW_MUST_USE;
 
 /**
- * A way in for one source. Feeds may be used from different threads; each from one at a time.
+ * A way in for one source. Feeds may be used from different threads; each from one at a time. A
+ * name used before gives the feed of then: a source that was started again goes on counting.
  *
  * @param engine    Outlives the feed.
  * @param source    Name in counters, such as "host"; shorter than LW_NAME_MAX.
  * @param ret_feed  Filled; valid until lw_engine_destroy().
  * @param reterr    Filled on failure; may be NULL.
- * @return LW_OK; LW_ELIMIT beyond 64 feeds; LW_ENOMEM.
+ * @return LW_OK; LW_EINVAL for a name too long; LW_ELIMIT beyond 64 feeds.
  */
 LW_API enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
                                      struct lw_feed *ret_feed, struct lw_error *reterr) LW_MUST_USE;
@@ -127,13 +131,15 @@ LW_API void lw_engine_finish(struct lw_engine *engine);
  * Static. */
 LW_API const double *lw_engine_delay_bounds(void);
 
-/** Totals since the start. */
+/** Totals since the state began: lw_engine_load() takes up those of before. Of this process alone
+ * are unmatched, series_refused and the delays. */
 struct lw_engine_totals {
     uint32_t n_shards, n_detectors, n_entities, n_series;
     uint64_t samples, verdicts, anomalies_opened, anomalies_open;
     uint64_t late, duplicates, not_finite, overflow, resets;
     uint64_t unmatched;             /**< Points of series no detector takes. */
-    uint64_t series_refused;        /**< Beyond LW_ENGINE_SERIES_MAX or out of memory. */
+    uint64_t series_refused;        /**< By a detector or the engine: beyond a limit, a name that
+                                       cannot be, out of memory. */
     uint64_t anomalies_by_type[16]; /**< Opened, by enum lw_anomaly_type. */
     size_t state_bytes, history_bytes;
     /** Verdicts by the seconds from lw_feed.push to their end: at most lw_engine_delay_bounds()[i],
@@ -173,7 +179,7 @@ struct lw_entity_view {
     int64_t last_ns;    /**< Newest step closed; INT64_MIN before the first. */
     uint8_t confidence; /**< enum lw_verdict_confidence: the best of its series. */
     bool alarm;
-    float score;           /**< Of the entity as a whole, at the newest step; NaN: cannot tell. */
+    float score;           /**< The highest of its series' and its own newest; NaN: cannot tell. */
     bool has_model;        /**< Tier 1 is trained. */
     uint64_t open_anomaly; /**< Id; 0: none. */
 };
@@ -213,8 +219,8 @@ LW_API enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entit
 struct lw_anomaly_view {
     char detector[LW_NAME_MAX];
     char entity[LW_NAME_MAX];
-    uint32_t entity_number;
-    uint64_t change; /**< Grows with every change of any anomaly: to ask for what is new. */
+    uint32_t entity_number; /**< UINT32_MAX: taken up from a file, and the entity is gone. */
+    uint64_t change;        /**< Grows with every change of any anomaly: to ask for what is new. */
     struct lw_anomaly anomaly;
     char series[LW_CONTRIBUTIONS_MAX][LW_NAME_MAX]; /**< "" for the entity as a whole. */
     char sentence[512];
@@ -229,6 +235,8 @@ LW_API size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_chang
 /**
  * Write everything needed to go on later into one file, atomically replaced and synced.
  *
+ * What was pushed before the call is in it.
+ *
  * @param engine  Any thread; waits for the shards in turn, never stops all.
  * @param path    The file; a temporary one beside it is renamed over it.
  * @param reterr  Filled on failure; may be NULL.
@@ -238,15 +246,16 @@ LW_API enum lw_status lw_engine_save(struct lw_engine *engine, const char *path,
                                      struct lw_error *reterr) LW_MUST_USE;
 
 /**
- * Take up the state of lw_engine_save(). Call after the detectors were set and before the first
- * feed is used. Entities whose detector is gone or has other options are left out and counted.
+ * Take up the state of lw_engine_save(), whatever the number of shards was then. Call after the
+ * detectors were set and before the first feed is used. Entities whose detector is gone or has
+ * other options are left out and counted.
  *
  * @param engine       Fresh.
  * @param path         The file.
  * @param ret_skipped  Entities left out; may be NULL.
  * @param reterr       Filled on failure; may be NULL.
- * @return LW_OK; LW_ENOTFOUND when there is no file; LW_EFORMAT, LW_EVERSION, LW_EIO, LW_ENOMEM:
- * the engine is as it was.
+ * @return LW_OK; LW_ENOTFOUND when there is no file; LW_EINVAL for an engine that has series
+ * already; LW_EFORMAT, LW_EVERSION, LW_EIO, LW_ENOMEM: the engine is as it was.
  */
 LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
                                      uint32_t *ret_skipped, struct lw_error *reterr) LW_MUST_USE;

@@ -131,7 +131,7 @@ struct lw_entity_counts {
     uint64_t verdicts;   /**< Handed out. */
     uint64_t late;       /**< Dropped: their step was closed. */
     uint64_t duplicates; /**< Dropped: same series, time and value as one already there. */
-    uint64_t not_finite; /**< Dropped: infinite. */
+    uint64_t not_finite; /**< Dropped: infinite, or at a time more than 292 years from 1970. */
     uint64_t overflow;   /**< Dropped: the open step held `max_samples` already. */
     uint64_t resets;     /**< Counter resets bridged (not dropped). */
 };
@@ -189,10 +189,9 @@ LW_API enum lw_status lw_spec_get(const struct lw_spec *spec, const char *option
  * @param option   Such as "aggregate", "direction", "floor", "min".
  * @param value    Its value as text.
  * @param reterr   Filled on failure; may be NULL.
- * @return LW_OK; LW_ENOTFOUND, LW_EINVAL as lw_spec_set(); LW_ELIMIT beyond 256 patterns;
- * LW_ENOMEM.
+ * @return LW_OK; LW_ENOTFOUND, LW_EINVAL as lw_spec_set(); LW_ELIMIT beyond 4096 calls; LW_ENOMEM.
  *
- * Cost    O(patterns). Threads: one thread per spec.
+ * Cost    O(number of options). Threads: one thread per spec.
  */
 LW_API enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *pattern,
                                          const char *option, const char *value,

@@ -53,8 +53,9 @@ struct lw_feed {
     /**
      * Event time up to which the source is complete, for the entities it has delivered to so far.
      * It may go back where the rows of another entity begin: an entity ignores a watermark behind
-     * its own. INT64_MIN: all that was delivered so far is complete (as at the end of a file); open
-     * steps and anomalies are closed.
+     * its own. An entity that several feeds deliver to follows the slowest of them. INT64_MIN: all
+     * that was delivered so far is complete (as at the end of a file); open steps and anomalies of
+     * entities that no other feed delivers to are closed.
      */
     enum lw_status (*watermark)(void *context, int64_t time_ns);
     /** Counts samples this source had to drop, by reason: a short name such as "bad_time". */

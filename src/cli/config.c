@@ -193,6 +193,7 @@ struct lw_config_detector *lw_config_detector(struct lw_config *config, const ch
     }
     detector = &config->detectors[config->n_detectors];
     (void)snprintf(detector->name, sizeof(detector->name), "%s", name);
+    detector->spec = NULL;
     if (lw_spec_create(&detector->spec, NULL) != LW_OK || !preset(detector)) {
         lw_spec_destroy(detector->spec);
         return NULL;

@@ -206,6 +206,16 @@ static bool same_source(const struct lw_config_source *a, const struct lw_config
     return true;
 }
 
+static bool config_names(const struct lw_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_sources; i++) {
+        if (strcmp(config->sources[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool config_has(const struct lw_config *config, const struct lw_config_source *source)
 {
     for (size_t i = 0; i < config->n_sources; i++) {
@@ -247,10 +257,16 @@ enum lw_status lw_inputs_set(struct lw_inputs *inputs, const struct lw_config *c
 
         if (input->running && !config_has(config, &input->config)) {
             input_stop(input);
+            if (!config_names(config, input->config.name)) { /* Gone for good: nothing waits for it
+                                                                any more. */
+                (void)input->feed.watermark(input->feed.context, INT64_MIN);
+            }
         }
     }
-    for (size_t i = 0; status == LW_OK && i < config->n_sources; i++) {
-        status = ensure(inputs, &config->sources[i], reterr);
+    for (size_t i = 0; i < config->n_sources; i++) {
+        enum lw_status one = ensure(inputs, &config->sources[i], status == LW_OK ? reterr : NULL);
+
+        status = status == LW_OK ? one : status;
     }
     return status;
 }

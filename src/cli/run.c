@@ -226,6 +226,42 @@ static bool has_detector(const struct lw_config *config, const char *name)
     return false;
 }
 
+/* Do all detectors hold? Asked before the first is set, so that a mistake in the last changes
+ * nothing.
+ */
+static enum lw_status try_detectors(const struct lw_config *config, struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    for (size_t i = 0; status == LW_OK && i < config->n_detectors; i++) {
+        struct lw_detector *detector = NULL;
+
+        status = lw_detector_create(config->detectors[i].spec, config->detectors[i].name, &detector,
+                                    reterr);
+        lw_detector_release(detector);
+    }
+    return status;
+}
+
+/* Options that only a start reads are said to have changed, not taken. */
+static void tell_late_options(const struct daemon *daemon, const struct lw_config *fresh)
+{
+    size_t n;
+    const struct lw_option *table = lw_config_option_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        char before[LW_CONFIG_PATH_MAX], after[LW_CONFIG_PATH_MAX];
+
+        (void)lw_option_format(&table[i], &daemon->config.options, before, sizeof(before));
+        (void)lw_option_format(&table[i], &fresh->options, after, sizeof(after));
+        if (strcmp(before, after) != 0 && strcmp(table[i].name, "save_every") != 0) {
+            lw_log(&daemon->log, LW_LOG_WARN, "option waits for the next start",
+                   LW_LOG_TEXT("option", table[i].name), LW_LOG_TEXT("now", before),
+                   LW_LOG_TEXT("then", after));
+        }
+    }
+}
+
 /* SIGHUP: a configuration that does not hold changes nothing. */
 static void reload(struct daemon *daemon)
 {
@@ -233,6 +269,9 @@ static void reload(struct daemon *daemon)
     struct lw_error error = {0};
     enum lw_status status = read_config(daemon, &fresh, &error);
 
+    if (status == LW_OK) {
+        status = try_detectors(&fresh, &error);
+    }
     if (status == LW_OK) {
         status = set_detectors(daemon, &fresh, &error);
     }
@@ -251,6 +290,7 @@ static void reload(struct daemon *daemon)
     if (status != LW_OK) {
         log_error(daemon, "a source did not start", &error);
     }
+    tell_late_options(daemon, &fresh);
     lw_config_fini(&daemon->config);
     daemon->config = fresh;
     lw_log(&daemon->log, LW_LOG_INFO, "configuration reloaded",
@@ -297,13 +337,15 @@ static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
     return status;
 }
 
-static void save_state(struct daemon *daemon)
+static bool save_state(struct daemon *daemon)
 {
     struct lw_error error = {0};
 
     if (lw_engine_save(daemon->engine, daemon->state_path, &error) != LW_OK) {
         log_error(daemon, "state not saved", &error);
+        return false;
     }
+    return true;
 }
 
 /* ---- life ---- */
@@ -430,7 +472,7 @@ static void serve_until_told(struct daemon *daemon, const sigset_t *signals)
             reload(daemon);
         }
         if (lw_clock_monotonic_ns() >= next_save_ns) {
-            save_state(daemon);
+            (void)save_state(daemon);
             next_save_ns = lw_clock_monotonic_ns() + daemon->config.options.save_every_ns;
         }
     }
@@ -448,8 +490,8 @@ static int stop(struct daemon *daemon, bool save)
         log_error(daemon, "recording not complete", &error);
         result = LW_EXIT_FAILED;
     }
-    if (save) {
-        save_state(daemon);
+    if (save && !save_state(daemon)) {
+        result = LW_EXIT_FAILED;
     }
     lw_server_destroy(daemon->server);
     lw_engine_destroy(daemon->engine);
@@ -487,6 +529,7 @@ int lw_command_run(int argc, char **argv)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* Threads started from here on leave them to
                                                          this one. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* A state file over the limit is an error, not an end. */
     if (start(&daemon, &result, &error) != LW_OK) {
         log_error(&daemon, "cannot start", &error);
         (void)stop(&daemon, false);

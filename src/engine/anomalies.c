@@ -3,6 +3,7 @@
 #include "engine/engine_internal.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "explain/sentence.h"
 
 #include <math.h>
@@ -11,11 +12,9 @@
 
 #define ANOMALIES_VERSION 1
 
-/* The place of an anomaly: where it is already, or the oldest place. Caller holds ring_lock. */
-static struct anomaly_slot *slot_of(struct lw_engine *engine, uint64_t id)
+/* Where an anomaly lies; NULL when it does not. Caller holds ring_lock. */
+static struct anomaly_slot *slot_find(struct lw_engine *engine, uint64_t id)
 {
-    struct anomaly_slot *slot;
-
     /* Those still open are among the newest: look backwards. */
     for (size_t back = 1; back <= LW_ENGINE_ANOMALIES_KEPT; back++) {
         size_t at = (engine->ring_next + LW_ENGINE_ANOMALIES_KEPT - back) %
@@ -28,7 +27,14 @@ static struct anomaly_slot *slot_of(struct lw_engine *engine, uint64_t id)
             return &engine->ring[at];
         }
     }
-    slot = &engine->ring[engine->ring_next];
+    return NULL;
+}
+
+/* The oldest place, to be filled. Caller holds ring_lock. */
+static struct anomaly_slot *slot_next(struct lw_engine *engine)
+{
+    struct anomaly_slot *slot = &engine->ring[engine->ring_next];
+
     engine->ring_next = (engine->ring_next + 1) % LW_ENGINE_ANOMALIES_KEPT;
     return slot;
 }
@@ -108,11 +114,31 @@ void lw_anomalies_record(struct engine_entity *owner, const struct lw_anomaly *a
     view_fill(&view, owner, anomaly);
     (void)pthread_mutex_lock(&engine->ring_lock);
     view.change = ++engine->change;
-    slot = slot_of(engine, anomaly->id);
+    slot = slot_find(engine, anomaly->id);
+    slot = slot == NULL ? slot_next(engine) : slot;
     slot->used = true;
     slot->view = view;
     (void)pthread_mutex_unlock(&engine->ring_lock);
     tell(owner, &view);
+}
+
+void lw_anomalies_end(struct engine_entity *owner)
+{
+    struct lw_engine *engine = owner->shard->engine;
+    struct anomaly_slot *slot;
+    struct lw_anomaly_view view;
+
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    slot = slot_find(engine, owner->open_anomaly);
+    if (slot != NULL) {
+        slot->view.anomaly.phase = LW_ANOMALY_CLOSED;
+        slot->view.change = ++engine->change;
+        view = slot->view;
+    }
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    if (slot != NULL) {
+        tell(owner, &view);
+    }
 }
 
 size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
@@ -141,6 +167,7 @@ static void view_save(const struct lw_anomaly_view *view, struct lw_writer *writ
     lw_write_text(writer, view->detector);
     lw_write_text(writer, view->entity);
     lw_write_text(writer, view->sentence);
+    lw_write_u64(writer, view->change);
     lw_write_u64(writer, anomaly->id);
     lw_write_u8(writer, anomaly->phase);
     lw_write_u8(writer, anomaly->type);
@@ -170,6 +197,7 @@ static void view_load(struct lw_anomaly_view *view, struct lw_reader *reader)
     lw_read_text(reader, view->detector, sizeof(view->detector));
     lw_read_text(reader, view->entity, sizeof(view->entity));
     lw_read_text(reader, view->sentence, sizeof(view->sentence));
+    view->change = lw_read_u64(reader);
     anomaly->id = lw_read_u64(reader);
     anomaly->phase = lw_read_u8(reader);
     anomaly->type = lw_read_u8(reader);
@@ -180,7 +208,8 @@ static void view_load(struct lw_anomaly_view *view, struct lw_reader *reader)
     anomaly->return_rows = lw_read_f32(reader);
     anomaly->n_steps = lw_read_u32(reader);
     anomaly->n_contributions = lw_read_u32(reader);
-    if (anomaly->n_contributions > LW_CONTRIBUTIONS_MAX) {
+    if (anomaly->n_contributions > LW_CONTRIBUTIONS_MAX || anomaly->type >= LW_ENGINE_TYPES ||
+        anomaly->phase < LW_ANOMALY_OPENED || anomaly->phase > LW_ANOMALY_CLOSED) {
         reader->status = LW_EFORMAT;
         anomaly->n_contributions = 0;
     }
@@ -204,6 +233,7 @@ enum lw_status lw_anomalies_save(struct lw_engine *engine, struct lw_writer *wri
         n += engine->ring[i].used ? 1 : 0;
     }
     lw_write_u32(writer, ANOMALIES_VERSION);
+    lw_write_u64(writer, engine->change);
     lw_write_u32(writer, n);
     for (size_t i = 0; i < LW_ENGINE_ANOMALIES_KEPT; i++) { /* From the oldest on. */
         const struct anomaly_slot *slot =
@@ -217,11 +247,38 @@ enum lw_status lw_anomalies_save(struct lw_engine *engine, struct lw_writer *wri
     return writer->status;
 }
 
+/* Binds a loaded anomaly to its entity of now; one that is open nowhere has ended. */
+static void view_bind(const struct lw_engine *engine, struct lw_anomaly_view *view)
+{
+    const struct engine_entity *owner = lw_registry_find(engine, view->detector, view->entity);
+
+    view->entity_number = owner == NULL ? UINT32_MAX : owner->number;
+    if (owner == NULL || owner->open_anomaly != view->anomaly.id) {
+        view->anomaly.phase = LW_ANOMALY_CLOSED;
+    }
+}
+
+static enum lw_status ring_load(struct lw_engine *engine, struct anomaly_slot *ring, uint32_t n,
+                                struct lw_reader *reader, struct lw_error *reterr)
+{
+    for (uint32_t i = 0; i < n && reader->status == LW_OK; i++) {
+        view_load(&ring[i].view, reader);
+        ring[i].used = true;
+        view_bind(engine, &ring[i].view);
+    }
+    return reader->status == LW_OK
+               ? LW_OK
+               : lw_error_set(reterr, LW_EFORMAT, "an anomaly in the state is damaged");
+}
+
 enum lw_status lw_anomalies_load(struct lw_engine *engine, struct lw_reader *reader,
                                  struct lw_error *reterr)
 {
     uint32_t version = lw_read_u32(reader);
+    uint64_t change = lw_read_u64(reader);
     uint32_t n = lw_read_u32(reader);
+    struct anomaly_slot *ring;
+    enum lw_status status;
 
     if (reader->status == LW_OK && version != ANOMALIES_VERSION) {
         return lw_error_set(reterr, LW_EVERSION,
@@ -231,18 +288,23 @@ enum lw_status lw_anomalies_load(struct lw_engine *engine, struct lw_reader *rea
     if (reader->status != LW_OK || n > LW_ENGINE_ANOMALIES_KEPT) {
         return lw_error_set(reterr, LW_EFORMAT, "the list of anomalies is damaged");
     }
-    (void)pthread_mutex_lock(&engine->ring_lock);
-    for (uint32_t i = 0; i < n && reader->status == LW_OK; i++) {
-        struct anomaly_slot *slot = &engine->ring[engine->ring_next];
-
-        view_load(&slot->view, reader);
-        slot->view.entity_number = UINT32_MAX; /* Set when the entity is known again. */
-        slot->view.change = ++engine->change;
-        slot->used = reader->status == LW_OK;
-        engine->ring_next = (engine->ring_next + 1) % LW_ENGINE_ANOMALIES_KEPT;
+    ring = lw_mem_calloc(LW_ENGINE_ANOMALIES_KEPT, sizeof(*ring));
+    if (ring == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the list of anomalies");
     }
+    status = ring_load(engine, ring, n, reader, reterr);
+    if (status == LW_OK && lw_reader_left(reader) != 0) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state does not end where it should");
+    }
+    if (status != LW_OK) {
+        lw_mem_free(ring);
+        return status;
+    }
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    lw_mem_free(engine->ring);
+    engine->ring = ring;
+    engine->ring_next = n % LW_ENGINE_ANOMALIES_KEPT;
+    engine->change = change;
     (void)pthread_mutex_unlock(&engine->ring_lock);
-    return reader->status == LW_OK
-               ? LW_OK
-               : lw_error_set(reterr, LW_EFORMAT, "an anomaly in the state is damaged");
+    return LW_OK;
 }

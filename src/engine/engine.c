@@ -1,9 +1,10 @@
-/* An engine: its making, its detectors, its feeds, and the views that pages and scripts ask for. */
+/* An engine: its making, its detectors and its feeds. */
 #include "engine/engine_internal.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
     }
     engine->n_shards = config->n_shards == 0 ? processors() : config->n_shards;
     engine->saved_ns = INT64_MIN;
+    engine->free_target = UINT32_MAX;
     engine->history_steps = config->history_steps;
     engine->history_bytes = config->history_bytes == 0 ? HISTORY_BYTES_DEFAULT
                                                        : config->history_bytes;
@@ -103,7 +105,7 @@ void lw_engine_destroy(struct lw_engine *engine)
     }
     for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
         if (engine->detectors[i].detector != NULL) {
-            lw_registry_drop(engine, i);
+            lw_registry_drop(engine, i, false);
             lw_detector_release(engine->detectors[i].detector);
         }
     }
@@ -124,7 +126,7 @@ void lw_engine_destroy(struct lw_engine *engine)
 
 /* ---- detectors ---- */
 
-static uint32_t detector_find(const struct lw_engine *engine, const char *name)
+uint32_t lw_engine_find_detector(const struct lw_engine *engine, const char *name)
 {
     for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
         if (engine->detectors[i].detector != NULL &&
@@ -138,24 +140,48 @@ static uint32_t detector_find(const struct lw_engine *engine, const char *name)
 void lw_engine_drain(struct lw_engine *engine)
 {
     for (uint32_t i = 0; i < engine->n_shards; i++) {
-        lw_shard_submit(&engine->shards[i]);
+        lw_shard_submit(&engine->shards[i]); /* All of them, to work side by side. */
+    }
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
         lw_shard_drain(&engine->shards[i]);
     }
 }
 
-/* Puts a detector in place and lets the series that are known already find it. Caller holds route,
- * shards drained. */
+/* Drops the detector at a place, with its entities. */
+static void detector_drop(struct lw_engine *engine, uint32_t at, bool tell)
+{
+    lw_registry_drop(engine, at, tell);
+    lw_detector_release(engine->detectors[at].detector);
+    engine->detectors[at] = (struct engine_detector){0};
+}
+
+/* Puts a detector in place and lets the series that are known already find it; without memory for
+ * them the place is empty afterwards. Caller holds route, shards drained. */
 static enum lw_status detector_place(struct lw_engine *engine, uint32_t at,
                                      struct lw_detector *detector, struct lw_error *reterr)
 {
-    struct engine_detector *place = &engine->detectors[at];
+    enum lw_status status;
 
-    if (place->detector != NULL) {
-        lw_registry_drop(engine, at);
-        lw_detector_release(place->detector);
+    if (engine->detectors[at].detector != NULL) {
+        detector_drop(engine, at, true);
     }
-    *place = (struct engine_detector){.detector = detector};
-    return lw_registry_adopt(engine, at, reterr);
+    engine->detectors[at] = (struct engine_detector){.detector = detector};
+    status = lw_registry_adopt(engine, at, reterr);
+    if (status != LW_OK) {
+        detector_drop(engine, at, false);
+    }
+    return status;
+}
+
+/* A place for a detector that has none; UINT32_MAX when all are taken. */
+static uint32_t free_place(const struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        if (engine->detectors[i].detector == NULL) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
 }
 
 enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name,
@@ -169,14 +195,12 @@ enum lw_status lw_engine_set_detector(struct lw_engine *engine, const char *name
         return status;
     }
     (void)pthread_mutex_lock(&engine->route);
-    at = detector_find(engine, name);
+    at = lw_engine_find_detector(engine, name);
     if (at != UINT32_MAX &&
         lw_detector_hash(engine->detectors[at].detector) == lw_detector_hash(detector)) {
-        lw_detector_release(detector);
+        lw_detector_release(detector); /* It is there already. */
     } else {
-        for (uint32_t i = 0; at == UINT32_MAX && i < LW_ENGINE_DETECTORS_MAX; i++) {
-            at = engine->detectors[i].detector == NULL ? i : at;
-        }
+        at = at == UINT32_MAX ? free_place(engine) : at;
         if (at == UINT32_MAX) {
             lw_detector_release(detector);
             status = lw_error_set(reterr, LW_ELIMIT,
@@ -198,14 +222,12 @@ enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const char *n
     uint32_t at;
 
     (void)pthread_mutex_lock(&engine->route);
-    at = detector_find(engine, name);
+    at = lw_engine_find_detector(engine, name);
     if (at == UINT32_MAX) {
         status = lw_error_set(reterr, LW_ENOTFOUND, "there is no detector \"%s\"", name);
     } else {
         lw_engine_drain(engine);
-        lw_registry_drop(engine, at);
-        lw_detector_release(engine->detectors[at].detector);
-        engine->detectors[at].detector = NULL;
+        detector_drop(engine, at, true);
     }
     (void)pthread_mutex_unlock(&engine->route);
     return status;
@@ -222,17 +244,29 @@ static enum lw_status feed_series(void *context, const struct lw_series_key *key
 
     (void)pthread_mutex_lock(&engine->route);
     status = lw_registry_series(engine, key, ret_series, reterr);
-    engine->series_refused += status == LW_OK ? 0 : 1;
     (void)pthread_mutex_unlock(&engine->route);
     return status;
+}
+
+/* A row ends wherever it has cells: its entities may live on several shards. */
+static void end_row(struct lw_engine *engine, struct engine_feed *feed)
+{
+    struct item item = {.kind = ITEM_ROW_END, .feed = (uint16_t)feed->number};
+
+    for (uint64_t left = feed->row_shards; left != 0; left &= left - 1) {
+        lw_shard_append(&engine->shards[__builtin_ctzll(left)], &item);
+    }
+    feed->row_shards = 0;
 }
 
 /* One point to every detector that takes its series. */
 static void route_point(struct lw_engine *engine, struct engine_feed *feed,
                         const struct lw_point *point)
 {
-    uint32_t at = engine->first_target[point->series];
+    uint32_t at;
 
+    assert(point->series < engine->n_series);
+    at = engine->first_target[point->series];
     engine->unmatched += at == UINT32_MAX ? 1 : 0;
     while (at != UINT32_MAX) {
         const struct target *target = &engine->targets[at];
@@ -246,10 +280,11 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
                             .tag = point->tag};
 
         lw_shard_append(target->entity->shard, &item);
-        if (row && (point->flags & LW_POINT_MORE) == 0) {
-            lw_shard_append(target->entity->shard, &(struct item){.kind = ITEM_ROW_END});
-        }
+        feed->row_shards |= row ? UINT64_C(1) << target->entity->shard->number : 0;
         at = target->next;
+    }
+    if ((point->flags & LW_POINT_MORE) == 0) {
+        end_row(engine, feed);
     }
 }
 
@@ -279,6 +314,9 @@ static enum lw_status feed_watermark(void *context, int64_t time_ns)
     (void)pthread_mutex_lock(&engine->route);
     if (time_ns > feed->watermark_ns) {
         feed->watermark_ns = time_ns;
+    }
+    if (time_ns == INT64_MIN) {
+        feed->row_shards = 0; /* What a row without end left behind ends with the rest. */
     }
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         lw_shard_append(&engine->shards[i], &item);
@@ -314,8 +352,16 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
 {
     struct engine_feed *feed = NULL;
 
+    if (strlen(source) >= LW_NAME_MAX) {
+        return lw_error_set(reterr, LW_EINVAL,
+                            "a source's name has %zu bytes; at most %d are allowed", strlen(source),
+                            LW_NAME_MAX - 1);
+    }
     (void)pthread_mutex_lock(&engine->route);
-    if (engine->n_feeds < FEEDS_MAX) {
+    for (uint32_t i = 0; i < engine->n_feeds; i++) {
+        feed = strcmp(engine->feeds[i].source, source) == 0 ? &engine->feeds[i] : feed;
+    }
+    if (feed == NULL && engine->n_feeds < FEEDS_MAX) {
         feed = &engine->feeds[engine->n_feeds];
         *feed = (struct engine_feed){
             .engine = engine, .number = engine->n_feeds, .watermark_ns = INT64_MIN};

@@ -2,10 +2,17 @@
  * What the engine's files share: the router's tables, the shards and what they own.
  *
  * Locks, in the order they are taken:
- *   engine->route   the router: tables of series and entities, detectors, feeds. Held by a feed's
- * call and by set-up. shard->lock     the shard's entities, history and pool. Held by its thread
- * while it works on a batch, and by queries. shard->queue_lock  the queue alone; never held while
- * another lock is taken. engine->ring_lock  the ring of anomalies; a leaf.
+ *
+ *   engine->route      the router: tables of series and entities, detectors, feeds. Held by a
+ *                      feed's call and by set-up.
+ *   shard->lock        the shard's entities, history and pool. Held by its thread while it works on
+ *                      a batch, and by queries.
+ *   shard->queue_lock  the queue alone; never held while another lock is taken.
+ *   engine->ring_lock  the ring of anomalies; a leaf.
+ *
+ * A shard works behind the router by as much as its queue holds. Whatever changes an entity from
+ * outside (a new series, another detector) therefore waits for the shard first: else the place in
+ * the input at which it happens would be chance.
  */
 #ifndef LW_ENGINE_ENGINE_INTERNAL_H
 #define LW_ENGINE_ENGINE_INTERNAL_H
@@ -24,13 +31,15 @@
 #define QUEUE_BATCHES 64
 #define FEEDS_MAX 64
 #define REASONS_MAX 16
+/* Counters by enum lw_anomaly_type. */
+#define LW_ENGINE_TYPES 16
 /* An hour of event time, before which no alarm rate is shown. */
 #define RATE_AFTER_NS INT64_C(3600000000000)
 
 enum item_kind {
     ITEM_POINT,     /* A sample of entity/series. */
     ITEM_ROW_POINT, /* A cell of a row, held until ITEM_ROW_END. */
-    ITEM_ROW_END,
+    ITEM_ROW_END,   /* Of feed `feed`. */
     ITEM_WATERMARK, /* Of feed `feed`; INT64_MIN: what it delivered so far is complete. */
     ITEM_SHARING,   /* `tag` series share the budget of detector `series`. */
     ITEM_FINISH     /* Close everything. */
@@ -67,13 +76,16 @@ struct engine_entity {
     struct lw_entity *entity;
     struct history **histories; /* By series; NULL where there is none. */
     uint32_t n_histories;
-    int64_t due_ns;        /* lw_advance() does nothing before this event time. */
-    uint64_t fed_by;       /* Bit of each feed that has delivered to it. */
+    int64_t due_ns;        /* Nothing closes before this event time. */
+    int64_t passed_ns;     /* Event time that the entity has yet to be told; INT64_MIN: none. */
+    uint64_t fed_by;       /* Bit of each feed that has delivered to it ... */
+    uint64_t told_by;      /* ... and of those that have told a watermark since. */
     struct lw_sample *row; /* Cells of the row being gathered. */
     uint32_t n_row, row_capacity;
-    struct engine_entity *next_row; /* Entities with cells gathered. */
+    uint16_t row_feed;
+    bool gathering; /* In shard->gathering. */
     uint64_t row_tag;
-    uint64_t open_anomaly;
+    uint64_t open_anomaly; /* Id; 0: none. */
 };
 
 struct shard {
@@ -85,7 +97,8 @@ struct shard {
     struct lw_pool *pool;
     struct engine_entity **entities;
     size_t n_entities, entities_capacity;
-    struct engine_entity *rows;
+    struct engine_entity **gathering; /* Entities with a row that has not ended. */
+    size_t n_gathering, gathering_capacity;
     int64_t feed_ns[FEEDS_MAX]; /* Newest watermark of each feed; INT64_MIN: none. */
     struct lw_sink sink;
 
@@ -100,9 +113,11 @@ struct shard {
 
     /* Totals, under lock. */
     uint64_t anomalies_opened, anomalies_open;
-    uint64_t by_type[16];
-    uint64_t verdicts;
-    int64_t first_ns, last_ns; /* Event time covered by verdicts. */
+    uint64_t by_type[LW_ENGINE_TYPES];
+    uint64_t verdicts;      /* Of this process. */
+    uint64_t cells_refused; /* Of rows that held a series more often than there was room for. */
+    struct lw_entity_counts gone; /* Of entities that were dropped. */
+    int64_t first_ns, last_ns;    /* Event time covered by verdicts. */
     uint64_t delays[LW_ENGINE_DELAYS];
     double delay_sum_s;
 };
@@ -125,6 +140,7 @@ struct engine_feed {
     char source[LW_NAME_MAX];
     uint64_t samples;
     int64_t watermark_ns;
+    uint64_t row_shards; /* Bit of each shard with cells of the row that has not ended. */
     uint32_t n_reasons;
     struct {
         char reason[48];
@@ -154,6 +170,7 @@ struct lw_engine {
     size_t n_series, series_capacity;
     struct target *targets;
     size_t n_targets, targets_capacity;
+    uint32_t free_target;            /* Chain of places not in use; UINT32_MAX ends it. */
     struct engine_entity **entities; /* By number. */
     size_t n_entities, entities_capacity;
     uint64_t unmatched, series_refused;
@@ -168,6 +185,8 @@ struct lw_engine {
 
 /* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */
 void lw_engine_drain(struct lw_engine *engine);
+/* The detector of that name, or UINT32_MAX. Caller holds engine->route. */
+uint32_t lw_engine_find_detector(const struct lw_engine *engine, const char *name);
 
 /* shard.c */
 enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uint32_t number,
@@ -178,19 +197,29 @@ void lw_shard_stop(struct shard *shard);
 void lw_shard_append(struct shard *shard, const struct item *item);
 /* Hand over what was appended so far. Caller holds engine->route. */
 void lw_shard_submit(struct shard *shard);
-/* Wait until the queue is empty and the thread idle. */
+/* Hand over and wait until the queue is empty and the thread idle. Caller holds engine->route. */
 void lw_shard_drain(struct shard *shard);
+/* Tell an entity the event time it was spared; closes nothing. Caller holds shard->lock. */
+void lw_shard_catch_up(struct engine_entity *entity);
 
 /* registry.c: who is who. Callers hold engine->route. */
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
                                   uint32_t *ret_series, struct lw_error *reterr) LW_MUST_USE;
-enum lw_status lw_registry_entity(struct lw_engine *engine, uint32_t detector, const char *name,
-                                  struct lw_entity *loaded, struct engine_entity **ret_entity,
-                                  struct lw_error *reterr) LW_MUST_USE;
+/* Takes up an entity from a file; it is the registry's only on LW_OK. LW_EFORMAT when there is one
+ * of that name already. */
+enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
+                                struct lw_entity *loaded, struct lw_error *reterr) LW_MUST_USE;
+/* All entities are taken up: tell them how many share their budget. */
+void lw_registry_taken(struct lw_engine *engine);
+/* The entity of that name, or NULL. */
+struct engine_entity *lw_registry_find(const struct lw_engine *engine, const char *detector,
+                                       const char *name);
 uint32_t lw_registry_shard(const struct lw_engine *engine, uint32_t detector, const char *name);
-/* Forget every entity of a detector; the shards must be drained. */
-void lw_registry_drop(struct lw_engine *engine, uint32_t detector);
-/* Let the series known so far find a new detector. */
+/* Forget every entity of a detector; the shards must be drained. `tell`: their open anomalies end
+ * for the listener and the ring. */
+void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell);
+/* Let the series known so far find a new detector. Only LW_ENOMEM is an error: a series it cannot
+ * take is counted. */
 enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
                                  struct lw_error *reterr) LW_MUST_USE;
 
@@ -200,7 +229,10 @@ void lw_history_destroy(struct engine_entity *entity);
 
 /* anomalies.c */
 void lw_anomalies_record(struct engine_entity *entity, const struct lw_anomaly *anomaly);
+/* The entity goes, and with it its open anomaly. */
+void lw_anomalies_end(struct engine_entity *entity);
 enum lw_status lw_anomalies_save(struct lw_engine *engine, struct lw_writer *writer) LW_MUST_USE;
+/* After the entities were taken up. The ring changes on LW_OK only. */
 enum lw_status lw_anomalies_load(struct lw_engine *engine, struct lw_reader *reader,
                                  struct lw_error *reterr) LW_MUST_USE;
 

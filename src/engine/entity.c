@@ -14,6 +14,11 @@ static size_t series_bytes(void)
     return (sizeof(struct lw_series) + 63) / 64 * 64 + lw_baseline_bytes();
 }
 
+static void entity_end(struct lw_pool_tie *tie)
+{
+    lw_entity_destroy((struct lw_entity *)tie);
+}
+
 enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detector,
                                 const char *name, struct lw_entity **ret_entity,
                                 struct lw_error *reterr)
@@ -39,6 +44,8 @@ enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detect
     entity->closed_ns = INT64_MIN;
     entity->pending_ns = INT64_MAX;
     lw_life_init(&entity->life);
+    entity->tie.end = entity_end;
+    lw_pool_tie(pool, &entity->tie);
     *ret_entity = entity;
     return LW_OK;
 }
@@ -82,6 +89,7 @@ void lw_entity_destroy(struct lw_entity *entity)
     lw_pool_give(entity->pool, entity->scratch, scratch_bytes(entity));
     lw_pool_give(entity->pool, entity->series, entity->series_capacity * sizeof(*entity->series));
     lw_detector_release(entity->detector);
+    lw_pool_untie(&entity->tie);
     lw_pool_give(entity->pool, entity, sizeof(*entity));
 }
 
@@ -183,8 +191,9 @@ enum lw_status lw_entity_series(struct lw_entity *entity, const char *metric, co
     }
     if (strlen(metric) >= LW_NAME_MAX || strlen(name) >= LW_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
-                            "a series' name has %zu bytes; at most %d are allowed", strlen(name),
-                            LW_NAME_MAX - 1);
+                            "a series' name has %zu bytes and its metric's %zu; at most %d are "
+                            "allowed",
+                            strlen(name), strlen(metric), LW_NAME_MAX - 1);
     }
     if (entity->n_series == LW_ENTITY_SERIES_MAX) {
         return lw_error_set(reterr, LW_ELIMIT,
@@ -254,7 +263,13 @@ void *lw_entity_context(const struct lw_entity *entity)
 void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
                       struct lw_verdict *ret_verdict)
 {
-    *ret_verdict = entity->series[series]->newest;
+    if (series != LW_SERIES_NONE) {
+        *ret_verdict = entity->series[series]->newest;
+    } else if (entity->tier1 != NULL) {
+        *ret_verdict = entity->tier1->newest;
+    } else {
+        lw_verdict_none(ret_verdict, LW_SERIES_NONE);
+    }
 }
 
 void lw_entity_life_rule(const struct lw_entity *entity, struct lw_life_rule *ret_rule)

@@ -15,6 +15,10 @@
 #include "stream/window.h"
 #include "train/tier1.h"
 
+/* Times further from 1970 than this are refused: beyond it a step, a look-back and a lateness of a
+ * day each would leave 64 bits. */
+#define LW_TIME_FURTHEST_NS (INT64_MAX - INT64_C(10) * 86400 * 1000000000)
+
 struct lw_series {
     const struct lw_metric *metric;
     const char *metric_name, *name; /* The pool's. */
@@ -33,15 +37,17 @@ struct lw_tier1_state {
     struct lw_training_rows rows;
     struct lw_calibrator calibrator;
     uint64_t next_train;  /* Rows seen at which it is trained (again). */
-    uint64_t n_failed;    /* Trainings that failed for want of memory. */
+    uint64_t n_failed;    /* Trainings that failed, for want of memory or of known rows. */
     uint64_t n_anomalous; /* Rows of anomalies so far. */
     double cut;           /* Of the budget, set with each training. */
     int64_t first_ns;
-    uint32_t width; /* Columns of row, shares and the training rows: room for series. */
+    struct lw_verdict newest; /* About the entity; time_ns INT64_MIN: none yet. */
+    uint32_t width;           /* Columns of row, shares and the training rows: room for series. */
     float *row, *shares;
 };
 
 struct lw_entity {
+    struct lw_pool_tie tie; /* First: the pool ends the entity through it. */
     struct lw_pool *pool;
     struct lw_detector *detector;
     const char *name;
@@ -68,9 +74,13 @@ int64_t lw_entity_due(const struct lw_entity *entity);
 /* The input has ended: close open steps and anomalies. */
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
 bool lw_entity_has_model(const struct lw_entity *entity);
-/* A series' newest verdict; with time_ns INT64_MIN and NaN everywhere before the first. */
+/* The newest verdict of a series, or about the entity (LW_SERIES_NONE); with time_ns INT64_MIN and
+ * NaN everywhere before the first. */
 void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
                       struct lw_verdict *ret_verdict);
+
+/* The entity's earliest sample from a moment on that no closed step has taken; INT64_MAX: none. */
+int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns);
 
 /* A verdict that says nothing yet: NaN everywhere, time_ns INT64_MIN. */
 void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series);

@@ -11,12 +11,14 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#include <string.h>
+#include <math.h>
 
 #define ENTITY_MAGIC 0x31454C57u /* "WLE1" */
 #define ENTITY_VERSION 1u
 #define ENTITY_OLDEST 1u
 #define HASH_BYTES 8u
+/* Rows no entity lives to see: beyond it the plan of training would overflow. */
+#define ROWS_SEEN_MAX (UINT64_C(1) << 60)
 
 static void save_verdict(const struct lw_verdict *verdict, struct lw_writer *writer)
 {
@@ -71,27 +73,29 @@ static void save_series(const struct lw_detector *detector, struct lw_series *se
     }
 }
 
-static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *reader,
-                                  struct lw_error *reterr)
+/* Are a series' times such that no step leaves 64 bits? The operator lets no others in. */
+static bool times_are_near(const struct lw_series *series)
 {
-    char metric[LW_NAME_MAX], name[LW_NAME_MAX];
-    struct lw_series *series;
-    uint32_t number = 0, expected = entity->n_series;
-    enum lw_status status;
+    struct lw_window_range near;
 
-    lw_read_text(reader, metric, sizeof(metric));
-    lw_read_text(reader, name, sizeof(name));
-    if (reader->status != LW_OK) {
-        return lw_error_set(reterr, LW_EFORMAT, "a series' name in the state is damaged");
+    if (series->features_ns != INT64_MIN &&
+        (series->features_ns > LW_TIME_FURTHEST_NS || series->features_ns < -LW_TIME_FURTHEST_NS)) {
+        return false;
     }
-    status = lw_entity_series(entity, metric, name, &number, reterr);
-    if (status == LW_OK && number != expected) {
-        status = lw_error_set(reterr, LW_EFORMAT, "the state holds series \"%s\" twice", name);
+    if (series->window.samples == NULL) {
+        return true;
     }
-    if (status != LW_OK) {
-        return status;
-    }
-    series = entity->series[number];
+    lw_window_range(&series->window, -LW_TIME_FURTHEST_NS, LW_TIME_FURTHEST_NS + 1, &near);
+    return lw_window_range_length(&near) == series->window.n;
+}
+
+/* What series `number` holds, after its names. */
+static enum lw_status load_series_state(struct lw_entity *entity, uint32_t number,
+                                        struct lw_reader *reader, struct lw_error *reterr)
+{
+    struct lw_series *series = entity->series[number];
+    enum lw_status status = LW_OK;
+
     if (series->window.samples != NULL) {
         status = lw_window_load(&series->window, reader, reterr);
     }
@@ -107,7 +111,30 @@ static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *re
     if (status == LW_OK && series->features != NULL) {
         status = lw_feature_load(&entity->detector->features, series->features, reader, reterr);
     }
+    if (status == LW_OK && !times_are_near(series)) {
+        status = lw_error_set(reterr, LW_EFORMAT, "series \"%s\" in the state is out of all time",
+                              series->name);
+    }
     return status;
+}
+
+static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *reader,
+                                  struct lw_error *reterr)
+{
+    char metric[LW_NAME_MAX], name[LW_NAME_MAX];
+    uint32_t number = 0, expected = entity->n_series;
+    enum lw_status status;
+
+    lw_read_text(reader, metric, sizeof(metric));
+    lw_read_text(reader, name, sizeof(name));
+    if (reader->status != LW_OK) {
+        return lw_error_set(reterr, LW_EFORMAT, "a series' name in the state is damaged");
+    }
+    status = lw_entity_series(entity, metric, name, &number, reterr);
+    if (status == LW_OK && number != expected) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state holds series \"%s\" twice", name);
+    }
+    return status == LW_OK ? load_series_state(entity, number, reader, reterr) : status;
 }
 
 static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *writer)
@@ -123,6 +150,7 @@ static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *wri
     lw_write_u64(writer, state->n_anomalous);
     lw_write_f64(writer, state->cut);
     lw_write_i64(writer, state->first_ns);
+    save_verdict(&state->newest, writer);
     lw_write_f32s(writer, state->row, state->width);
 }
 
@@ -149,8 +177,10 @@ static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader 
     state->n_anomalous = lw_read_u64(reader);
     state->cut = lw_read_f64(reader);
     state->first_ns = lw_read_i64(reader);
+    load_verdict(&state->newest, LW_SERIES_NONE, reader);
     lw_read_f32s(reader, state->row, state->width);
-    if (status == LW_OK && state->next_train == 0) {
+    if (status == LW_OK && (state->next_train == 0 || state->next_train > ROWS_SEEN_MAX ||
+                            state->rows.n_seen > ROWS_SEEN_MAX || !isfinite(state->cut))) {
         status = lw_error_set(reterr, LW_EFORMAT, "the state's training plan is damaged");
     }
     return status;
@@ -165,7 +195,6 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
     lw_write_u64(writer, entity->sharing);
     lw_write_i64(writer, entity->watermark_ns);
     lw_write_i64(writer, entity->closed_ns);
-    lw_write_i64(writer, entity->pending_ns);
     lw_write_u64(writer, entity->counts.samples);
     lw_write_u64(writer, entity->counts.verdicts);
     lw_write_u64(writer, entity->counts.late);
@@ -233,7 +262,6 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
     entity->sharing = lw_read_u64(reader);
     entity->watermark_ns = lw_read_i64(reader);
     entity->closed_ns = lw_read_i64(reader);
-    entity->pending_ns = lw_read_i64(reader);
     entity->counts.samples = lw_read_u64(reader);
     entity->counts.verdicts = lw_read_u64(reader);
     entity->counts.late = lw_read_u64(reader);
@@ -258,6 +286,7 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
     if (status == LW_OK && (reader->status != LW_OK || lw_reader_left(reader) != 0)) {
         status = lw_error_set(reterr, LW_EFORMAT, "the state does not end where it should");
     }
+    entity->pending_ns = lw_entity_earliest_open(entity, entity->closed_ns);
     return status;
 }
 

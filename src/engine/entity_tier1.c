@@ -52,6 +52,7 @@ static struct lw_tier1_state *state_create(struct lw_entity *entity)
         lw_calibrator_init(&state->calibrator);
         state->next_train = (uint64_t)entity->detector->spec->detector.train_after;
         state->first_ns = INT64_MIN;
+        lw_verdict_none(&state->newest, LW_SERIES_NONE);
     }
     return state;
 }
@@ -160,8 +161,8 @@ static void train(struct lw_entity *entity, int64_t time_ns)
         state->calibrator = calibrator;
         state->cut = lw_calibrate_cut(budget_rows(entity, time_ns));
     } else {
-        state->n_failed++; /* Want of memory: the older model serves on, and the next doubling tries
-                              again. */
+        state->n_failed++; /* Want of memory, or of rows in which something is known: the older
+                              model serves on, and the next doubling tries again. */
     }
     while (state->next_train <= state->rows.n_seen) {
         state->next_train *= 2;
@@ -196,28 +197,28 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
 {
     struct lw_tier1_state *state = entity->tier1;
     struct lw_calibrate_result result;
-    struct lw_verdict verdict;
+    struct lw_verdict *verdict = &state->newest;
 
     lw_calibrator_step(lw_tier1_calibration(state->fitted), state->cut, &state->calibrator,
                        lw_tier1_energy(state->fitted, state->row), &result);
-    lw_verdict_none(&verdict, LW_SERIES_NONE);
-    verdict.time_ns = time_ns;
-    verdict.tag = tag;
-    verdict.confidence = LW_FULL;
-    verdict.alarm = result.alarm;
-    verdict.onset = result.onset;
-    verdict.type = (uint8_t)(result.alarm ? LW_TYPE_PATTERN : LW_TYPE_NONE);
-    verdict.score = result.score;
-    verdict.event = result.event;
-    verdict.return_rows = (float)result.return_rows;
+    lw_verdict_none(verdict, LW_SERIES_NONE);
+    verdict->time_ns = time_ns;
+    verdict->tag = tag;
+    verdict->confidence = LW_FULL;
+    verdict->alarm = result.alarm;
+    verdict->onset = result.onset;
+    verdict->type = (uint8_t)(result.alarm ? LW_TYPE_PATTERN : LW_TYPE_NONE);
+    verdict->score = result.score;
+    verdict->event = result.event;
+    verdict->return_rows = (float)result.return_rows;
     entity->counts.verdicts++;
     if (sink != NULL && sink->verdict != NULL) {
-        sink->verdict(sink->context, entity, &verdict);
+        sink->verdict(sink->context, entity, verdict);
     }
     if (!result.alarm) {
         return;
     }
-    lw_life_take(&entity->life, &verdict);
+    lw_life_take(&entity->life, verdict);
     blame(entity);
 }
 

@@ -17,13 +17,17 @@ static struct history *history_of(struct engine_entity *owner, uint32_t series)
     if (series >= owner->n_histories) {
         return NULL;
     }
-    if (owner->histories[series] == NULL &&
-        atomic_load(&engine->history_used) + n_bytes <= engine->history_bytes) {
+    if (owner->histories[series] != NULL ||
+        atomic_load(&engine->history_used) + n_bytes > engine->history_bytes) {
+        return owner->histories[series];
+    }
+    if (atomic_fetch_add(&engine->history_used, n_bytes) + n_bytes <= engine->history_bytes) {
         owner->histories[series] = lw_mem_alloc(n_bytes);
-        if (owner->histories[series] != NULL) {
-            owner->histories[series]->next = owner->histories[series]->n_points = 0;
-            (void)atomic_fetch_add(&engine->history_used, n_bytes);
-        }
+    }
+    if (owner->histories[series] == NULL) { /* No memory, or another shard was faster. */
+        (void)atomic_fetch_sub(&engine->history_used, n_bytes);
+    } else {
+        owner->histories[series]->next = owner->histories[series]->n_points = 0;
     }
     return owner->histories[series];
 }

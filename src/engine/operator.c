@@ -2,13 +2,17 @@
  * The operator: samples and watermarks in, verdicts and anomalies out.
  *
  * Three kinds of step share one way through `score_series`:
- *   duration  samples wait in their series' window until lw_advance() closes the step; only steps
- * in which some series of the entity has a sample exist, so a pause of a month costs nothing;
- *   sample    each sample is its series' step, at once without lateness, else when the watermark
- * allows, in time order; row       all samples of one lw_observe() are one step. Within a step the
- * series are taken in the order of their numbers, then tier 1, then the anomaly. A silent series is
- * told at the moment its own habits say, which is computed from its samples: so one lw_advance()
- * over a month equals many small ones.
+ *
+ *   duration: samples wait in their series' window until lw_advance() closes the step; only steps
+ *             in which some series of the entity has a sample exist, so a pause of a month costs
+ *             nothing;
+ *   sample:   each sample is its series' step, at once without lateness, else when the watermark
+ *             allows, in time order;
+ *   row:      all samples of one lw_observe() are one step.
+ *
+ * Within a step the series are taken in the order of their numbers, then tier 1, then the anomaly.
+ * A silent series is told at the moment its own habits say, which is computed from its samples: so
+ * one lw_advance() over a month equals many small ones.
  */
 #include "engine/entity.h"
 
@@ -220,10 +224,8 @@ static void score_sample(struct lw_entity *entity, const struct lw_sample *sampl
     struct lw_series *series = entity->series[sample->series];
     struct step_input input = {.series = sample->series, .time_ns = sample->time_ns, .tag = tag};
 
-    if (series->metric->faults) {
-        input.fault = lw_fault_sample(&entity->detector->fault, &series->fault, sample->time_ns,
-                                      sample->value);
-    }
+    input.fault = lw_fault_sample(&entity->detector->fault, &series->fault, sample->time_ns,
+                                  sample->value);
     input.value = value_of_sample(entity, series, sample, &input.fault);
     entity->counts.samples++;
     score_series(entity, &input, sink);
@@ -232,7 +234,8 @@ static void score_sample(struct lw_entity *entity, const struct lw_sample *sampl
 static bool refuse_infinite(struct lw_entity *entity, const struct lw_sample *sample)
 {
     assert(sample->series < entity->n_series);
-    if (isinf(sample->value)) {
+    if (isinf(sample->value) || sample->time_ns > LW_TIME_FURTHEST_NS ||
+        sample->time_ns < -LW_TIME_FURTHEST_NS) {
         entity->counts.not_finite++;
         return true;
     }
@@ -282,17 +285,14 @@ static void observe_now(struct lw_entity *entity, const struct lw_sample *sample
                         const struct lw_sink *sink)
 {
     struct lw_series *series = entity->series[sample->series];
-    const struct lw_verdict *newest = &series->newest;
 
     if (refuse_infinite(entity, sample)) {
         return;
     }
-    if (series->fault.n_samples > 0 && sample->time_ns <= series->fault.last_time_ns &&
-        newest->time_ns != INT64_MIN) {
-        bool same = sample->time_ns == series->fault.last_time_ns &&
-                    sample->value == series->fault.last_value;
+    if (series->fault.n_samples > 0 && sample->time_ns <= series->fault.last_time_ns) {
+        bool same_value = sample->value == series->fault.last_value || isnan(sample->value);
 
-        if (same) {
+        if (sample->time_ns == series->fault.last_time_ns && same_value) {
             refuse_duplicate(entity, sample, sink);
         } else {
             refuse_late(entity, sample, sink);
@@ -432,13 +432,16 @@ static bool close_series(struct lw_entity *entity, uint32_t number, int64_t star
     return true;
 }
 
-static int64_t earliest_open(const struct lw_entity *entity, int64_t from_ns)
+int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns)
 {
     int64_t earliest = INT64_MAX;
 
     for (uint32_t i = 0; i < entity->n_series; i++) {
         struct lw_window_range open;
 
+        if (entity->series[i]->window.samples == NULL) {
+            break; /* The entity's kind of step keeps none. */
+        }
         lw_window_range(&entity->series[i]->window, from_ns, INT64_MAX, &open);
         if (lw_window_range_length(&open) > 0 && lw_window_range_at(&open, 0)->time_ns < earliest) {
             earliest = lw_window_range_at(&open, 0)->time_ns;
@@ -468,7 +471,7 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
     }
     end_life(entity, sink);
     entity->closed_ns = end_ns;
-    entity->pending_ns = earliest_open(entity, end_ns);
+    entity->pending_ns = lw_entity_earliest_open(entity, end_ns);
 }
 
 static int64_t earliest_silent(const struct lw_entity *entity, uint32_t *ret_series)

@@ -13,7 +13,7 @@
     128u /* Blocks of up to 128 lines have a free list; larger ones are slabs of their own. */
 
 struct pool_slab {
-    struct pool_slab *next;
+    struct pool_slab *next, **link; /* link: the pointer that points here. */
     size_t n_bytes;
 };
 
@@ -28,6 +28,7 @@ struct pool_text {
 };
 
 struct lw_pool {
+    struct lw_pool_tie *ties;
     struct pool_slab *slabs;
     uint8_t *next; /* Within the newest slab. */
     size_t left_bytes;
@@ -58,6 +59,9 @@ void lw_pool_destroy(struct lw_pool *pool)
     if (pool == NULL) {
         return;
     }
+    while (pool->ties != NULL) {
+        pool->ties->end(pool->ties);
+    }
     while (pool->slabs != NULL) {
         struct pool_slab *slab = pool->slabs;
 
@@ -68,12 +72,30 @@ void lw_pool_destroy(struct lw_pool *pool)
     lw_mem_free(pool);
 }
 
+void lw_pool_tie(struct lw_pool *pool, struct lw_pool_tie *tie)
+{
+    tie->next = pool->ties;
+    tie->link = &pool->ties;
+    if (tie->next != NULL) {
+        tie->next->link = &tie->next;
+    }
+    pool->ties = tie;
+}
+
+void lw_pool_untie(struct lw_pool_tie *tie)
+{
+    *tie->link = tie->next;
+    if (tie->next != NULL) {
+        tie->next->link = tie->link;
+    }
+}
+
 size_t lw_pool_bytes(const struct lw_pool *pool)
 {
     return pool->held_bytes;
 }
 
-/* A new slab with room for n_bytes behind its header; *ret_room is where they start. */
+/* A new slab of n_bytes, its header included. */
 static struct pool_slab *slab_create(struct lw_pool *pool, size_t n_bytes)
 {
     struct pool_slab *slab = lw_mem_alloc_pages(n_bytes);
@@ -81,6 +103,10 @@ static struct pool_slab *slab_create(struct lw_pool *pool, size_t n_bytes)
     if (slab != NULL) {
         slab->n_bytes = n_bytes;
         slab->next = pool->slabs;
+        slab->link = &pool->slabs;
+        if (slab->next != NULL) {
+            slab->next->link = &slab->next;
+        }
         pool->slabs = slab;
         pool->held_bytes += n_bytes;
     }
@@ -101,12 +127,11 @@ static void *take_large(struct lw_pool *pool, size_t n_bytes)
 static void give_large(struct lw_pool *pool, void *block)
 {
     struct pool_slab *slab = (struct pool_slab *)((uint8_t *)block - LINE_BYTES);
-    struct pool_slab **link = &pool->slabs;
 
-    while (*link != slab) {
-        link = &(*link)->next;
+    *slab->link = slab->next;
+    if (slab->next != NULL) {
+        slab->next->link = slab->link;
     }
-    *link = slab->next;
     pool->held_bytes -= slab->n_bytes;
     lw_mem_free_pages(slab, slab->n_bytes);
 }

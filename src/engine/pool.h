@@ -2,15 +2,25 @@
  * Memory of the entities of one thread: blocks of whole cache lines cut from slabs of huge pages,
  * free lists by size.
  *
- * Nothing goes back to the system before the pool is destroyed. A block taken twice in the same
- * size comes from its free list, so a pool that has reached its working size allocates no more. One
- * thread.
+ * Small blocks (up to 8 KiB) go back to a free list of their size, never to the system before the
+ * pool is destroyed, so a pool that has reached its working size allocates no more of them; larger
+ * ones are mapped one by one and unmapped when given back. What is not plain memory is tied to the
+ * pool and ended with it. One thread.
  */
 #ifndef LW_ENGINE_POOL_H
 #define LW_ENGINE_POOL_H
 
 #include "lapwing/lapwing.h"
 
+/* A part of something that lives in a pool and owns more than the pool's memory. */
+struct lw_pool_tie {
+    struct lw_pool_tie *next, **link;
+    void (*end)(struct lw_pool_tie *tie); /* Must untie. */
+};
+
+/* What is tied is ended by lw_pool_destroy(), unless it is untied before. */
+void lw_pool_tie(struct lw_pool *pool, struct lw_pool_tie *tie);
+void lw_pool_untie(struct lw_pool_tie *tie);
 /* A cleared block of n_bytes (> 0), aligned to 64; NULL when there is no memory. */
 void *lw_pool_take(struct lw_pool *pool, size_t n_bytes);
 /* Gives back a block with the size it was taken with; takes NULL. */

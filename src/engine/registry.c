@@ -81,10 +81,27 @@ static struct engine_entity *owner_create(struct shard *shard, uint32_t number, 
         owner->detector = detector;
         owner->shard = shard;
         owner->due_ns = INT64_MIN;
+        owner->passed_ns = INT64_MIN;
     }
     return owner;
 }
 
+/* What an entity counted stays in the totals when it goes. */
+static void counts_keep(struct shard *shard, const struct lw_entity *entity)
+{
+    struct lw_entity_counts counts;
+
+    lw_entity_counts(entity, &counts);
+    shard->gone.samples += counts.samples;
+    shard->gone.verdicts += counts.verdicts;
+    shard->gone.late += counts.late;
+    shard->gone.duplicates += counts.duplicates;
+    shard->gone.not_finite += counts.not_finite;
+    shard->gone.overflow += counts.overflow;
+    shard->gone.resets += counts.resets;
+}
+
+/* Shard's lock held. */
 static void owner_destroy(struct engine_entity *owner)
 {
     lw_history_destroy(owner);
@@ -93,8 +110,8 @@ static void owner_destroy(struct engine_entity *owner)
     lw_mem_free(owner);
 }
 
-/* Puts a new entity on its shard; `loaded` (may be NULL) is its state from a file. Caller holds
- * route and the shard's lock. */
+/* Puts a new entity on its shard; `loaded` (may be NULL) is its state from a file, and the caller's
+ * again on failure. Caller holds route and the shard's lock. */
 static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity *owner,
                                   const char *name, struct lw_entity *loaded,
                                   struct lw_error *reterr)
@@ -105,6 +122,8 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
     if (!array_room((void **)&engine->entities, &engine->entities_capacity, owner->number,
                     sizeof(struct engine_entity *)) ||
         !array_room((void **)&shard->entities, &shard->entities_capacity, shard->n_entities,
+                    sizeof(struct engine_entity *)) ||
+        !array_room((void **)&shard->gathering, &shard->gathering_capacity, shard->n_entities,
                     sizeof(struct engine_entity *))) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
     }
@@ -127,9 +146,10 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
     return status;
 }
 
-enum lw_status lw_registry_entity(struct lw_engine *engine, uint32_t detector, const char *name,
-                                  struct lw_entity *loaded, struct engine_entity **ret_entity,
-                                  struct lw_error *reterr)
+/* The entity of that name; makes it, from `loaded` unless that is NULL, when there is none. */
+static enum lw_status entity_ensure(struct lw_engine *engine, uint32_t detector, const char *name,
+                                    struct lw_entity *loaded, struct engine_entity **ret_entity,
+                                    struct lw_error *reterr)
 {
     char text[ENTITY_TEXT_MAX];
     int n_bytes = snprintf(text, sizeof(text), "%u/%s", detector, name);
@@ -159,6 +179,59 @@ enum lw_status lw_registry_entity(struct lw_engine *engine, uint32_t detector, c
     }
     *ret_entity = owner;
     return LW_OK;
+}
+
+struct engine_entity *lw_registry_find(const struct lw_engine *engine, const char *detector,
+                                       const char *name)
+{
+    char text[ENTITY_TEXT_MAX];
+    uint32_t at = lw_engine_find_detector(engine, detector);
+    uint32_t number = LW_INTERN_NONE;
+
+    if (at != UINT32_MAX) {
+        int n_bytes = snprintf(text, sizeof(text), "%u/%s", at, name);
+
+        number = lw_intern_find(engine->entity_names, text, (size_t)n_bytes);
+    }
+    return number < engine->n_entities ? engine->entities[number] : NULL;
+}
+
+enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
+                                struct lw_entity *loaded, struct lw_error *reterr)
+{
+    struct engine_detector *place = &engine->detectors[detector];
+    const char *name = lw_entity_name(loaded);
+    struct engine_entity *owner = NULL;
+    enum lw_status status = entity_ensure(engine, detector, name, loaded, &owner, reterr);
+
+    if (status == LW_OK && owner->entity != loaded) {
+        return lw_error_set(reterr, LW_EFORMAT, "the state holds entity \"%s\" twice", name);
+    }
+    if (status == LW_OK) {
+        place->n_series += lw_entity_n_series(loaded);
+        if (lw_life_open(&loaded->life)) {
+            (void)pthread_mutex_lock(&owner->shard->lock);
+            owner->open_anomaly = loaded->life.id;
+            owner->shard->anomalies_open++;
+            (void)pthread_mutex_unlock(&owner->shard->lock);
+        }
+    }
+    return status;
+}
+
+void lw_registry_taken(struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        struct shard *shard = &engine->shards[i];
+
+        (void)pthread_mutex_lock(&shard->lock);
+        for (size_t e = 0; e < shard->n_entities; e++) {
+            const struct engine_detector *place = &engine->detectors[shard->entities[e]->detector];
+
+            lw_entity_share_budget(shard->entities[e]->entity, sharing_of(place->n_series));
+        }
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
 }
 
 /* Room for one more series beside the operator's state: history and the cells of a row. Shard's
@@ -198,18 +271,50 @@ static bool target_add(struct lw_engine *engine, uint32_t series, struct engine_
                        uint32_t number)
 {
     uint32_t *link = &engine->first_target[series];
+    uint32_t place = engine->free_target;
 
-    if (!array_room((void **)&engine->targets, &engine->targets_capacity, engine->n_targets,
-                    sizeof(*engine->targets))) {
-        return false;
+    if (place != UINT32_MAX) {
+        engine->free_target = engine->targets[place].next;
+    } else {
+        if (!array_room((void **)&engine->targets, &engine->targets_capacity, engine->n_targets,
+                        sizeof(*engine->targets))) {
+            return false;
+        }
+        place = (uint32_t)engine->n_targets++;
     }
     while (*link != UINT32_MAX) {
         link = &engine->targets[*link].next;
     }
-    *link = (uint32_t)engine->n_targets;
-    engine->targets[engine->n_targets++] = (struct target){
-        .entity = owner, .series = number, .next = UINT32_MAX};
+    *link = place;
+    engine->targets[place] = (struct target){.entity = owner, .series = number, .next = UINT32_MAX};
     return true;
+}
+
+/* The entity's number of a series. What was pushed before is scored first: a new series changes how
+ * the entity goes on, and that may not depend on how far its shard has come. */
+static enum lw_status number_series(struct lw_engine *engine, struct engine_entity *owner,
+                                    const char *metric, const char *rest, uint32_t *ret_number,
+                                    struct lw_error *reterr)
+{
+    uint32_t n_before = lw_entity_n_series(owner->entity);
+    bool grew;
+    enum lw_status status;
+
+    if (n_before > 0) {
+        lw_shard_drain(owner->shard);
+    }
+    (void)pthread_mutex_lock(&owner->shard->lock);
+    status = lw_entity_series(owner->entity, metric, rest, ret_number, reterr);
+    grew = lw_entity_n_series(owner->entity) > n_before;
+    if (status == LW_OK && !owner_widen(owner)) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
+    }
+    (void)pthread_mutex_unlock(&owner->shard->lock);
+    if (grew) {
+        engine->detectors[owner->detector].n_series++;
+        tell_sharing(engine, owner->detector);
+    }
+    return status;
 }
 
 /* A detector takes a series: finds or makes its entity and the number within it. */
@@ -231,32 +336,25 @@ static enum lw_status take_series(struct lw_engine *engine, uint32_t detector, u
         status = lw_entity_key_rest(&key, name, rest, reterr);
     }
     if (status == LW_OK) {
-        status = lw_registry_entity(engine, detector, entity_name, NULL, &owner, reterr);
-    }
-    if (status != LW_OK) {
-        return status;
-    }
-    (void)pthread_mutex_lock(&owner->shard->lock);
-    status = lw_entity_series(owner->entity, lw_series_name_metric(name), rest, &number, reterr);
-    if (status == LW_OK && !owner_widen(owner)) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
-    }
-    (void)pthread_mutex_unlock(&owner->shard->lock);
-    if (status == LW_OK && !target_add(engine, series, owner, number)) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
+        status = entity_ensure(engine, detector, entity_name, NULL, &owner, reterr);
     }
     if (status == LW_OK) {
-        engine->detectors[detector].n_series++;
-        tell_sharing(engine, detector);
+        status = number_series(engine, owner, lw_series_name_metric(name), rest, &number, reterr);
+    }
+    if (status == LW_OK && !target_add(engine, series, owner, number)) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
     }
     return status;
 }
 
-/* Offers a series to one detector, or to all of them. */
+/* Offers a series to the detectors of a range of places. One that cannot take it is counted and
+ * does not keep it from the others; the last such failure is the answer. */
 static enum lw_status match_series(struct lw_engine *engine, uint32_t from, uint32_t to,
                                    uint32_t series, const struct lw_series_name *name,
                                    struct lw_error *reterr)
 {
+    enum lw_status answer = LW_OK;
+
     for (uint32_t i = from; i < to; i++) {
         const struct lw_detector *detector = engine->detectors[i].detector;
 
@@ -265,11 +363,12 @@ static enum lw_status match_series(struct lw_engine *engine, uint32_t from, uint
             enum lw_status status = take_series(engine, i, series, name, reterr);
 
             if (status != LW_OK) {
-                return status;
+                engine->series_refused++;
+                answer = status;
             }
         }
     }
-    return LW_OK;
+    return answer;
 }
 
 static enum lw_status name_of_key(const struct lw_series_key *key, struct lw_series_name *ret_name,
@@ -283,33 +382,53 @@ static enum lw_status name_of_key(const struct lw_series_key *key, struct lw_ser
     return status == LW_OK ? lw_series_name_format(ret_name, ret_text, reterr) : status;
 }
 
+/* The number of a series by its canonical text; numbers are dense, and first_target has room for
+ * each. */
+static enum lw_status series_number(struct lw_engine *engine, const char *text,
+                                    uint32_t *ret_series, struct lw_error *reterr)
+{
+    uint32_t series;
+    enum lw_status status;
+
+    if (!array_room((void **)&engine->first_target, &engine->series_capacity, engine->n_series,
+                    sizeof(*engine->first_target))) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
+    }
+    status = lw_intern_add(engine->series_names, text, strlen(text), &series, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    if (series == engine->n_series) {
+        engine->first_target[series] = UINT32_MAX;
+        engine->n_series++;
+    }
+    *ret_series = series;
+    return LW_OK;
+}
+
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
                                   uint32_t *ret_series, struct lw_error *reterr)
 {
     struct lw_series_name name;
     char text[LW_NAME_MAX];
-    uint32_t series;
+    uint32_t series = 0;
     enum lw_status status = name_of_key(key, &name, text, reterr);
 
     if (status == LW_OK) {
-        status = lw_intern_add(engine->series_names, text, strlen(text), &series, reterr);
+        status = series_number(engine, text, &series, reterr);
     }
     if (status != LW_OK) {
+        engine->series_refused++;
         return status;
     }
-    if (series == engine->n_series) { /* New: numbers are dense. */
-        if (!array_room((void **)&engine->first_target, &engine->series_capacity, series,
-                        sizeof(*engine->first_target))) {
-            return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
-        }
-        engine->first_target[series] = UINT32_MAX;
-        engine->n_series++;
+    if (engine->first_target[series] == UINT32_MAX) { /* New, or nobody took it so far. */
         status = match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, &name, reterr);
     }
-    if (status == LW_OK) {
-        *ret_series = series;
+    if (status != LW_OK && engine->first_target[series] == UINT32_MAX) {
+        return status;
     }
-    return status;
+    *ret_series = series;
+    return LW_OK;
 }
 
 enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
@@ -324,24 +443,27 @@ enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
         if (status == LW_OK) {
             status = match_series(engine, detector, detector + 1, series, &name, reterr);
         }
-        if (status != LW_OK) {
+        if (status == LW_ENOMEM) {
             return status;
         }
     }
     return LW_OK;
 }
 
-/* Unlinks the targets of a detector from every chain; their places stay unused. */
+/* Unlinks the targets of a detector from every chain; their places are free again. */
 static void unlink_targets(struct lw_engine *engine, uint32_t detector)
 {
     for (size_t i = 0; i < engine->n_series; i++) {
         uint32_t *link = &engine->first_target[i];
 
         while (*link != UINT32_MAX) {
-            struct target *target = &engine->targets[*link];
+            uint32_t at = *link;
+            struct target *target = &engine->targets[at];
 
             if (target->entity->detector == detector) {
                 *link = target->next;
+                target->next = engine->free_target;
+                engine->free_target = at;
             } else {
                 link = &target->next;
             }
@@ -349,7 +471,20 @@ static void unlink_targets(struct lw_engine *engine, uint32_t detector)
     }
 }
 
-void lw_registry_drop(struct lw_engine *engine, uint32_t detector)
+/* Rows that entities of a detector are gathering are lost with them. Shard's lock held. */
+static void forget_rows(struct shard *shard, uint32_t detector)
+{
+    size_t n_left = 0;
+
+    for (size_t i = 0; i < shard->n_gathering; i++) {
+        if (shard->gathering[i]->detector != detector) {
+            shard->gathering[n_left++] = shard->gathering[i];
+        }
+    }
+    shard->n_gathering = n_left;
+}
+
+void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell)
 {
     unlink_targets(engine, detector);
     for (uint32_t i = 0; i < engine->n_shards; i++) {
@@ -357,15 +492,23 @@ void lw_registry_drop(struct lw_engine *engine, uint32_t detector)
         size_t n_left = 0;
 
         (void)pthread_mutex_lock(&shard->lock);
+        forget_rows(shard, detector);
         for (size_t e = 0; e < shard->n_entities; e++) {
             struct engine_entity *owner = shard->entities[e];
 
-            if (owner->detector == detector) {
-                engine->entities[owner->number] = NULL;
-                owner_destroy(owner);
-            } else {
+            if (owner->detector != detector) {
                 shard->entities[n_left++] = owner;
+                continue;
             }
+            if (owner->open_anomaly != 0) {
+                shard->anomalies_open--;
+            }
+            if (owner->open_anomaly != 0 && tell) {
+                lw_anomalies_end(owner);
+            }
+            counts_keep(shard, owner->entity);
+            engine->entities[owner->number] = NULL;
+            owner_destroy(owner);
         }
         shard->n_entities = n_left;
         (void)pthread_mutex_unlock(&shard->lock);

@@ -52,7 +52,7 @@ static void on_anomaly(void *context, const struct lw_entity *entity,
     if (anomaly->phase == LW_ANOMALY_OPENED) {
         shard->anomalies_opened++;
         shard->anomalies_open++;
-        shard->by_type[anomaly->type < 16 ? anomaly->type : 0]++;
+        shard->by_type[anomaly->type < LW_ENGINE_TYPES ? anomaly->type : 0]++;
     } else if (anomaly->phase == LW_ANOMALY_CLOSED) {
         shard->anomalies_open--;
     }
@@ -62,30 +62,58 @@ static void on_anomaly(void *context, const struct lw_entity *entity,
 
 /* ---- work ---- */
 
+static void observe_gathered(struct shard *shard, struct engine_entity *owner)
+{
+    lw_observe(owner->entity, owner->row, owner->n_row, owner->row_tag, &shard->sink);
+    owner->n_row = 0;
+}
+
 static void gather_cell(struct shard *shard, const struct item *item)
 {
     struct engine_entity *owner = item->entity;
 
+    if (owner->n_row > 0 && owner->row_feed != item->feed) {
+        observe_gathered(shard, owner); /* Rows of two sources are two rows. */
+    }
     if (owner->n_row == 0) {
-        owner->next_row = shard->rows;
-        shard->rows = owner;
         owner->row_tag = item->tag;
+        owner->row_feed = item->feed;
         owner->fed_by |= UINT64_C(1) << item->feed;
+        if (!owner->gathering) {
+            owner->gathering = true;
+            shard->gathering[shard->n_gathering++] = owner; /* The registry made room. */
+        }
     }
-    if (owner->n_row < owner->row_capacity) { /* The registry made room for each series once; a
-                                                 repeated cell has none. */
-        owner->row[owner->n_row++] = (struct lw_sample){item->series, item->time_ns, item->value};
+    if (owner->n_row == owner->row_capacity) { /* There is room for each series once. */
+        shard->cells_refused++;
+        return;
     }
+    owner->row[owner->n_row++] = (struct lw_sample){item->series, item->time_ns, item->value};
 }
 
-static void end_row(struct shard *shard)
+/* A row of one feed ends, in all entities that have cells of it. */
+static void end_row(struct shard *shard, uint16_t feed)
 {
-    while (shard->rows != NULL) {
-        struct engine_entity *owner = shard->rows;
+    size_t n_left = 0;
 
-        shard->rows = owner->next_row;
-        lw_observe(owner->entity, owner->row, owner->n_row, owner->row_tag, &shard->sink);
-        owner->n_row = 0;
+    for (size_t i = 0; i < shard->n_gathering; i++) {
+        struct engine_entity *owner = shard->gathering[i];
+
+        if (owner->row_feed != feed) {
+            shard->gathering[n_left++] = owner;
+            continue;
+        }
+        owner->gathering = false;
+        observe_gathered(shard, owner);
+    }
+    shard->n_gathering = n_left;
+}
+
+void lw_shard_catch_up(struct engine_entity *owner)
+{
+    if (owner->passed_ns != INT64_MIN) {
+        lw_advance(owner->entity, owner->passed_ns, &owner->shard->sink);
+        owner->passed_ns = INT64_MIN;
     }
 }
 
@@ -93,16 +121,22 @@ static void observe_point(struct shard *shard, const struct item *item)
 {
     struct lw_sample sample = {item->series, item->time_ns, item->value};
 
+    lw_shard_catch_up(item->entity); /* Whether the sample is late depends on it. */
     lw_observe(item->entity->entity, &sample, 1, item->tag, &shard->sink);
     item->entity->due_ns = INT64_MIN; /* To be asked again at the next watermark. */
     item->entity->fed_by |= UINT64_C(1) << item->feed;
 }
 
-/* Event time of an entity: that of the slowest feed that delivers to it. */
+/* Event time of an entity: that of the slowest feed that delivers to it. A feed that has told no
+ * watermark since its first sample for this entity holds it back: what it told before was about
+ * others. */
 static int64_t entity_time(const struct shard *shard, const struct engine_entity *owner)
 {
     int64_t time_ns = INT64_MAX;
 
+    if (owner->told_by != owner->fed_by) {
+        return INT64_MIN;
+    }
     for (uint64_t left = owner->fed_by; left != 0; left &= left - 1) {
         int64_t feed_ns = shard->feed_ns[__builtin_ctzll(left)];
 
@@ -111,11 +145,43 @@ static int64_t entity_time(const struct shard *shard, const struct engine_entity
     return time_ns;
 }
 
-static void advance_all(struct shard *shard, uint32_t feed, int64_t watermark_ns)
+/* An entity with nothing due is not touched: most watermarks find most entities so. What it was
+ * spared it is told with its next sample. */
+static void advance_entity(struct shard *shard, struct engine_entity *owner)
+{
+    int64_t time_ns = entity_time(shard, owner);
+
+    if (owner->due_ns > time_ns) {
+        owner->passed_ns = time_ns > owner->passed_ns ? time_ns : owner->passed_ns;
+        return;
+    }
+    lw_advance(owner->entity, time_ns, &shard->sink);
+    owner->due_ns = lw_entity_due(owner->entity);
+    owner->passed_ns = INT64_MIN;
+}
+
+/* A feed has delivered all it had; what others still deliver to the entity goes on. */
+static void complete_entity(struct shard *shard, struct engine_entity *owner, uint64_t bit)
+{
+    owner->fed_by &= ~bit;
+    owner->told_by &= ~bit;
+    if (owner->fed_by != 0) {
+        advance_entity(shard, owner);
+        return;
+    }
+    lw_shard_catch_up(owner);
+    lw_entity_finish(owner->entity, &shard->sink);
+    owner->due_ns = lw_entity_due(owner->entity);
+}
+
+static void advance_all(struct shard *shard, uint16_t feed, int64_t watermark_ns)
 {
     uint64_t bit = UINT64_C(1) << feed;
 
     shard->feed_ns[feed] = watermark_ns;
+    if (watermark_ns == INT64_MIN) {
+        end_row(shard, feed);
+    }
     for (size_t i = 0; i < shard->n_entities; i++) {
         struct engine_entity *owner = shard->entities[i];
 
@@ -123,14 +189,23 @@ static void advance_all(struct shard *shard, uint32_t feed, int64_t watermark_ns
             continue;
         }
         if (watermark_ns == INT64_MIN) {
-            lw_entity_finish(owner->entity, &shard->sink);
-            owner->fed_by &= ~bit;
-        } else if (owner->due_ns <= watermark_ns) {
-            lw_advance(owner->entity,
-                       owner->fed_by == bit ? watermark_ns : entity_time(shard, owner),
-                       &shard->sink);
-            owner->due_ns = lw_entity_due(owner->entity);
+            complete_entity(shard, owner, bit);
+        } else {
+            owner->told_by |= bit;
+            advance_entity(shard, owner);
         }
+    }
+}
+
+static void finish_all(struct shard *shard)
+{
+    while (shard->n_gathering > 0) {
+        end_row(shard, shard->gathering[0]->row_feed);
+    }
+    for (size_t i = 0; i < shard->n_entities; i++) {
+        lw_shard_catch_up(shard->entities[i]);
+        lw_entity_finish(shard->entities[i]->entity, &shard->sink);
+        shard->entities[i]->due_ns = lw_entity_due(shard->entities[i]->entity);
     }
 }
 
@@ -153,7 +228,7 @@ static void work_item(struct shard *shard, const struct item *item)
         gather_cell(shard, item);
         break;
     case ITEM_ROW_END:
-        end_row(shard);
+        end_row(shard, item->feed);
         break;
     case ITEM_WATERMARK:
         advance_all(shard, item->feed, item->time_ns);
@@ -162,9 +237,7 @@ static void work_item(struct shard *shard, const struct item *item)
         share_all(shard, item->series, item->tag);
         break;
     case ITEM_FINISH:
-        for (size_t i = 0; i < shard->n_entities; i++) {
-            lw_entity_finish(shard->entities[i]->entity, &shard->sink);
-        }
+        finish_all(shard);
         break;
     }
 }
@@ -273,6 +346,7 @@ void lw_shard_append(struct shard *shard, const struct item *item)
 
 void lw_shard_drain(struct shard *shard)
 {
+    lw_shard_submit(shard);
     (void)pthread_mutex_lock(&shard->queue_lock);
     while (shard->n_queued > 0 || shard->busy) {
         (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
@@ -347,6 +421,7 @@ void lw_shard_stop(struct shard *shard)
     }
     lw_mem_free(shard->building);
     lw_mem_free(shard->entities);
+    lw_mem_free(shard->gathering);
     (void)pthread_mutex_destroy(&shard->lock);
     (void)pthread_mutex_destroy(&shard->queue_lock);
     (void)pthread_cond_destroy(&shard->filled);

@@ -325,33 +325,37 @@ enum lw_status lw_spec_get(const struct lw_spec *spec, const char *option, char 
 }
 
 /* Refuses what could not be kept or applied later, so that lw_spec_resolve cannot fail. */
-static enum lw_status rule_check(const char *pattern, const char *option, const char *value,
-                                 struct lw_error *reterr)
+static enum lw_status rule_init(struct lw_spec_rule *ret_rule, const char *pattern,
+                                const char *option, const char *value, struct lw_error *reterr)
 {
     struct lw_metric_options trial;
-    const struct lw_spec_rule *rule = NULL;
     size_t n;
     const struct lw_option *table = lw_metric_option_table(&n);
+    enum lw_status status;
 
-    if (pattern[0] == '\0' || strlen(pattern) >= sizeof(rule->pattern)) {
+    if (pattern[0] == '\0' || strlen(pattern) >= sizeof(ret_rule->pattern)) {
         return lw_error_set(reterr, LW_EINVAL,
                             "a metric pattern has %zu bytes; it must have 1 to %zu",
-                            strlen(pattern), sizeof(rule->pattern) - 1);
-    }
-    if (strlen(value) >= sizeof(rule->value)) {
-        return lw_error_set(reterr, LW_EINVAL,
-                            "value of metric option \"%s\" has %zu bytes; at most %zu are allowed",
-                            option, strlen(value), sizeof(rule->value) - 1);
+                            strlen(pattern), sizeof(ret_rule->pattern) - 1);
     }
     lw_options_default(table, n, &trial);
-    return lw_options_set(table, n, &trial, option, value, reterr);
+    status = lw_options_set(table, n, &trial, option, value, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    memset(ret_rule, 0, sizeof(*ret_rule));
+    (void)snprintf(ret_rule->pattern, sizeof(ret_rule->pattern), "%s", pattern);
+    (void)snprintf(ret_rule->option, sizeof(ret_rule->option), "%s", option);
+    (void)lw_option_format(lw_options_find(table, n, option), &trial, ret_rule->value,
+                           sizeof(ret_rule->value));
+    return LW_OK;
 }
 
 enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *pattern, const char *option,
                                   const char *value, struct lw_error *reterr)
 {
-    struct lw_spec_rule *rule;
-    enum lw_status status = rule_check(pattern, option, value, reterr);
+    struct lw_spec_rule rule;
+    enum lw_status status = rule_init(&rule, pattern, option, value, reterr);
 
     if (status != LW_OK) {
         return status;
@@ -370,11 +374,7 @@ enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *pattern, con
         spec->rules = rules;
         spec->rules_capacity = capacity;
     }
-    rule = &spec->rules[spec->n_rules++];
-    memset(rule, 0, sizeof(*rule));
-    (void)snprintf(rule->pattern, sizeof(rule->pattern), "%s", pattern);
-    (void)snprintf(rule->option, sizeof(rule->option), "%s", option);
-    (void)snprintf(rule->value, sizeof(rule->value), "%s", value);
+    spec->rules[spec->n_rules++] = rule;
     return LW_OK;
 }
 

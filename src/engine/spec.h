@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 
-#define LW_SPEC_PATTERNS_MAX 256
 #define LW_SPEC_TEXT_MAX 1024
 
 enum lw_operating_point { LW_POINT_DEFAULT, LW_POINT_BENCHMARK };
@@ -52,7 +51,7 @@ struct lw_metric_options {
     bool watch, faults;
 };
 
-/* One rule as it was set: kept as text so that later rules win option by option. */
+/* One rule: kept as text, in canonical form, so that later rules win option by option. */
 struct lw_spec_rule {
     char pattern[LW_NAME_MAX];
     char option[48];

@@ -1,8 +1,10 @@
 /*
- * The engine's state in one file: every detector's entities, and the anomalies kept.
+ * The engine's state in one file: totals, every detector's entities, and the anomalies kept.
  *
  * Entities are taken one shard at a time, so the others go on; a shard waits for as long as its own
- * entities take to write down.
+ * entities take to write down. What was pushed before lw_engine_save() was called is in the file;
+ * what is pushed meanwhile is in it for some entities and not for others, which does no harm, since
+ * entities know nothing of each other.
  */
 #include "engine/engine_internal.h"
 
@@ -16,15 +18,113 @@
 
 #define STATE_VERSION 1u
 #define STATE_OLDEST 1u
-#define NO_DETECTOR UINT32_MAX
+
+/* What the shards counted, all together. */
+struct tally {
+    uint64_t anomalies_opened, cells_refused;
+    uint64_t by_type[LW_ENGINE_TYPES];
+    int64_t first_ns, last_ns;
+    struct lw_entity_counts gone;
+};
+
+/* ---- totals ---- */
+
+static void tally_counts(struct lw_entity_counts *sum, const struct lw_entity_counts *counts)
+{
+    sum->samples += counts->samples;
+    sum->verdicts += counts->verdicts;
+    sum->late += counts->late;
+    sum->duplicates += counts->duplicates;
+    sum->not_finite += counts->not_finite;
+    sum->overflow += counts->overflow;
+    sum->resets += counts->resets;
+}
+
+static void tally_take(struct lw_engine *engine, struct tally *ret_tally)
+{
+    *ret_tally = (struct tally){.first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        struct shard *shard = &engine->shards[i];
+
+        (void)pthread_mutex_lock(&shard->lock);
+        ret_tally->anomalies_opened += shard->anomalies_opened;
+        ret_tally->cells_refused += shard->cells_refused;
+        for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+            ret_tally->by_type[t] += shard->by_type[t];
+        }
+        ret_tally->first_ns = shard->first_ns < ret_tally->first_ns ? shard->first_ns
+                                                                    : ret_tally->first_ns;
+        ret_tally->last_ns = shard->last_ns > ret_tally->last_ns ? shard->last_ns
+                                                                 : ret_tally->last_ns;
+        tally_counts(&ret_tally->gone, &shard->gone);
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+/* The first shard counts for those before. */
+static void tally_give(struct lw_engine *engine, const struct tally *tally)
+{
+    struct shard *shard = &engine->shards[0];
+
+    (void)pthread_mutex_lock(&shard->lock);
+    shard->anomalies_opened += tally->anomalies_opened;
+    shard->cells_refused += tally->cells_refused;
+    for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+        shard->by_type[t] += tally->by_type[t];
+    }
+    shard->first_ns = tally->first_ns < shard->first_ns ? tally->first_ns : shard->first_ns;
+    shard->last_ns = tally->last_ns > shard->last_ns ? tally->last_ns : shard->last_ns;
+    tally_counts(&shard->gone, &tally->gone);
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
+static void tally_save(const struct tally *tally, struct lw_writer *writer)
+{
+    lw_write_u64(writer, tally->anomalies_opened);
+    lw_write_u64(writer, tally->cells_refused);
+    for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+        lw_write_u64(writer, tally->by_type[t]);
+    }
+    lw_write_i64(writer, tally->first_ns);
+    lw_write_i64(writer, tally->last_ns);
+    lw_write_u64(writer, tally->gone.samples);
+    lw_write_u64(writer, tally->gone.verdicts);
+    lw_write_u64(writer, tally->gone.late);
+    lw_write_u64(writer, tally->gone.duplicates);
+    lw_write_u64(writer, tally->gone.not_finite);
+    lw_write_u64(writer, tally->gone.overflow);
+    lw_write_u64(writer, tally->gone.resets);
+}
+
+static void tally_load(struct tally *ret_tally, struct lw_reader *reader)
+{
+    ret_tally->anomalies_opened = lw_read_u64(reader);
+    ret_tally->cells_refused = lw_read_u64(reader);
+    for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+        ret_tally->by_type[t] = lw_read_u64(reader);
+    }
+    ret_tally->first_ns = lw_read_i64(reader);
+    ret_tally->last_ns = lw_read_i64(reader);
+    ret_tally->gone.samples = lw_read_u64(reader);
+    ret_tally->gone.verdicts = lw_read_u64(reader);
+    ret_tally->gone.late = lw_read_u64(reader);
+    ret_tally->gone.duplicates = lw_read_u64(reader);
+    ret_tally->gone.not_finite = lw_read_u64(reader);
+    ret_tally->gone.overflow = lw_read_u64(reader);
+    ret_tally->gone.resets = lw_read_u64(reader);
+}
+
+/* ---- saving ---- */
 
 static enum lw_status save_entity(struct lw_writer *writer, struct engine_entity *owner,
                                   struct lw_error *reterr)
 {
     void *bytes = NULL;
     size_t n_bytes = 0;
-    enum lw_status status = lw_entity_save(owner->entity, &bytes, &n_bytes, reterr);
+    enum lw_status status;
 
+    lw_shard_catch_up(owner);
+    status = lw_entity_save(owner->entity, &bytes, &n_bytes, reterr);
     if (status != LW_OK) {
         return status;
     }
@@ -58,18 +158,15 @@ static enum lw_status save_shards(struct lw_engine *engine, struct lw_writer *wr
 enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct lw_error *reterr)
 {
     struct lw_writer writer;
+    struct tally tally;
     enum lw_status status;
 
     lw_writer_init(&writer);
-    (void)pthread_mutex_lock(&engine->route); /* No new entities, and nothing new to queue, while
-                                                 this lasts. */
-    lw_engine_drain(engine);
+    lw_engine_flush(engine);
+    tally_take(engine, &tally);
+    tally_save(&tally, &writer);
     status = save_shards(engine, &writer, reterr);
     if (status == LW_OK && lw_anomalies_save(engine, &writer) != LW_OK) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory for the engine's state");
-    }
-    (void)pthread_mutex_unlock(&engine->route);
-    if (status == LW_OK && writer.status != LW_OK) {
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for the engine's state");
     }
     if (status == LW_OK) {
@@ -83,29 +180,48 @@ enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct
     return status;
 }
 
-static uint32_t find_detector(const struct lw_engine *engine, const char *name)
+/* ---- loading ---- */
+
+/* One entity's bytes under its detector of now; *ret_taken says whether that is still the same. */
+static enum lw_status take_entity(struct lw_engine *engine, uint32_t detector, const char *name,
+                                  struct lw_reader *bytes, bool *ret_taken, struct lw_error *reterr)
 {
-    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
-        if (engine->detectors[i].detector != NULL &&
-            strcmp(lw_detector_name(engine->detectors[i].detector), name) == 0) {
-            return i;
-        }
+    struct shard *shard = &engine->shards[lw_registry_shard(engine, detector, name)];
+    struct lw_entity *entity = NULL;
+    enum lw_status status;
+
+    (void)pthread_mutex_lock(&shard->lock);
+    status = lw_entity_load(shard->pool, engine->detectors[detector].detector, bytes->data,
+                            bytes->n_bytes, &entity, reterr);
+    (void)pthread_mutex_unlock(&shard->lock);
+    if (status == LW_EINVAL) {
+        return LW_OK; /* Learnt under other options. */
     }
-    return NO_DETECTOR;
+    if (status == LW_OK && strcmp(lw_entity_name(entity), name) != 0) {
+        status = lw_error_set(reterr, LW_EFORMAT,
+                              "the state of entity \"%s\" is that of another one", name);
+    }
+    if (status == LW_OK) {
+        status = lw_registry_take(engine, detector, entity, reterr);
+    }
+    if (status != LW_OK && entity != NULL) {
+        (void)pthread_mutex_lock(&shard->lock);
+        lw_entity_destroy(entity);
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
+    *ret_taken = status == LW_OK;
+    return status;
 }
 
-/* One entity; *ret_taken says whether its detector is still the same. */
+/* One entity; *ret_taken says whether it was taken up. */
 static enum lw_status load_entity(struct lw_engine *engine, struct lw_reader *reader,
                                   bool *ret_taken, struct lw_error *reterr)
 {
     char detector_name[LW_NAME_MAX], entity_name[LW_NAME_MAX];
-    struct engine_entity *owner;
-    struct lw_entity *entity = NULL;
-    struct shard *shard;
+    struct lw_reader inner;
     const uint8_t *bytes;
     uint64_t n_bytes;
     uint32_t detector;
-    enum lw_status status;
 
     *ret_taken = false;
     lw_read_text(reader, detector_name, sizeof(detector_name));
@@ -115,44 +231,75 @@ static enum lw_status load_entity(struct lw_engine *engine, struct lw_reader *re
     if (bytes == NULL) {
         return lw_error_set(reterr, LW_EFORMAT, "an entity in the state is damaged");
     }
-    detector = find_detector(engine, detector_name);
-    if (detector == NO_DETECTOR) {
+    detector = lw_engine_find_detector(engine, detector_name);
+    if (detector == UINT32_MAX) {
         return LW_OK;
     }
-    shard = &engine->shards[lw_registry_shard(engine, detector, entity_name)];
-    (void)pthread_mutex_lock(&shard->lock);
-    status = lw_entity_load(shard->pool, engine->detectors[detector].detector, bytes,
-                            (size_t)n_bytes, &entity, reterr);
-    (void)pthread_mutex_unlock(&shard->lock);
-    if (status == LW_EINVAL) {
-        return LW_OK; /* Learnt under other options. */
+    lw_reader_init(&inner, bytes, (size_t)n_bytes);
+    return take_entity(engine, detector, entity_name, &inner, ret_taken, reterr);
+}
+
+static enum lw_status load_entities(struct lw_engine *engine, struct lw_reader *reader,
+                                    uint32_t *ret_skipped, struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+    uint8_t more = lw_read_u8(reader);
+
+    *ret_skipped = 0;
+    for (; status == LW_OK && more == 1; more = lw_read_u8(reader)) {
+        bool taken;
+
+        status = load_entity(engine, reader, &taken, reterr);
+        *ret_skipped += status == LW_OK && !taken ? 1 : 0;
     }
-    if (status != LW_OK) {
-        return status;
+    if (status == LW_OK && (more != 0 || reader->status != LW_OK)) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the state's list of entities is damaged");
     }
-    *ret_taken = true;
-    return lw_registry_entity(engine, detector, entity_name, entity, &owner, reterr);
+    return status;
 }
 
 static enum lw_status load_all(struct lw_engine *engine, struct lw_reader *reader,
                                uint32_t *ret_skipped, struct lw_error *reterr)
 {
-    enum lw_status status = LW_OK;
-    uint32_t n_skipped = 0;
+    struct tally tally;
+    enum lw_status status;
 
-    while (status == LW_OK && lw_read_u8(reader) == 1) {
-        bool taken;
-
-        status = load_entity(engine, reader, &taken, reterr);
-        n_skipped += status == LW_OK && !taken ? 1 : 0;
-    }
+    tally_load(&tally, reader);
+    status = load_entities(engine, reader, ret_skipped, reterr);
     if (status == LW_OK) {
         status = lw_anomalies_load(engine, reader, reterr);
     }
-    if (status == LW_OK && ret_skipped != NULL) {
-        *ret_skipped = n_skipped;
+    if (status == LW_OK) {
+        lw_registry_taken(engine);
+        tally_give(engine, &tally);
     }
     return status;
+}
+
+static bool has_entities(const struct lw_engine *engine)
+{
+    for (size_t i = 0; i < engine->n_entities; i++) {
+        if (engine->entities[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing half: forgets the entities that came in before the damage was met. */
+static void unload(struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        if (engine->detectors[i].detector != NULL) {
+            lw_registry_drop(engine, i, false);
+            engine->detectors[i].n_series = 0;
+        }
+    }
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        (void)pthread_mutex_lock(&engine->shards[i].lock);
+        engine->shards[i].gone = (struct lw_entity_counts){0};
+        (void)pthread_mutex_unlock(&engine->shards[i].lock);
+    }
 }
 
 enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32_t *ret_skipped,
@@ -161,6 +308,7 @@ enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32
     struct lw_reader reader;
     void *bytes = NULL;
     size_t n_bytes = 0;
+    uint32_t n_skipped = 0;
     enum lw_status status = lw_file_read(path, STATE_OLDEST, STATE_VERSION, &bytes, &n_bytes,
                                          reterr);
 
@@ -169,15 +317,19 @@ enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32
     }
     lw_reader_init(&reader, bytes, n_bytes);
     (void)pthread_mutex_lock(&engine->route);
-    status = load_all(engine, &reader, ret_skipped, reterr);
-    if (status != LW_OK) { /* Nothing half: forget what came in before the damage. */
-        for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
-            if (engine->detectors[i].detector != NULL) {
-                lw_registry_drop(engine, i);
-            }
+    if (engine->n_series > 0 || has_entities(engine)) {
+        status = lw_error_set(reterr, LW_EINVAL,
+                              "the engine is in use: state is taken up before the first series");
+    } else {
+        status = load_all(engine, &reader, &n_skipped, reterr);
+        if (status != LW_OK) {
+            unload(engine);
         }
     }
     (void)pthread_mutex_unlock(&engine->route);
     lw_mem_free(bytes);
+    if (status == LW_OK && ret_skipped != NULL) {
+        *ret_skipped = n_skipped;
+    }
     return status;
 }

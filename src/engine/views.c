@@ -7,19 +7,46 @@
 
 #define WEEK_NS 604800e9
 
-static void add_entity_counts(struct lw_engine_totals *totals, const struct lw_entity *entity)
+static void add_counts(struct lw_engine_totals *totals, const struct lw_entity_counts *counts)
+{
+    totals->samples += counts->samples;
+    totals->verdicts += counts->verdicts;
+    totals->late += counts->late;
+    totals->duplicates += counts->duplicates;
+    totals->not_finite += counts->not_finite;
+    totals->overflow += counts->overflow;
+    totals->resets += counts->resets;
+}
+
+static void add_entity(struct lw_engine_totals *totals, const struct lw_entity *entity)
 {
     struct lw_entity_counts counts;
 
     lw_entity_counts(entity, &counts);
-    totals->samples += counts.samples;
-    totals->late += counts.late;
-    totals->duplicates += counts.duplicates;
-    totals->not_finite += counts.not_finite;
-    totals->overflow += counts.overflow;
-    totals->resets += counts.resets;
+    add_counts(totals, &counts);
     totals->n_series += lw_entity_n_series(entity);
     totals->n_models += lw_entity_has_model(entity) ? 1 : 0;
+}
+
+/* Caller holds the shard's lock. */
+static void add_shard(struct lw_engine_totals *totals, const struct shard *shard)
+{
+    totals->n_entities += (uint32_t)shard->n_entities;
+    for (size_t i = 0; i < shard->n_entities; i++) {
+        add_entity(totals, shard->entities[i]->entity);
+    }
+    add_counts(totals, &shard->gone);
+    totals->overflow += shard->cells_refused;
+    totals->anomalies_opened += shard->anomalies_opened;
+    totals->anomalies_open += shard->anomalies_open;
+    for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+        totals->anomalies_by_type[t] += shard->by_type[t];
+    }
+    for (unsigned d = 0; d < LW_ENGINE_DELAYS; d++) {
+        totals->verdict_delays[d] += shard->delays[d];
+    }
+    totals->verdict_delay_sum_s += shard->delay_sum_s;
+    totals->state_bytes += lw_pool_bytes(shard->pool);
 }
 
 static double promised_per_week(const struct lw_engine *engine)
@@ -53,21 +80,7 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
         struct shard *shard = &engine->shards[i];
 
         (void)pthread_mutex_lock(&shard->lock);
-        totals.n_entities += (uint32_t)shard->n_entities;
-        for (size_t e = 0; e < shard->n_entities; e++) {
-            add_entity_counts(&totals, shard->entities[e]->entity);
-        }
-        totals.verdicts += shard->verdicts;
-        totals.anomalies_opened += shard->anomalies_opened;
-        totals.anomalies_open += shard->anomalies_open;
-        for (unsigned t = 0; t < 16; t++) {
-            totals.anomalies_by_type[t] += shard->by_type[t];
-        }
-        for (unsigned d = 0; d < LW_ENGINE_DELAYS; d++) {
-            totals.verdict_delays[d] += shard->delays[d];
-        }
-        totals.verdict_delay_sum_s += shard->delay_sum_s;
-        totals.state_bytes += lw_pool_bytes(shard->pool);
+        add_shard(&totals, shard);
         first_ns = shard->first_ns < first_ns ? shard->first_ns : first_ns;
         last_ns = shard->last_ns > last_ns ? shard->last_ns : last_ns;
         (void)pthread_mutex_unlock(&shard->lock);
@@ -123,10 +136,10 @@ static void view_entity(const struct engine_entity *owner, struct lw_entity_view
     view->n_series = lw_entity_n_series(owner->entity);
     view->last_ns = INT64_MIN;
     view->score = NAN;
-    for (uint32_t i = 0; i < view->n_series; i++) {
+    for (uint32_t i = 0; i <= view->n_series; i++) { /* The last one is about the entity. */
         struct lw_verdict verdict;
 
-        lw_entity_newest(owner->entity, i, &verdict);
+        lw_entity_newest(owner->entity, i < view->n_series ? i : LW_SERIES_NONE, &verdict);
         view->last_ns = verdict.time_ns > view->last_ns ? verdict.time_ns : view->last_ns;
         view->confidence = verdict.confidence > view->confidence ? verdict.confidence
                                                                  : view->confidence;

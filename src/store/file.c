@@ -44,6 +44,7 @@ static bool write_all(int fd, const void *bytes, size_t n_bytes)
     return true;
 }
 
+/* False with errno 0 where the file ends early. */
 static bool read_all(int fd, void *bytes, size_t n_bytes)
 {
     char *at = bytes;
@@ -55,6 +56,7 @@ static bool read_all(int fd, void *bytes, size_t n_bytes)
             continue;
         }
         if (n <= 0) {
+            errno = n == 0 ? 0 : errno;
             return false;
         }
         at += n;
@@ -135,50 +137,69 @@ done:
     return status;
 }
 
-static enum lw_status read_body(int fd, const char *path, uint32_t oldest, uint32_t newest,
-                                void **ret_bytes, size_t *ret_n_bytes, struct lw_error *reterr)
-{
-    uint8_t head[HEADER_BYTES];
-    struct lw_reader reader;
-    struct stat info;
+/* What stands in front of the bytes. */
+struct file_head {
     uint32_t version;
     uint64_t n_bytes, hash;
+};
+
+static enum lw_status read_head(int fd, const char *path, struct file_head *ret_head,
+                                struct lw_error *reterr)
+{
+    uint8_t bytes[HEADER_BYTES];
+    struct lw_reader reader;
+    uint32_t reserved;
+
+    if (!read_all(fd, bytes, sizeof(bytes))) {
+        return errno != 0
+                   ? fail(reterr, "read", path)
+                   : lw_error_set(reterr, LW_EFORMAT, "%s is not a state file of lapwing", path);
+    }
+    lw_reader_init(&reader, bytes + sizeof(MAGIC), sizeof(bytes) - sizeof(MAGIC));
+    ret_head->version = lw_read_u32(&reader);
+    reserved = lw_read_u32(&reader);
+    ret_head->n_bytes = lw_read_u64(&reader);
+    ret_head->hash = lw_read_u64(&reader);
+    if (memcmp(bytes, MAGIC, sizeof(MAGIC)) != 0 || reserved != 0) {
+        return lw_error_set(reterr, LW_EFORMAT, "%s is not a state file of lapwing", path);
+    }
+    return LW_OK;
+}
+
+static enum lw_status read_body(int fd, const char *path, const struct file_head *head,
+                                void **ret_bytes, struct lw_error *reterr)
+{
+    struct stat info;
     uint8_t *bytes;
+    enum lw_status status = LW_OK;
 
     if (fstat(fd, &info) != 0) {
         return fail(reterr, "look at", path);
     }
-    if (info.st_size < (off_t)HEADER_BYTES || !read_all(fd, head, sizeof(head)) ||
-        memcmp(head, MAGIC, sizeof(MAGIC)) != 0) {
-        return lw_error_set(reterr, LW_EFORMAT, "%s is not a state file of lapwing", path);
+    if (head->n_bytes > LW_FILE_BYTES_MAX ||
+        (uint64_t)info.st_size != head->n_bytes + HEADER_BYTES) {
+        return lw_error_set(
+            reterr, LW_EFORMAT, "%s is torn: it should hold %llu bytes and has %lld", path,
+            (unsigned long long)head->n_bytes + HEADER_BYTES, (long long)info.st_size);
     }
-    lw_reader_init(&reader, head + sizeof(MAGIC), sizeof(head) - sizeof(MAGIC));
-    version = lw_read_u32(&reader);
-    (void)lw_read_u32(&reader);
-    n_bytes = lw_read_u64(&reader);
-    hash = lw_read_u64(&reader);
-    if (version < oldest || version > newest) {
-        return lw_error_set(reterr, LW_EVERSION,
-                            "%s has format version %u; this program reads %u to %u", path, version,
-                            oldest, newest);
-    }
-    if (n_bytes > LW_FILE_BYTES_MAX || (uint64_t)info.st_size != n_bytes + HEADER_BYTES) {
-        return lw_error_set(reterr, LW_EFORMAT,
-                            "%s is torn: it should hold %llu bytes and has %lld", path,
-                            (unsigned long long)n_bytes + HEADER_BYTES, (long long)info.st_size);
-    }
-    bytes = lw_mem_alloc((size_t)n_bytes + 1);
+    bytes = lw_mem_alloc((size_t)head->n_bytes + 1);
     if (bytes == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory to read %llu bytes of %s",
-                            (unsigned long long)n_bytes, path);
+                            (unsigned long long)head->n_bytes, path);
     }
-    if (!read_all(fd, bytes, (size_t)n_bytes) ||
-        lw_hash_bytes(bytes, (size_t)n_bytes, version) != hash) {
+    if (!read_all(fd, bytes, (size_t)head->n_bytes)) {
+        status = errno != 0
+                     ? fail(reterr, "read", path)
+                     : lw_error_set(reterr, LW_EFORMAT, "%s became shorter while read", path);
+    } else if (lw_hash_bytes(bytes, (size_t)head->n_bytes, head->version) != head->hash) {
+        status = lw_error_set(reterr, LW_EFORMAT, "%s is damaged: its checksum does not match",
+                              path);
+    }
+    if (status != LW_OK) {
         lw_mem_free(bytes);
-        return lw_error_set(reterr, LW_EFORMAT, "%s is damaged: its checksum does not match", path);
+        return status;
     }
     *ret_bytes = bytes;
-    *ret_n_bytes = (size_t)n_bytes;
     return LW_OK;
 }
 
@@ -186,6 +207,7 @@ enum lw_status lw_file_read(const char *path, uint32_t oldest, uint32_t newest, 
                             size_t *ret_n_bytes, struct lw_error *reterr)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct file_head head;
     enum lw_status status;
 
     if (fd < 0 && errno == ENOENT) {
@@ -194,7 +216,18 @@ enum lw_status lw_file_read(const char *path, uint32_t oldest, uint32_t newest, 
     if (fd < 0) {
         return fail(reterr, "open", path);
     }
-    status = read_body(fd, path, oldest, newest, ret_bytes, ret_n_bytes, reterr);
+    status = read_head(fd, path, &head, reterr);
+    if (status == LW_OK && (head.version < oldest || head.version > newest)) {
+        status = lw_error_set(reterr, LW_EVERSION,
+                              "%s has format version %u; this program reads %u to %u", path,
+                              head.version, oldest, newest);
+    }
+    if (status == LW_OK) {
+        status = read_body(fd, path, &head, ret_bytes, reterr);
+    }
+    if (status == LW_OK) {
+        *ret_n_bytes = (size_t)head.n_bytes;
+    }
     (void)close(fd);
     return status;
 }

@@ -73,6 +73,7 @@ enum lw_status lw_training_rows_load(struct lw_training_rows *rows, struct lw_re
 
     if (reader->status != LW_OK || capacity != rows->capacity || stride != rows->stride ||
         n_rows > capacity || every == 0 || (every & (every - 1)) != 0 ||
+        n_rows != n_seen / every + (n_seen % every != 0 ? 1 : 0) ||
         lw_reader_left(reader) / sizeof(float) < (size_t)n_rows * stride) {
         return lw_error_set(reterr, LW_EFORMAT, "training rows in the state are damaged");
     }

@@ -62,8 +62,8 @@ static enum lw_status fit_once(const struct lw_model_class *class, const float *
     return status;
 }
 
-/* Unit and calibration from the distances of rows that the model has not seen, in time order;
- * reorders `work`. */
+/* Unit and calibration from the distances of rows that the model has not seen, in time order, none
+ * NaN; reorders `work`. */
 static enum lw_status calibrate(struct lw_tier1 *tier1, const float *distances, double *work,
                                 size_t n, struct lw_calibrator *calibrator, struct lw_error *reterr)
 {
@@ -89,13 +89,27 @@ static enum lw_status calibrate(struct lw_tier1 *tier1, const float *distances, 
     return status;
 }
 
+/* Drops the distances of rows of which nothing is known; returns how many are left. */
+static size_t known_only(float *distances, size_t n)
+{
+    size_t n_known = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!isnan(distances[i])) {
+            distances[n_known++] = distances[i];
+        }
+    }
+    return n_known;
+}
+
 /* Scores the newest rows with a model of the older ones and calibrates on them. */
 static enum lw_status hold_out(struct lw_tier1 *tier1, const struct lw_training_rows *rows,
                                uint64_t seed, struct lw_calibrator *calibrator,
                                struct lw_error *reterr)
 {
-    size_t n_kept = (size_t)(LW_TIER1_KEPT_BACK * (double)rows->n_rows);
-    size_t n_older = rows->n_rows - n_kept;
+    size_t share = (size_t)(LW_TIER1_KEPT_BACK * (double)rows->n_rows);
+    size_t n_kept = share < LW_CALIBRATION_ROWS_MIN ? LW_CALIBRATION_ROWS_MIN : share;
+    size_t n_older = rows->n_rows - n_kept, n_known;
     float *distances = lw_mem_calloc(n_kept, sizeof(*distances));
     double *work = lw_mem_calloc(n_kept, sizeof(*work));
     struct lw_model *model = NULL;
@@ -110,7 +124,15 @@ static enum lw_status hold_out(struct lw_tier1 *tier1, const struct lw_training_
         goto done;
     }
     tier1->class->score(model, rows->rows + n_older * rows->stride, n_kept, distances);
-    status = calibrate(tier1, distances, work, n_kept, calibrator, reterr);
+    n_known = known_only(distances, n_kept);
+    if (n_known < LW_CALIBRATION_ROWS_MIN) {
+        status = lw_error_set(reterr, LW_EINVAL,
+                              "%zu rows to calibrate on of which something is known; at least %d "
+                              "are needed",
+                              n_known, LW_CALIBRATION_ROWS_MIN);
+        goto done;
+    }
+    status = calibrate(tier1, distances, work, n_known, calibrator, reterr);
 done:
     tier1->class->destroy(model);
     lw_mem_free(distances);

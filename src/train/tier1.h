@@ -11,7 +11,8 @@
 
 /* Fewest rows worth fitting. */
 #define LW_TIER1_ROWS_MIN 64
-/* Share of the rows, the newest, that are kept back to calibrate on. */
+/* Share of the rows, the newest, that are kept back to calibrate on; at least
+ * LW_CALIBRATION_ROWS_MIN. */
 #define LW_TIER1_KEPT_BACK 0.3
 
 struct lw_tier1; /* Owned by one entity; read by its thread. */
@@ -19,9 +20,10 @@ struct lw_tier1; /* Owned by one entity; read by its thread. */
 /*
  * Fit twice, as the recipe has it: on the older 70 % of the rows to score the newer 30 %, which the
  * calibration and the unit come from; then on all rows for service. Rows are compressed residuals,
- * NaN where missing. calibrator (may be NULL) is primed with the levels of the rows kept back.
- * LW_EINVAL below LW_TIER1_ROWS_MIN rows, LW_ENOMEM. Deterministic from the seed. Cost: two fits
- * and n_rows / 3 scores.
+ * NaN where missing; rows kept back of which nothing is known are passed over. calibrator (may be
+ * NULL) is primed with the levels of the rows kept back. LW_EINVAL below LW_TIER1_ROWS_MIN rows, or
+ * when fewer than LW_CALIBRATION_ROWS_MIN of those kept back are known; LW_ENOMEM. Deterministic
+ * from the seed. Cost: two fits and n_rows / 3 scores.
  */
 enum lw_status lw_tier1_fit(const struct lw_model_class *class, const struct lw_training_rows *rows,
                             uint64_t seed, struct lw_calibrator *calibrator,

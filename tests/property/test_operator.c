@@ -159,7 +159,7 @@ static void run_open(struct run *run, const char *step, const char *lateness)
 
 static void run_close(struct run *run)
 {
-    lw_pool_destroy(run->pool); /* The entity lies in it; its detector is released by hand. */
+    lw_pool_destroy(run->pool); /* And with it the entity. */
     lw_detector_release(run->detector);
 }
 
