@@ -24,7 +24,7 @@ struct entity_tracks {
 };
 
 struct lw_replay_recorder {
-    bool has_traces, is_ended, is_incomplete;
+    bool has_traces, is_ending, is_incomplete;
     struct entity_tracks *entities;
     uint32_t n_entities;
     size_t n_tracks, tracks_max, n_traces, traces_max;
@@ -234,7 +234,7 @@ static void anomaly_close(struct lw_replay_recorder *recorder,
 {
     struct lw_replay_anomaly kept = {.anomaly = *named->anomaly,
                                      .entity_number = named->entity_number,
-                                     .was_open = recorder->is_ended};
+                                     .was_open = recorder->is_ending};
     struct entity_tracks *entity = entity_at(recorder, named->entity_number);
     struct lw_replay_anomaly *place;
     struct track *track = NULL;
@@ -271,9 +271,9 @@ void lw_replay_recorder_anomaly(struct lw_replay_recorder *recorder,
     }
 }
 
-void lw_replay_recorder_end(struct lw_replay_recorder *recorder)
+void lw_replay_recorder_end(struct lw_replay_recorder *recorder, bool is_ending)
 {
-    recorder->is_ended = true;
+    recorder->is_ending = is_ending;
 }
 
 const struct lw_replay_anomaly *lw_replay_recorder_anomalies(

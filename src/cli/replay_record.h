@@ -40,8 +40,8 @@ void lw_replay_recorder_verdict(struct lw_replay_recorder *recorder,
                                 const struct lw_engine_verdict *verdict);
 void lw_replay_recorder_anomaly(struct lw_replay_recorder *recorder,
                                 const struct lw_engine_anomaly *anomaly);
-/* The input is at its end: anomalies that close from here on were still open. */
-void lw_replay_recorder_end(struct lw_replay_recorder *recorder);
+/* While an input is being ended, anomalies that close were still open. */
+void lw_replay_recorder_end(struct lw_replay_recorder *recorder, bool is_ending);
 
 /* The anomalies kept; valid until the recorder is used again. */
 const struct lw_replay_anomaly *lw_replay_recorder_anomalies(
