@@ -50,10 +50,12 @@ void lw_api_health(void *context, struct lw_http_exchange *exchange)
     struct lw_server *server = context;
     struct lw_json *json = lw_http_json(exchange);
     bool ready = atomic_load(&server->ready);
+    struct lw_engine_totals totals;
 
+    lw_engine_totals(server->engine, &totals);
     lw_json_begin_object(json);
     lw_json_key(json, "status");
-    lw_json_text(json, ready ? "ok" : "starting");
+    lw_json_text(json, !ready ? "starting" : totals.state_degraded ? "degraded" : "ok");
     lw_json_key(json, "version");
     lw_json_text(json, server->version);
     lw_json_key(json, "uptime_seconds");

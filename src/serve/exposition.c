@@ -147,6 +147,33 @@ static void write_watermarks(struct scrape *scrape)
     }
 }
 
+/* The buckets of the text format count all that is at most their bound, the engine's do not. */
+static void write_delays(struct scrape *scrape)
+{
+    const double *bounds = lw_engine_delay_bounds();
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < LW_ENGINE_DELAYS; i++) {
+        char bound[LW_DOUBLE_TEXT_MAX] = "+Inf";
+
+        if (i + 1 < LW_ENGINE_DELAYS) {
+            (void)lw_double_format(bounds[i], bound);
+        }
+        n += scrape->totals.verdict_delays[i];
+        put(scrape, scrape->name);
+        put(scrape, "_bucket{");
+        put_label(scrape, "le", bound);
+        put(scrape, "}");
+        put_value(scrape, (double)n);
+    }
+    put(scrape, scrape->name);
+    put(scrape, "_sum");
+    put_value(scrape, scrape->totals.verdict_delay_sum_s);
+    put(scrape, scrape->name);
+    put(scrape, "_count");
+    put_value(scrape, (double)n);
+}
+
 static void write_anomalies(struct scrape *scrape)
 {
     const size_t n = sizeof(scrape->totals.anomalies_by_type) /
@@ -222,6 +249,18 @@ static double from_history(const struct scrape *scrape)
 {
     return (double)scrape->totals.history_bytes;
 }
+static double from_degraded(const struct scrape *scrape)
+{
+    return scrape->totals.state_degraded ? 1 : 0;
+}
+
+static double from_save(const struct scrape *scrape)
+{
+    return scrape->totals.saved_ns == INT64_MIN
+               ? NAN
+               : (double)(lw_clock_real_ns() - scrape->totals.saved_ns) / 1e9;
+}
+
 static double from_streams(const struct scrape *scrape)
 {
     return lw_http_n_streams(scrape->http);
@@ -313,6 +352,10 @@ static const struct metric {
      write_watermarks},
     {{"lapwing_resets_total", "counter", "", "", "Counter resets bridged."}, from_resets, NULL},
     {{"lapwing_verdicts_total", "counter", "", "", "Verdicts given."}, from_verdicts, NULL},
+    {{"lapwing_verdict_seconds", "histogram", "seconds", "",
+      "From a sample's delivery to its step's verdict."},
+     NULL,
+     write_delays},
     {{"lapwing_anomalies_total", "counter", "", "type", "Anomalies opened."},
      NULL,
      write_anomalies},
@@ -324,6 +367,14 @@ static const struct metric {
     {{"lapwing_alarm_budget_achieved", "gauge", "alarms a week", "",
       "Anomalies opened a week of event time; NaN in the first hour."},
      from_achieved,
+     NULL},
+    {{"lapwing_checkpoint_age_seconds", "gauge", "seconds", "",
+      "Since the state was last saved; NaN before the first time."},
+     from_save,
+     NULL},
+    {{"lapwing_state_degraded", "gauge", "", "",
+      "1 when the state could not be saved the last time."},
+     from_degraded,
      NULL},
     {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."},
      from_state,

@@ -174,7 +174,12 @@ void lw_view_anomaly(struct lw_json *json, const struct lw_anomaly_view *view)
     member_id(json, "id", anomaly->id);
     member_int(json, "change", view->change);
     member_text(json, "detector", view->detector);
-    member_int(json, "entity", view->entity_number);
+    lw_json_key(json, "entity");
+    if (view->entity_number == UINT32_MAX) {
+        lw_json_null(json);
+    } else {
+        lw_json_int(json, view->entity_number);
+    }
     member_text(json, "entity_name", view->entity);
     member_bool(json, "open", anomaly->phase != LW_ANOMALY_CLOSED);
     member_text(json, "type", lw_anomaly_type_name((enum lw_anomaly_type)anomaly->type));
@@ -235,6 +240,8 @@ void lw_view_totals(struct lw_json *json, const struct lw_engine_totals *totals)
     member_int(json, "verdicts", totals->verdicts);
     member_int(json, "anomalies_opened", totals->anomalies_opened);
     member_int(json, "anomalies_open", totals->anomalies_open);
+    member_time(json, "saved", totals->saved_ns);
+    member_bool(json, "state_degraded", totals->state_degraded);
     lw_json_key(json, "alarms_promised_per_week");
     lw_json_number(json, totals->alarms_promised_per_week);
     lw_json_key(json, "alarms_per_week");

@@ -124,8 +124,11 @@ def read_metrics(text):
             kinds[name] = kind
         else:
             match = SAMPLE.match(line)
-            assert match and match[1] == current and match[2] not in found[current], line
-            found[current][match[2]] = float(match[3])
+            assert match, line
+            part = match[1].removeprefix(current)
+            assert part == "" or (kinds[current] == "histogram" and part in ("_bucket", "_sum", "_count")), line
+            assert part + (match[2] or "") not in found[current], line
+            found[current][part + (match[2] or "")] = float(match[3])
     for name, kind in kinds.items():
         assert (kind == "counter") == name.endswith("_total"), name
         assert kind != "counter" or all(value >= 0 for value in found[name].values()), name
@@ -138,14 +141,18 @@ def test_metrics_are_well_formed(daemon):
     metrics = read_metrics(body.decode())
     for name in ("lapwing_series", "lapwing_entities", "lapwing_samples_total", "lapwing_samples_dropped_total",
                  "lapwing_anomalies_total", "lapwing_alarm_budget_promised", "lapwing_alarm_budget_achieved",
-                 "lapwing_build_info", "lapwing_http_requests_total", "process_cpu_seconds_total",
+                 "lapwing_build_info", "lapwing_verdict_seconds", "lapwing_checkpoint_age_seconds", "lapwing_state_degraded", "lapwing_http_requests_total", "process_cpu_seconds_total",
                  "process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"):
         assert name in metrics, name
-    assert metrics["lapwing_alarm_budget_promised"][None] > 0
-    assert math.isnan(metrics["lapwing_alarm_budget_achieved"][None]), "known after an hour"
-    assert 5 < metrics["process_open_fds"][None] < 500
-    assert 1e6 < metrics["process_resident_memory_bytes"][None] < 1e9
-    assert abs(metrics["process_start_time_seconds"][None] - time.time()) < 300
+    assert metrics["lapwing_alarm_budget_promised"][""] > 0
+    assert math.isnan(metrics["lapwing_alarm_budget_achieved"][""]), "known after an hour"
+    assert 5 < metrics["process_open_fds"][""] < 500
+    assert 1e6 < metrics["process_resident_memory_bytes"][""] < 1e9
+    assert abs(metrics["process_start_time_seconds"][""] - time.time()) < 300
+    delays = metrics["lapwing_verdict_seconds"]
+    buckets = [delays[name] for name in delays if name.startswith("_bucket")]
+    assert buckets == sorted(buckets) and buckets[-1] == delays["_count"] > 0 and delays["_sum"] > 0
+    assert 'le="+Inf"' in list(delays)[len(buckets) - 1]
     before = metrics["lapwing_samples_total"]
     wait(lambda: read_metrics(ask(daemon, "/metrics")[2].decode())["lapwing_samples_total"] != before)
 

@@ -36,6 +36,14 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
     pthread_mutex_unlock(&fake.lock);
 }
 
+const double *lw_engine_delay_bounds(void)
+{
+    static const double bounds[LW_ENGINE_DELAYS - 1] = {1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003,
+                                                        0.01, 0.03, 0.1,  0.3,  1.0,   3.0};
+
+    return bounds;
+}
+
 size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *ret_feeds, size_t capacity)
 {
     (void)engine;
@@ -199,6 +207,7 @@ static void fake_reset(void)
 {
     pthread_mutex_lock(&fake.lock);
     memset(&fake.totals, 0, sizeof(fake.totals));
+    fake.totals.saved_ns = INT64_MIN;
     memset(&fake.feed, 0, sizeof(fake.feed));
     fake.n_entities = fake.n_steps = fake.n_anomalies = 0;
     pthread_mutex_unlock(&fake.lock);

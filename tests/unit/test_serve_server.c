@@ -104,6 +104,10 @@ static void test_server__is_live_before_it_is_ready(void **state)
     assert_string_equal(text(health, "status"), "ok");
     assert_string_equal(text(health, "version"), "1.2.3");
     json_decref(health);
+    fake.totals.state_degraded = true;
+    health = get(state, "/health", 200);
+    assert_string_equal(text(health, "status"), "degraded");
+    json_decref(health);
 }
 
 static void test_server__refuses_to_face_a_network(void **state)
@@ -251,6 +255,7 @@ static void test_anomalies__are_told_with_what_contributed(void **state)
     assert_string_equal(text(newest, "entity_name"), "web \"1\"");
     assert_true(json_is_true(json_object_get(newest, "open")));
     assert_true(real(newest, "start") == 1.5);
+    assert_int_equal(whole(newest, "entity"), 0);
     assert_int_equal(json_array_size(contributions), 2);
     assert_string_equal(text(at(contributions, 0), "name"), "load");
     assert_true(real(at(contributions, 0), "share") == 0.5);
@@ -260,6 +265,10 @@ static void test_anomalies__are_told_with_what_contributed(void **state)
     json_decref(page);
     page = get(state, "/v1/anomalies?after=4", 200);
     assert_int_equal(json_array_size(json_object_get(page, "anomalies")), 1);
+    json_decref(page);
+    fake.anomalies[0].entity_number = UINT32_MAX; /* Known from before, and gone since. */
+    page = get(state, "/v1/anomalies", 200);
+    assert_true(is_null(at(json_object_get(page, "anomalies"), 1), "entity"));
     json_decref(page);
     page = get(state, "/v1/anomalies?after=9", 200);
     assert_int_equal(json_array_size(json_object_get(page, "anomalies")), 0);
@@ -278,6 +287,10 @@ static bool is_sample(const char *line, const char *name)
     if (strncmp(line, name, strlen(name)) != 0) {
         return false;
     }
+    c += strncmp(c, "_bucket", 7) == 0  ? 7
+         : strncmp(c, "_count", 6) == 0 ? 6
+         : strncmp(c, "_sum", 4) == 0   ? 4
+                                        : 0;
     while (*c == '{' || *c == ',') {
         c++;
         if (!islower((unsigned char)*c)) {
@@ -336,6 +349,22 @@ static void test_metrics__follow_the_text_format(void **state)
     }
     assert_null(lw_exposition_metric(n_metrics));
     assert_true(n_samples > n_metrics);
+}
+
+static void test_metrics__count_delays_up_to_each_bound(void **state)
+{
+    fake.totals.verdict_delays[0] = 5;
+    fake.totals.verdict_delays[4] = 2;
+    fake.totals.verdict_delays[LW_ENGINE_DELAYS - 1] = 1;
+    fake.totals.verdict_delay_sum_s = 4.5;
+    client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"0.0001\"} 5\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"0.001\"} 7\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"3\"} 7\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"+Inf\"} 8\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_sum 4.5\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_count 8\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_checkpoint_age_seconds NaN\n"));
 }
 
 static void test_metrics__count_requests(void **state)
@@ -576,6 +605,8 @@ int main(int n_arguments, char **arguments)
         cmocka_unit_test_setup_teardown(test_anomalies__are_told_with_what_contributed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_metrics__follow_the_text_format, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__count_delays_up_to_each_bound, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_metrics__count_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events__tell_anomalies_after_the_last_one_known, setup,
                                         teardown),

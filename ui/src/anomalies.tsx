@@ -15,7 +15,7 @@ function Share({ anomaly, contribution }: { anomaly: Anomaly; contribution: Cont
     <li>
       <button
         class="share"
-        disabled={whole}
+        disabled={whole || anomaly.entity === null}
         onClick={() => select(anomaly.entity, contribution.series)}
         title={whole ? "How the metrics play together" : `Show ${contribution.name}`}
       >
@@ -63,7 +63,7 @@ function Item({ anomaly }: { anomaly: Anomaly }) {
   const leading = anomaly.contributions.find((c) => c.series !== null)?.series ?? null;
   return (
     <li class={`anomaly${anomaly.open ? " open" : ""}`}>
-      <button class="told" onClick={() => select(anomaly.entity, leading)}>
+      <button class="told" disabled={anomaly.entity === null} onClick={() => select(anomaly.entity, leading)}>
         <span class="when">
           <span class="chip type">{anomaly.type || "unusual"}</span>
           <time dateTime={new Date(anomaly.start * 1000).toISOString()}>{formatMoment(anomaly.start)}</time>
@@ -72,10 +72,13 @@ function Item({ anomaly }: { anomaly: Anomaly }) {
         <Sentence anomaly={anomaly} />
       </button>
       <dl>
-        {entities.value.size > 1 && (
+        {(entities.value.size > 1 || anomaly.entity === null) && (
           <div>
             <dt>On</dt>
-            <dd>{anomaly.entity_name}</dd>
+            <dd>
+              {anomaly.entity_name}
+              {anomaly.entity === null && " (gone)"}
+            </dd>
           </div>
         )}
         <div>

@@ -12,6 +12,7 @@ export interface Status {
   anomalies_opened: number;
   alarms_promised_per_week: number | null;
   alarms_per_week: number | null;
+  state_degraded: boolean;
 }
 
 export interface Entity {
@@ -65,7 +66,7 @@ export interface Anomaly {
   id: string;
   change: number;
   detector: string;
-  entity: number;
+  entity: number | null;
   entity_name: string;
   open: boolean;
   type: string;

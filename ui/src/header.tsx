@@ -66,6 +66,11 @@ export function Header() {
         <i aria-hidden="true" />
         {LINKS[link.value]}
       </span>
+      {now?.state_degraded && (
+        <span class="chip alarm" role="alert" title="The last attempt to write the state to disk failed; the log says why.">
+          State is not being saved
+        </span>
+      )}
       {now !== null && (
         <dl class="figures">
           <Figure value={rate.value === null ? "–" : formatValue(Math.round(rate.value))} label="samples a second" />
