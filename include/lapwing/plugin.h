@@ -55,7 +55,8 @@ struct lw_feed {
      * It may go back where the rows of another entity begin: an entity ignores a watermark behind
      * its own. An entity that several feeds deliver to follows the slowest of them. INT64_MIN: all
      * that was delivered so far is complete (as at the end of a file); open steps and anomalies of
-     * entities that no other feed delivers to are closed.
+     * entities that no other feed delivers to are closed, and the time until the next sample counts
+     * as nobody's silence.
      */
     enum lw_status (*watermark)(void *context, int64_t time_ns);
     /** Counts samples this source had to drop, by reason: a short name such as "bad_time". */

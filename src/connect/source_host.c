@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #define SECOND_NS INT64_C(1000000000)
+/* Rounds that fail to come before the source takes it that it slept. */
+#define PAUSE_INTERVALS 10
 #define INTERVAL_MIN_NS (SECOND_NS / 10)
 #define TEXT_MIN_BYTES ((size_t)32 << 10)
 #define TEXT_MAX_BYTES                                                                             \
@@ -285,10 +287,26 @@ static enum lw_status wait_until(int64_t due_ns, int stop_fd, bool *ret_stopped,
     return LW_OK;
 }
 
+/* After a suspended machine or a stopped process the next round begins anew: it was we who slept.
+ */
+static enum lw_status notice_pause(struct lw_source_host *source, int64_t last_ns, int64_t now_ns,
+                                   struct lw_error *reterr)
+{
+    enum lw_status st;
+
+    if (last_ns == INT64_MIN || now_ns - last_ns < PAUSE_INTERVALS * source->interval_ns) {
+        return LW_OK;
+    }
+    st = source->feed.watermark(source->feed.context, INT64_MIN);
+    return st == LW_OK ? LW_OK
+                       : lw_error_set(reterr, st, "the feed did not take the end of a pause");
+}
+
 enum lw_status lw_source_host_run(struct lw_source_host *source, int stop_fd,
                                   struct lw_error *reterr)
 {
     bool stopped = false;
+    int64_t last_ns = INT64_MIN;
     enum lw_status st = LW_OK;
 
     while (st == LW_OK && !stopped) {
@@ -296,9 +314,15 @@ enum lw_status lw_source_host_run(struct lw_source_host *source, int stop_fd,
 
         st = wait_until(now_ns - now_ns % source->interval_ns + source->interval_ns, stop_fd,
                         &stopped, reterr);
-        if (st == LW_OK && !stopped) {
-            st = lw_source_host_collect(source, lw_clock_real_ns(), reterr);
+        if (st != LW_OK || stopped) {
+            break;
         }
+        now_ns = lw_clock_real_ns();
+        st = notice_pause(source, last_ns, now_ns, reterr);
+        if (st == LW_OK) {
+            st = lw_source_host_collect(source, now_ns, reterr);
+        }
+        last_ns = now_ns;
     }
     return st;
 }

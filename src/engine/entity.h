@@ -73,6 +73,8 @@ static inline struct lw_baseline *lw_series_baseline(struct lw_series *series)
 int64_t lw_entity_due(const struct lw_entity *entity);
 /* The input has ended: close open steps and anomalies. */
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
+/* Nobody listened until now_ns: what passed since the last samples is no silence of theirs. */
+void lw_entity_resume(struct lw_entity *entity, int64_t now_ns);
 bool lw_entity_has_model(const struct lw_entity *entity);
 /* The newest verdict of a series, or about the entity (LW_SERIES_NONE); with time_ns INT64_MIN and
  * NaN everywhere before the first. */

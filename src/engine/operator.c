@@ -450,6 +450,15 @@ int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns)
     return earliest;
 }
 
+/* A silence goes on being an anomaly until the series must be taken for gone. */
+static bool still_silent(const struct lw_entity *entity, uint32_t number, int64_t now_ns)
+{
+    const struct lw_series *series = entity->series[number];
+
+    return series->newest.type == LW_TYPE_SILENT &&
+           !lw_fault_gone(&entity->detector->fault, &series->fault, now_ns);
+}
+
 static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_ns,
                        const struct lw_sink *sink)
 {
@@ -462,8 +471,8 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
         }
         if (close_series(entity, i, start_ns, end_ns, &input)) {
             score_series(entity, &input, sink);
-        } else if (entity->series[i]->newest.type == LW_TYPE_SILENT) {
-            tell_life(entity, &entity->series[i]->newest); /* Still silent: the anomaly goes on. */
+        } else if (still_silent(entity, i, end_ns)) {
+            tell_life(entity, &entity->series[i]->newest);
         }
     }
     if (entity->tier1 != NULL && entity->detector->step_kind == LW_STEP_DURATION) {
@@ -494,6 +503,23 @@ static int64_t earliest_silent(const struct lw_entity *entity, uint32_t *ret_ser
     return earliest;
 }
 
+/* Is this the last series of its metric to fall silent? That one device of many went away is no
+ * trouble to tell of. */
+static bool metric_is_silent(const struct lw_entity *entity, uint32_t number)
+{
+    const char *metric = entity->series[number]->metric_name;
+
+    for (uint32_t i = 0; i < entity->n_series; i++) {
+        const struct lw_series *other = entity->series[i];
+
+        if (i != number && other->metric_name == metric && other->newest.type != LW_TYPE_SILENT &&
+            other->newest.time_ns != INT64_MIN) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void raise_silent(struct lw_entity *entity, uint32_t number, int64_t at_ns,
                          const struct lw_sink *sink)
 {
@@ -507,6 +533,7 @@ static void raise_silent(struct lw_entity *entity, uint32_t number, int64_t at_n
     verdict->onset = false;
     verdict->return_rows = 0.0f;
     apply_fault(verdict, LW_TYPE_SILENT, begins);
+    verdict->onset = verdict->onset && metric_is_silent(entity, number);
     lw_life_begin(&entity->life, at_ns);
     emit(entity, verdict, sink);
     tell_life(entity, verdict);
@@ -583,6 +610,19 @@ int64_t lw_entity_due(const struct lw_entity *entity)
     return due_ns > INT64_MAX - entity->detector->lateness_ns
                ? INT64_MAX
                : due_ns + entity->detector->lateness_ns;
+}
+
+void lw_entity_resume(struct lw_entity *entity, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < entity->n_series; i++) {
+        struct lw_series *series = entity->series[i];
+
+        lw_fault_resume(&series->fault, now_ns);
+        if (series->newest.type == LW_TYPE_SILENT) {
+            series->newest.type = LW_TYPE_NONE;
+            series->newest.alarm = false;
+        }
+    }
 }
 
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink)

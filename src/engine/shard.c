@@ -121,6 +121,9 @@ static void observe_point(struct shard *shard, const struct item *item)
 {
     struct lw_sample sample = {item->series, item->time_ns, item->value};
 
+    if (item->entity->fed_by == 0) { /* The first since a start, or since the feed began anew. */
+        lw_entity_resume(item->entity->entity, item->time_ns - 1);
+    }
     lw_shard_catch_up(item->entity); /* Whether the sample is late depends on it. */
     lw_observe(item->entity->entity, &sample, 1, item->tag, &shard->sink);
     item->entity->due_ns = INT64_MIN; /* To be asked again at the next watermark. */
