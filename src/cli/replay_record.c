@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Readings before an anomaly that its sparkline shows. */
-#define RING_READINGS 24
+/*
+ * Readings before an anomaly that its sparkline shows: a short anomaly and the quiet steps behind
+ * it then fit into the sparkline one by one.
+ */
+#define RING_READINGS 16
 
 /* What is kept of one series. */
 struct track {

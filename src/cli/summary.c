@@ -8,12 +8,13 @@
 #include <string.h>
 
 #define MARGIN 2
+#define TYPES_MAX 16 /* As in struct lw_engine_totals. */
 #define ENTITY_COLUMNS_MIN 8
 #define ENTITY_COLUMNS_MAX 28
 #define TYPE_COLUMNS 12
 #define START_COLUMNS 20
-#define PEAK_COLUMNS 9
-#define LASTED_COLUMNS 10
+#define PEAK_COLUMNS 10
+#define LASTED_COLUMNS 12
 #define MINUTE_NS INT64_C(60000000000)
 #define DAY_NS INT64_C(86400000000000)
 
@@ -177,41 +178,57 @@ static const char *plural(uint64_t n)
 static void title_print(const struct lw_summary *summary, const struct lw_terminal *terminal)
 {
     const struct lw_engine_totals *totals = summary->totals;
-    FILE *stream = terminal->stream;
-    char a[32], first[64], last[64], length[64];
+    char a[32], b[32], first[64], last[64], length[64], entities[64] = "", span[256] = "",
+                                                        rest[512];
+    int taken;
 
-    (void)fprintf(
-        stream, "\n%s%s anomal%s%s in %s samples", lw_terminal_colour(terminal, LW_COLOUR_BOLD),
-        totals->anomalies_opened == 0 ? "No" : grouped(totals->anomalies_opened, a),
-        totals->anomalies_opened == 1 ? "y" : (totals->anomalies_opened == 0 ? "y" : "ies"),
-        lw_terminal_colour(terminal, LW_COLOUR_NONE), grouped(totals->samples, first));
-    (void)fprintf(stream, " of %s series", grouped(totals->n_series, a));
+    (void)fprintf(terminal->stream, "\n%s", lw_terminal_colour(terminal, LW_COLOUR_BOLD));
+    taken = fprintf(terminal->stream, "%s anomal%s",
+                    totals->anomalies_opened == 0 ? "No" : grouped(totals->anomalies_opened, a),
+                    totals->anomalies_opened < 2 ? "y" : "ies");
+    (void)fprintf(terminal->stream, "%s ", lw_terminal_colour(terminal, LW_COLOUR_NONE));
     if (totals->n_entities > 1) {
-        (void)fprintf(stream, " of %s entities", grouped(totals->n_entities, a));
+        (void)snprintf(entities, sizeof(entities), " of %s entities",
+                       grouped(totals->n_entities, a));
     }
     if (summary->first_ns <= summary->last_ns && summary->has_times) {
         lw_moment_format(summary->first_ns, first, sizeof(first));
         lw_moment_format(summary->last_ns, last, sizeof(last));
         (void)lw_duration_format(summary->last_ns - summary->first_ns, length, sizeof(length));
-        (void)fprintf(stream, ", %s to %s (%s)", first, last, length);
+        (void)snprintf(span, sizeof(span), ", %s to %s (%s)", first, last, length);
     }
-    (void)fputc('\n', stream);
+    (void)snprintf(rest, sizeof(rest), "in %s samples of %s series%s%s",
+                   grouped(totals->samples, a), grouped(totals->n_series, b), entities, span);
+    lw_terminal_wrap(terminal, rest, MARGIN, taken + 1);
+    (void)fputc('\n', terminal->stream);
+}
+
+/* How many of each type: as they ended, or as they began where not all were kept. */
+static void types_count(const struct lw_summary *summary, uint64_t ret_counts[TYPES_MAX])
+{
+    memcpy(ret_counts, summary->totals->anomalies_by_type, TYPES_MAX * sizeof(*ret_counts));
+    if (summary->n_anomalies == summary->totals->anomalies_opened) {
+        memset(ret_counts, 0, TYPES_MAX * sizeof(*ret_counts));
+        for (size_t i = 0; i < summary->n_anomalies; i++) {
+            ret_counts[summary->anomalies[i]->anomaly.type % TYPES_MAX]++;
+        }
+    }
 }
 
 static void types_print(const struct lw_summary *summary, const struct lw_terminal *terminal)
 {
+    uint64_t counts[TYPES_MAX];
     bool is_first = true;
 
     if (summary->totals->anomalies_opened < 2) {
         return;
     }
+    types_count(summary, counts);
     (void)fprintf(terminal->stream, "%*s", MARGIN, "");
-    for (int i = 0; i < 16; i++) {
-        uint64_t n = summary->totals->anomalies_by_type[i];
-
-        if (n > 0) {
+    for (int i = 0; i < TYPES_MAX; i++) {
+        if (counts[i] > 0) {
             (void)fprintf(terminal->stream, "%s%llu %s", is_first ? "" : ", ",
-                          (unsigned long long)n,
+                          (unsigned long long)counts[i],
                           i == 0 ? "of no type" : lw_anomaly_type_name((enum lw_anomaly_type)i));
             is_first = false;
         }
@@ -219,10 +236,13 @@ static void types_print(const struct lw_summary *summary, const struct lw_termin
     (void)fputc('\n', terminal->stream);
 }
 
-static void rate_format(double per_week, char *ret_text, size_t capacity)
+static void rate_format(double per_week, char ret_text[32])
 {
-    (void)snprintf(ret_text, capacity,
-                   per_week >= 100.0 ? "%.0f" : (per_week >= 10.0 ? "%.1f" : "%.2f"), per_week);
+    if (per_week >= 100.0) {
+        (void)grouped((uint64_t)(per_week + 0.5), ret_text);
+    } else {
+        (void)snprintf(ret_text, 32, per_week >= 10.0 ? "%.1f" : "%.2f", per_week);
+    }
 }
 
 static void alarms_print(const struct lw_summary *summary, FILE *stream)
@@ -233,8 +253,8 @@ static void alarms_print(const struct lw_summary *summary, FILE *stream)
     if (!summary->has_times || isnan(totals->alarms_per_week)) {
         return;
     }
-    rate_format(totals->alarms_promised_per_week, promised, sizeof(promised));
-    rate_format(totals->alarms_per_week, achieved, sizeof(achieved));
+    rate_format(totals->alarms_promised_per_week, promised);
+    rate_format(totals->alarms_per_week, achieved);
     if (summary->is_benchmark) {
         (void)fprintf(
             stream,
