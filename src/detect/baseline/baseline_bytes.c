@@ -171,6 +171,7 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_f64s(visit, &baseline->unit, 1);
     visit_f64s(visit, &baseline->inverse_unit, 1);
     visit_u32s(visit, &baseline->rows, 1);
+    visit_u32s(visit, &baseline->still, 1);
     visit_i64(visit, &baseline->cadence.last_ns);
     visit_i64(visit, &baseline->cadence.step_ns);
     visit_u16s(visit, &baseline->cadence.votes, 1);
@@ -205,7 +206,7 @@ void lw_baseline_save(const struct lw_baseline *baseline, struct lw_writer *writ
 static bool baseline_sane(const struct lw_baseline *baseline)
 {
     bool sane = baseline->ring_at < BASELINE_RING && baseline->season.n_bins <= SEASON_DAY_BINS &&
-                baseline->refractory.n <= INCIDENT_QUEUE && baseline->period.champion <= PERIOD_MOST &&
+                baseline->refractory.n <= INCIDENT_QUEUE && baseline->still <= baseline->rows && baseline->period.champion <= PERIOD_MOST &&
                 baseline->period.challenger <= PERIOD_MOST && baseline->season.hour < SEASON_WEEK_BINS &&
                 baseline->novelty[CHANNEL_VALUE].n_used <= BASELINE_SLOTS && baseline->cadence.step_ns >= 0;
 

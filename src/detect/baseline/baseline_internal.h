@@ -30,6 +30,7 @@ struct lw_baseline {
     double unit;         /* 0 until a second value differs from the origin. */
     double inverse_unit;
     uint32_t rows;       /* With a value; saturates. */
+    uint32_t still;      /* Rows before the first change: a constant teaches no scale, so learning starts anew after it. */
     uint16_t ring_at;
     uint16_t reserved;
     struct lw_cadence cadence;
