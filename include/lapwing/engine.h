@@ -192,6 +192,7 @@ LW_API size_t lw_engine_entities(struct lw_engine *engine, uint32_t from,
 struct lw_series_view {
     uint32_t series;
     char name[LW_NAME_MAX];
+    bool watched; /**< False: its option "watch" is off, so it is shown but never judged. */
     uint8_t confidence;
     bool alarm;
     int64_t last_ns;

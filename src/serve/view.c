@@ -132,6 +132,7 @@ void lw_view_series(struct lw_json *json, const struct lw_series_view *series)
     lw_json_begin_object(json);
     member_int(json, "series", series->series);
     member_text(json, "name", series->name);
+    member_bool(json, "watched", series->watched);
     member_text(json, "confidence", lw_view_confidence(series->confidence));
     member_bool(json, "alarm", series->alarm);
     member_time(json, "last", series->last_ns);

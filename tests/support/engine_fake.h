@@ -87,8 +87,11 @@ enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint3
                                                                 : &fake.steps[fake.n_steps - 1];
         struct lw_series_view *view = &ret_series[n++];
 
-        *view = (struct lw_series_view){
-            .series = i, .confidence = (uint8_t)i, .last_ns = INT64_MIN, .value = NAN};
+        *view = (struct lw_series_view){.series = i,
+                                        .watched = i != 2,
+                                        .confidence = (uint8_t)i,
+                                        .last_ns = INT64_MIN,
+                                        .value = NAN};
         (void)strcpy(view->name, names[i]);
         if (last != NULL) {
             view->last_ns = last->time_ns;

@@ -208,6 +208,8 @@ static void test_series__show_their_newest_step(void **state)
     assert_string_equal(text(at(series, 1), "name"), "cpu{mode=\"user\"}");
     assert_string_equal(text(at(series, 1), "confidence"), "low");
     assert_string_equal(text(at(series, 2), "name"), "caf\xC3\xA9");
+    assert_true(json_is_true(json_object_get(at(series, 1), "watched")));
+    assert_true(json_is_false(json_object_get(at(series, 2), "watched")));
     assert_int_equal(whole(at(series, 1), "last"), 11);
     assert_non_null(strstr(client_body(&answer), "\"value\":0.1,")); /* The float's own digits, not
                                                                         the double's. */

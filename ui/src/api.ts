@@ -31,6 +31,7 @@ export interface Entity {
 export interface Series {
   series: number;
   name: string;
+  watched: boolean;
   confidence: Confidence;
   alarm: boolean;
   last: number | null;

@@ -1,4 +1,4 @@
-// The middle: the selected entity, its metrics as small charts, the unusual ones first.
+// The middle: the selected entity, its metrics as small charts: first the unusual ones, last those that are not judged.
 import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Chart } from "./chart";
@@ -39,7 +39,8 @@ const ordered = computed(() => {
     return words.every((word) => name.includes(word));
   });
   const number = (m: Metric) => m.info.peek().series;
-  return shown.sort((a, b) => Number(first.has(number(b))) - Number(first.has(number(a))) || number(a) - number(b));
+  const place = (m: Metric) => (first.has(number(m)) ? 0 : m.info.peek().watched ? 1 : 2);
+  return shown.sort((a, b) => place(a) - place(b) || number(a) - number(b));
 });
 
 /** How many values each label of a metric has: one tells no series from another, the most tells most. */
@@ -125,7 +126,7 @@ function Reading({ metric, index }: { metric: Metric; index: number | null }) {
         {old && <time>{formatClock(steps.time[index]!, true)}</time>}
         {lower !== null && upper !== null
           ? `expected ${formatBand(lower, upper, info.name)}`
-          : "no expectation yet"}
+          : info.watched && "no expectation yet"}
       </span>
     </div>
   );
@@ -158,12 +159,17 @@ function Card({ metric }: { metric: Metric }) {
           ))}
         </h3>
         {info.alarm && <span class="chip alarm">Unusual</span>}
-        {info.confidence === "cannot_tell" && (
+        {!info.watched && (
+          <span class="chip unwatched" title="Shown beside the others and not judged: its option “watch” is off.">
+            Not judged
+          </span>
+        )}
+        {info.watched && info.confidence === "cannot_tell" && (
           <span class="chip learning" title="Too little was seen to say what is normal here; nothing is judged yet.">
             Learning
           </span>
         )}
-        {info.confidence === "low" && !info.alarm && (
+        {info.watched && info.confidence === "low" && !info.alarm && (
           <i class="dot low" role="img" aria-label="Early days" title="Early days: enough was seen to judge, not enough to raise an alarm." />
         )}
       </header>
@@ -174,9 +180,10 @@ function Card({ metric }: { metric: Metric }) {
 }
 
 function summary(): string {
-  const n = metrics.value.length;
-  const unusual = metrics.value.filter((m) => m.info.value.alarm).length;
-  const learning = metrics.value.filter((m) => m.info.value.confidence === "cannot_tell").length;
+  const judged = metrics.value.map((m) => m.info.value).filter((info) => info.watched);
+  const n = judged.length;
+  const unusual = judged.filter((info) => info.alarm).length;
+  const learning = judged.filter((info) => info.confidence === "cannot_tell").length;
   if (n === 0) {
     return "";
   }
