@@ -10,13 +10,13 @@ GAP = "50"  # Quiet rows that do not end an alarm episode.
 
 
 def halves(manifest):
-    """Ids of every other series of a folder, and of the others."""
+    """Ids of the second, fourth ... series of every folder by name (half A), and of the others (half B)."""
     result = ([], [])
     seen = {}
-    for series in manifest["series"]:
-        folder = os.path.dirname(series["id"])
-        result[seen.get(folder, 0) % 2].append(series["id"])
+    for one in sorted(series["id"] for series in manifest["series"]):
+        folder = os.path.dirname(one)
         seen[folder] = seen.get(folder, 0) + 1
+        result[seen[folder] % 2].append(one)
     return result
 
 
