@@ -36,11 +36,11 @@ struct lw_tier1_state {
     struct lw_tier1 *fitted; /* NULL: not trained yet. */
     struct lw_training_rows rows;
     struct lw_calibrator calibrator;
-    uint64_t next_train;  /* Rows seen at which it is trained (again). */
-    uint64_t n_failed;    /* Trainings that failed, for want of memory or of known rows. */
-    uint64_t n_anomalous; /* Rows of anomalies so far. */
-    double cut;           /* Of the budget, set with each training. */
-    int64_t first_ns;
+    uint64_t next_train;      /* Rows seen at which it is trained (again). */
+    uint64_t n_failed;        /* Trainings that failed, for want of memory or of known rows. */
+    uint64_t n_anomalous;     /* Rows of anomalies so far. */
+    double cut;               /* Of the budget, set with each training. */
+    int64_t first_ns;         /* Of the first row offered for training; INT64_MIN: none. */
     struct lw_verdict newest; /* About the entity; time_ns INT64_MIN: none yet. */
     uint32_t width;           /* Columns of row, shares and the training rows: room for series. */
     float *row, *shares;

@@ -2,9 +2,9 @@
  * Tier 1 of an entity: residuals of all its series as one vector, scored, and learnt from while
  * nothing is wrong.
  *
- * It is trained inside the step at which train_after rows have been seen, and again each time their
- * number has doubled: the moment is a place in the input, so every host trains at the same step on
- * the same rows.
+ * It is trained inside the step at which train_after rows in which something is known have been
+ * seen, and again each time their number has doubled: the moment is a place in the input, so every
+ * host trains at the same step on the same rows.
  */
 #include "engine/entity.h"
 
@@ -227,11 +227,14 @@ void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t ta
 {
     struct lw_tier1_state *state = entity->tier1;
 
-    state->first_ns = state->first_ns == INT64_MIN ? time_ns : state->first_ns;
     if (state->fitted != NULL) {
         score(entity, time_ns, tag, sink);
         anomalous = anomalous || state->calibrator.alarm;
     }
+    if (lw_model_row_is_missing(state->row, state->width)) {
+        return; /* While the series are new to tier 0 there is nothing to learn from. */
+    }
+    state->first_ns = state->first_ns == INT64_MIN ? time_ns : state->first_ns;
     /* Trouble should not come to look normal: of its rows only a few are learnt from, so a new
      * regime is learnt late but is. */
     if (!anomalous || state->n_anomalous++ % ANOMALOUS_KEPT == 0) {

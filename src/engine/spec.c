@@ -144,8 +144,8 @@ static const struct lw_option DETECTOR_OPTIONS[] = {
      .min = 64,
      .max = 1000000,
      .unit = "steps",
-     .help = "Tier 1 is first trained after so many steps of an entity, and again each time their "
-             "number has doubled."},
+     .help = "Tier 1 is first trained after so many steps of an entity in which something was "
+             "expected, and again each time their number has doubled."},
     {.name = "train_rows",
      .type = LW_OPTION_INT,
      .offset = DETECTOR(train_rows),
