@@ -146,6 +146,12 @@ def test_says_when_the_server_is_gone(daemon, browser):
     browser.until("document.querySelector('.link.lost') !== null")
 
 
+def test_comes_back_with_the_server(daemon, browser):
+    with Daemon("--listen", "{}:{}".format(*daemon.address)):
+        browser.until("document.querySelector('.link.live') !== null")
+        browser.until("document.querySelectorAll('.card canvas').length >= 2")
+
+
 def main():
     passed = failed = 0
     with Daemon() as daemon, Browser() as browser:

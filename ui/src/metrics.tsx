@@ -19,9 +19,13 @@ const sought = signal("");
 const theme = signal(0);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme.value++);
 
-/** Series that are unusual now, or that an open anomaly of the entity names: a text, so that it changes only when they do. */
+/** How long a series stays in front after it was unusual, so that the order does not tremble. */
+const LINGER_S = 60;
+
+/** Series that are or just were unusual, or that an open anomaly names: a text, so that it changes only when they do. */
 const standingOut = computed(() => {
-  const numbers = new Set(metrics.value.filter((m) => m.info.value.alarm).map((m) => m.info.value.series));
+  const recent = metrics.value.filter((m) => (m.info.value.last ?? 0) - m.lastAlarm < LINGER_S);
+  const numbers = new Set(recent.map((m) => m.info.peek().series));
   const entity = selectedEntity.value?.entity;
   for (const anomaly of anomalies.value.values()) {
     if (anomaly.open && anomaly.entity === entity) {

@@ -46,6 +46,8 @@ export class Metric {
   /** Grows when `steps` changed, which is changed in place. */
   readonly version = signal(0);
   steps: Steps | null = null;
+  /** Time of the newest step that was anomalous. */
+  lastAlarm = -Infinity;
   private loading = false;
 
   constructor(
@@ -53,6 +55,7 @@ export class Metric {
     info: Series,
   ) {
     this.info = signal(info);
+    this.lastAlarm = info.alarm ? (info.last ?? 0) : -Infinity;
   }
 
   show(inView: boolean): void {
@@ -99,6 +102,8 @@ export class Metric {
       append(this.steps, steps);
       this.version.value++;
     }
+    const newest = steps.alarm.lastIndexOf(true);
+    this.lastAlarm = newest < 0 ? this.lastAlarm : steps.time[newest]!;
     this.info.value = {
       ...this.info.value,
       confidence,
