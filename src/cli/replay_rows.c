@@ -531,6 +531,9 @@ static bool rows_sort(struct lw_rows *rows, const struct lw_rows_block *blocks, 
             rows->order[n++] = &blocks[i].rows[k];
         }
     }
+    if (n == 0) {
+        return true;
+    }
     qsort(rows->order, n, sizeof(*rows->order),
           rows->setup.is_by_time ? compare_by_time : compare_by_tag);
     for (size_t i = 0; i < n; i++) {
