@@ -514,6 +514,7 @@ int lw_command_run(int argc, char **argv)
     sigset_t signals;
     int result, ended;
 
+    argp_err_exit_status = LW_EXIT_USAGE;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &daemon) != 0) {
         return LW_EXIT_USAGE;
     }
