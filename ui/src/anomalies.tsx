@@ -39,6 +39,18 @@ function Share({ anomaly, contribution }: { anomaly: Anomaly; contribution: Cont
   );
 }
 
+function Named({ name }: { name: string }) {
+  const { metric, labels } = splitName(name);
+  return (
+    <>
+      <b>{metric}</b>
+      {labels.map((label) => (
+        <code key={label}>{label}</code>
+      ))}
+    </>
+  );
+}
+
 /** The sentence with the names of metrics set apart. */
 function Sentence({ anomaly }: { anomaly: Anomaly }) {
   const parts: ComponentChildren[] = [];
@@ -52,7 +64,7 @@ function Sentence({ anomaly }: { anomaly: Anomaly }) {
       parts.push(rest);
       break;
     }
-    parts.push(rest.slice(0, hit.at), <b>{hit.name}</b>);
+    parts.push(rest.slice(0, hit.at), <Named name={hit.name} />);
     rest = rest.slice(hit.at + hit.name.length);
   }
   return <span class="sentence">{parts}</span>;

@@ -1,6 +1,7 @@
 // The middle: the selected entity, its metrics as small charts: first the unusual ones, last those that are not judged.
 import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Series } from "./api";
 import { Chart } from "./chart";
 import { entityState } from "./entities";
 import { formatBand, formatClock, formatValue, plural, splitName } from "./format";
@@ -114,6 +115,32 @@ function Plot({ metric, onHover }: { metric: Metric; onHover: (index: number | n
   );
 }
 
+/** What to think of a series besides its numbers; nothing when all is well. */
+function State({ info }: { info: Series }) {
+  if (!info.watched) {
+    return (
+      <span class="chip unwatched" title="Shown beside the others and not judged: its option “watch” is off.">
+        Not judged
+      </span>
+    );
+  }
+  if (info.alarm) {
+    return <span class="chip alarm">Unusual</span>;
+  }
+  if (info.confidence === "cannot_tell") {
+    return (
+      <span class="chip learning" title="Too little was seen to say what is normal here; nothing is judged yet.">
+        Learning
+      </span>
+    );
+  }
+  if (info.confidence === "low") {
+    const text = "Early days: enough was seen to judge, not enough to raise an alarm.";
+    return <i class="dot low" role="img" aria-label={text} title={text} />;
+  }
+  return null;
+}
+
 /** The newest step in words, or the one under the pointer. */
 function Reading({ metric, index }: { metric: Metric; index: number | null }) {
   const info = metric.info.value;
@@ -126,12 +153,13 @@ function Reading({ metric, index }: { metric: Metric; index: number | null }) {
   return (
     <div class={alarm ? "reading alarm" : "reading"}>
       <strong>{formatValue(value, info.name)}</strong>
-      <span>
+      <span class="band">
         {old && <time>{formatClock(steps.time[index]!, true)}</time>}
         {lower !== null && upper !== null
           ? `expected ${formatBand(lower, upper, info.name)}`
           : info.watched && "no expectation yet"}
       </span>
+      <State info={info} />
     </div>
   );
 }
@@ -155,28 +183,16 @@ function Card({ metric }: { metric: Metric }) {
       class={`card${info.alarm ? " alarm" : ""}${sentTo !== null ? " target" : ""}`}
       aria-label={`${info.name}: ${formatValue(info.value, info.name)}${info.alarm ? ", unusual" : ""}`}
     >
-      <header>
-        <h3 title={info.name}>
-          <span>{name}</span>
-          {telling.map((label) => (
-            <code key={label}>{label}</code>
-          ))}
-        </h3>
-        {info.alarm && <span class="chip alarm">Unusual</span>}
-        {!info.watched && (
-          <span class="chip unwatched" title="Shown beside the others and not judged: its option “watch” is off.">
-            Not judged
+      <h3 title={info.name}>
+        <span>{name}</span>
+        {telling.length > 0 && (
+          <span class="labels">
+            {telling.map((label) => (
+              <code key={label}>{label}</code>
+            ))}
           </span>
         )}
-        {info.watched && info.confidence === "cannot_tell" && (
-          <span class="chip learning" title="Too little was seen to say what is normal here; nothing is judged yet.">
-            Learning
-          </span>
-        )}
-        {info.watched && info.confidence === "low" && !info.alarm && (
-          <i class="dot low" role="img" aria-label="Early days" title="Early days: enough was seen to judge, not enough to raise an alarm." />
-        )}
-      </header>
+      </h3>
       <Reading metric={metric} index={hovered.current.value} />
       <Plot metric={metric} onHover={(index) => (hovered.current.value = index)} />
     </article>
