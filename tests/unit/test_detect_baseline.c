@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "detect/baseline/baseline.h"
+#include "detect/tail.h"
 #include "feature/calendar.h"
 
 #include <float.h>
@@ -414,6 +415,90 @@ static void test_baseline__does_not_alarm_along_an_endless_ramp(void **state)
     free(series);
 }
 
+/* First rows are rich in novelty: they are marked, and what they teach does not count against later rows. */
+static void test_baseline__keeps_quiet_about_its_first_rows(void **state)
+{
+    size_t n_marked = 0, n_told = 0;
+
+    (void)state;
+    for (size_t k = 0; k < N_NAMES; k++) {
+        struct lw_test_series *series = lw_test_series_read(names[k]);
+        struct lw_baseline_config config = config_of(false);
+        struct lw_baseline_result *results = run(&config, series->times_ns, series->values, series->n);
+
+        for (size_t i = 0; i < 600 && i < series->n; i++) {
+            n_marked += results[i].onset && results[i].confidence == LW_CONFIDENCE_LOW;
+            n_told += results[i].onset && results[i].confidence == LW_CONFIDENCE_FULL;
+        }
+        free(results);
+        free(series);
+    }
+    /* Eight series, six of them of 710 hours to 14 days: two dozen weeks of hours lie in these rows. */
+    if (n_marked == 0 || n_told > 16) {
+        fail_msg("%zu marked, %zu told", n_marked, n_told);
+    }
+}
+
+/* Bursts that stop: requests that came and went stay at their median for two days. No value is new; their calm is. */
+static void test_baseline__hears_bursts_that_stop(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("nab_elb_request_count_8c0756.csv");
+    struct lw_baseline_config config = config_of(true);
+    struct lw_baseline_result *before = run(&config, series->times_ns, series->values, series->n), *after;
+    size_t first = 0;
+
+    (void)state;
+    for (size_t i = 3000; i < series->n; i++) {
+        series->values[i] = 42.0;
+    }
+    after = run(&config, series->times_ns, series->values, series->n);
+    for (size_t i = 3000; i < 3200 && first == 0; i++) {
+        first = after[i].onset && !before[i].onset ? i : 0;
+    }
+    if (first == 0) {
+        fail_msg("no onset in the 200 rows of calm, kind %u", after[3048].kind);
+    }
+    free(after);
+    free(before);
+    free(series);
+}
+
+/* A detector of ten like series may alarm a tenth as often: the pooled tail knows what none of them can. */
+static void test_baseline__pools_its_tail(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("mscloud_outbound_23.csv");
+    struct lw_baseline_config config = config_of(false);
+    struct lw_baseline *baseline = baseline_new();
+    struct lw_baseline_result result, pooled;
+    struct lw_tail tail;
+    size_t n_asked = 0;
+
+    (void)state;
+    lw_tail_init(&tail);
+    for (size_t i = 0; i < 250; i++) {
+        lw_baseline_step(&config, baseline, series->times_ns[i], series->values[i], &result);
+    }
+    lw_baseline_pool(baseline, &tail);
+    assert_true(tail.n_rows > 0 && tail.n_rows <= 250); /* Rows since the series first moved. */
+    assert_true(lw_tail_rate(&tail, 6.0) > 1e-4 && lw_tail_rate(&tail, 60.0) < lw_tail_rate(&tail, 6.0));
+    for (size_t i = 250; i < series->n; i++) {
+        struct lw_baseline *other = baseline_new();
+        struct lw_baseline_config with_tail = config;
+
+        with_tail.tail = &tail;
+        memcpy(other, baseline, lw_baseline_bytes());
+        lw_baseline_step(&with_tail, other, series->times_ns[i], series->values[i], &pooled);
+        lw_baseline_step(&config, baseline, series->times_ns[i], series->values[i], &result);
+        n_asked += result.return_rows > 0.0f;
+        assert_true(result.q == pooled.q && (result.return_rows > 0.0f) == (pooled.return_rows > 0.0f));
+        assert_true(result.return_rows == 0.0f || result.return_rows != pooled.return_rows);
+        free(other);
+    }
+    assert_true(n_asked > 0);
+    free(baseline);
+    free(series);
+}
+
 /* Holidays are scored as Sundays, and hours are local. */
 static void test_baseline__reads_the_calendar(void **state)
 {
@@ -479,6 +564,9 @@ int main(void)
         cmocka_unit_test(test_baseline__bands_hold_most_rows_and_follow_the_day),
         cmocka_unit_test(test_baseline__keeps_the_alarm_budget),
         cmocka_unit_test(test_baseline__does_not_alarm_along_an_endless_ramp),
+        cmocka_unit_test(test_baseline__keeps_quiet_about_its_first_rows),
+        cmocka_unit_test(test_baseline__hears_bursts_that_stop),
+        cmocka_unit_test(test_baseline__pools_its_tail),
         cmocka_unit_test(test_baseline__reads_the_calendar),
         cmocka_unit_test(test_baseline__missing_values_fade_and_teach_nothing),
     };

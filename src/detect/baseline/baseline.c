@@ -41,7 +41,7 @@
  * Return periods err to the short side (see detect/tail.h), so a promise of one alarm in B rows is kept by asking for less than B.
  * Measured at one a series and week on nab, kpi and mscloud: docs/models/baseline.md.
  */
-#define BUDGET_SHARE_BENCHMARK 0.8
+#define BUDGET_SHARE_BENCHMARK 0.75
 #define BUDGET_SHARE 0.3
 #define BAND_SCALES 3.0
 
@@ -328,6 +328,12 @@ static double row_budget(const struct row *row)
     return least > 0.0 && least < rows ? least : rows;
 }
 
+/* Weight of the prior that every series starts with, in rows. */
+static double row_own_prior(double budget)
+{
+    return PRIOR_SHARE * (budget < BENCHMARK_ROWS ? budget : BENCHMARK_ROWS);
+}
+
 /* Strength of the strongest novelty: above 1 when it is an alarm. At the point benchmark any that is new; else a rare one. */
 static double row_novelty_strength(const struct row *row, struct lw_baseline *baseline, const struct lw_incident_rule *rule)
 {
@@ -340,7 +346,8 @@ static double row_novelty_strength(const struct row *row, struct lw_baseline *ba
     if (row->config->benchmark || relative < 1.0) {
         return row->config->benchmark ? relative : 0.0;
     }
-    return_rows = lw_births_return_rows(&baseline->births, (double)baseline->rows, rule->prior_rows, severity);
+    return_rows = lw_births_return_rows(&baseline->births, (double)baseline->rows, row_own_prior(rule->budget_rows),
+                                         severity);
     lw_births_add(&baseline->births, (double)baseline->rows, severity);
     if (return_rows < rule->budget_rows) {
         return 0.0;
@@ -388,6 +395,19 @@ static uint8_t row_kind(const struct row *row, const struct lw_baseline *baselin
     return kind;
 }
 
+/*
+ * The same with the detector's pooled tail. That weighs as many rows as the budget asks about: a series' own record, however long,
+ * says little of what comes once in a time ten thousand series share.
+ */
+static double row_prior(const struct row *row, double budget)
+{
+    double own = row_own_prior(budget);
+    double pooled = row->config->tail != NULL ? (double)row->config->tail->n_rows : 0.0;
+
+    pooled = pooled < budget ? pooled : budget;
+    return own > pooled ? own : pooled;
+}
+
 static double row_event(const struct row *row, struct lw_baseline *baseline, double value, struct lw_baseline_result *result)
 {
     double budget = row_budget(row);
@@ -395,7 +415,7 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
     double strength, novelty, outside = row_outside(row, baseline, value);
 
     rule.budget_rows = budget * (row->config->benchmark ? BUDGET_SHARE_BENCHMARK : BUDGET_SHARE);
-    rule.prior_rows = PRIOR_SHARE * (budget < BENCHMARK_ROWS ? budget : BENCHMARK_ROWS);
+    rule.prior_rows = row_prior(row, budget);
     result->return_rows = (float)lw_incident_step(&baseline->incident, baseline->incidents, &rule, row->smoothed, &strength);
     novelty = row_novelty_strength(row, baseline, &rule);
     result->kind = row_kind(row, baseline, novelty, strength);
@@ -464,6 +484,7 @@ void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baselin
     baseline->rows += baseline->rows < UINT32_MAX;
     if (ret_result->confidence == LW_CONFIDENCE_NONE) {
         ret_result->score = NAN;
+        ret_result->expected = ret_result->lower = ret_result->upper = NAN;
         ret_result->kind = LW_KIND_NONE;
         return;
     }
@@ -472,6 +493,11 @@ void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baselin
     ret_result->onset = event >= 1.0;
     ret_result->alarm = ret_result->onset || baseline->outside ||
                         (baseline->incident.alarmed > 0.0f && row.smoothed >= INCIDENT_SURPRISE);
+}
+
+void lw_baseline_pool(const struct lw_baseline *baseline, struct lw_tail *tail)
+{
+    lw_tail_add(tail, baseline->incidents, baseline->rows - baseline->still);
 }
 
 void lw_baseline_prefetch(const struct lw_baseline *baseline, int64_t time_ns)
