@@ -42,12 +42,12 @@ function Budget() {
   const title =
     achieved === null
       ? "The rate is known after an hour of data."
-      : `${formatValue(achieved)} alarms a week so far; at most ${formatValue(promised)} of them false is promised.`;
+      : `${formatValue(achieved)} alarms a week so far. The budget promises at most ${formatValue(promised)} false ones.`;
   return (
     <div class="figure budget" title={title}>
       <dd>
         <span class={over ? "over" : ""}>{achieved === null ? "–" : formatValue(achieved)}</span>
-        <small> of {formatValue(promised)} promised</small>
+        <small> of at most {formatValue(promised)}</small>
       </dd>
       <dt>alarms a week</dt>
     </div>
