@@ -2,7 +2,7 @@
  * The built-in options of a detector that watches hosts: what is a counter, which way trouble goes,
  * and how large a deviation must be to matter, in the metric's own unit.
  *
- * Floors are what a person would still call nothing: a tenth of a machine's time, a few megabytes.
+ * Floors are what a person would still call nothing: half a processor, a few megabytes.
  * Where several metrics say the same, one is watched and the others only feed the entity's model.
  * docs/sources/host.md shows this table; a test holds both equal.
  */
@@ -12,25 +12,25 @@ static const struct lw_source_host_option OPTIONS[] = {
     {NULL, "match", "node_*", "Everything the source reads."},
     {NULL, "entity", "instance", "A host is an entity."},
     {NULL, "step", "1s", "As often as the source reads."},
-    {NULL, "hysteresis", "10 of 15",
-     "What is over in a few seconds is no trouble: a job, a package being looked for."},
     {NULL, "budget_scope", "series",
-     "What keeps a host quiet are the floors below and the seconds above; the budget may be "
-     "loose."},
+     "What keeps a host quiet are the floors below; the budget may be loose."},
     {NULL, "alarm_budget", "1d", "So that ten minutes of history are enough to tell trouble."},
 
     {"node_*", "faults", "no",
-     "A constant reading is a host's good health, and disks and interfaces may go away."},
+     "A constant reading is good health; disks and interfaces may go away."},
     {"node_*_total", "aggregate", "rate", "Counters."},
+    {"node_*_total", "window", "10s",
+     "What is over in a second or two, such as a job, is no trouble."},
     {"node_vmstat_*", "aggregate", "rate", "Counters."},
+    {"node_vmstat_*", "window", "10s", NULL},
 
     /* Processor. */
-    {"node_cpu_seconds_total", "floor", "0.25", "A quarter of one processor."},
+    {"node_cpu_seconds_total", "floor", "0.5", "Half a processor."},
     {"node_load1", "floor", "1.5", "Threads that want to run."},
     {"node_load1", "direction", "up", NULL},
     {"node_load5", "watch", "no", "node_load1 says it earlier."},
     {"node_load15", "watch", "no", "node_load1 says it earlier."},
-    {"node_pressure_*", "floor", "0.2", "A fifth of the time."},
+    {"node_pressure_*", "floor", "0.3", "Three tenths of the time."},
     {"node_pressure_*", "direction", "up", NULL},
     {"node_context_switches_total", "floor", "10000", "A second."},
     {"node_context_switches_total", "floor_relative", "1", NULL},
@@ -54,17 +54,16 @@ static const struct lw_source_host_option OPTIONS[] = {
     {"node_vmstat_pgfault", "watch", "no", "Every start of a program makes thousands."},
     {"node_vmstat_oom_kill", "floor", "0", NULL},
     {"node_vmstat_oom_kill", "max", "0", "One process killed for want of memory is one too many."},
-    {"node_vmstat_oom_kill", "window", "15s", "So that one outlasts the hysteresis."},
 
     /* Disks and filesystems. */
     {"node_disk_*", "direction", "up", NULL},
-    {"node_disk_*_completed_total", "floor", "500", "Requests a second."},
-    {"node_disk_*_bytes_total", "floor", "20000000", "20 MB a second."},
+    {"node_disk_*_completed_total", "floor", "1000", "Requests a second."},
+    {"node_disk_*_bytes_total", "floor", "50000000", "50 MB a second."},
     {"node_disk_*_time_seconds_total", "watch", "no",
      "node_disk_io_time_seconds_total is bounded and says as much."},
     {"node_disk_io_time_weighted_seconds_total", "watch", "no", NULL},
     {"node_disk_io_time_seconds_total", "watch", "yes", NULL},
-    {"node_disk_io_time_seconds_total", "floor", "0.3", "Three tenths of the time."},
+    {"node_disk_io_time_seconds_total", "floor", "0.5", "Half the time."},
     {"node_filesystem_size_bytes", "watch", "no", NULL},
     {"node_filesystem_avail_bytes", "direction", "down", NULL},
     {"node_filesystem_avail_bytes", "floor", "16777216", "16 MiB."},
@@ -76,9 +75,9 @@ static const struct lw_source_host_option OPTIONS[] = {
     {"node_filesystem_readonly", "floor", "0.5", NULL},
 
     /* Network. */
-    {"node_network_*_bytes_total", "floor", "2000000", "2 MB a second."},
+    {"node_network_*_bytes_total", "floor", "5000000", "5 MB a second."},
     {"node_network_*_bytes_total", "floor_relative", "0.5", NULL},
-    {"node_network_*_packets_total", "floor", "2000", "A second."},
+    {"node_network_*_packets_total", "floor", "5000", "A second."},
     {"node_network_*_packets_total", "floor_relative", "0.5", NULL},
     {"node_network_*_errs_total", "direction", "up", NULL},
     {"node_network_*_errs_total", "floor", "5", "A second."},
@@ -91,8 +90,8 @@ static const struct lw_source_host_option OPTIONS[] = {
     {"node_procs_blocked", "floor", "4", NULL},
     {"node_forks_total", "direction", "up", NULL},
     {"node_forks_total", "floor", "100", "A second."},
-    {"node_processes_*", "floor", "50", NULL},
-    {"node_processes_*", "floor_relative", "0.25", NULL},
+    {"node_processes_*", "floor", "200", NULL},
+    {"node_processes_*", "floor_relative", "0.5", NULL},
 };
 
 const struct lw_source_host_option *lw_source_host_options(size_t *ret_n)
