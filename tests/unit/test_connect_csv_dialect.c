@@ -253,6 +253,18 @@ static void test_dialect__says_what_it_cannot_read(void **state)
     assert_non_null(strstr(error.message, "zero bytes"));
 }
 
+static void test_dialect__refuses_too_many_columns(void **state)
+{
+    static char text[3 * LW_CSV_COLUMNS_MAX];
+    const struct lw_csv_options options = {0};
+
+    (void)state;
+    memset(text, ';', LW_CSV_COLUMNS_MAX);
+    text[LW_CSV_COLUMNS_MAX] = '\n';
+    assert_string_equal(said(&options, text),
+                        "LW_EFORMAT: the first line has more than 4096 fields");
+}
+
 static void test_dialect__survives_want_of_memory(void **state)
 {
     static const char text[] = "time,series,value\n1500000000,cpu,1\n1500000000,mem,2\n";
@@ -293,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_dialect__obeys_options),
         cmocka_unit_test(test_dialect__makes_names_unique_and_clean),
         cmocka_unit_test(test_dialect__says_what_it_cannot_read),
+        cmocka_unit_test(test_dialect__refuses_too_many_columns),
         cmocka_unit_test(test_dialect__survives_want_of_memory),
     };
     return LW_TEST_RUN(tests);

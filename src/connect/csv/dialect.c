@@ -282,6 +282,22 @@ static enum lw_status encoding_check(const struct beginning *rest, struct lw_err
     return LW_OK;
 }
 
+/* Nothing separates: because no separator is there, or because one is there too often. */
+static enum lw_status columns_check(struct finder *finder, const struct beginning *rest,
+                                    struct lw_error *reterr)
+{
+    struct lw_csv_record record = {.fields = finder->fields};
+
+    for (const char *at = SEPARATORS; *at != '\0'; at++) {
+        if (lw_csv_record_read(rest->text, rest->n_bytes, rest->is_last, *at, &record) ==
+            LW_CSV_RECORD_COLUMNS) {
+            return lw_error_set(reterr, LW_EFORMAT, "the first line has more than %d fields",
+                                LW_CSV_COLUMNS_MAX);
+        }
+    }
+    return LW_OK;
+}
+
 /* Reads the first record and types the columns below it. */
 static enum lw_status columns_find(struct finder *finder, const struct lw_csv_options *options,
                                    struct beginning rest, struct lw_csv_dialect *dialect,
@@ -331,7 +347,10 @@ enum lw_status lw_csv_dialect_find(const struct lw_csv_options *options, const c
     }
     preamble_skip(&rest, &dialect);
     separator_find(finder, options, &rest, &dialect);
-    status = columns_find(finder, options, rest, &dialect, reterr);
+    status = columns_check(finder, &rest, reterr);
+    if (status == LW_OK) {
+        status = columns_find(finder, options, rest, &dialect, reterr);
+    }
     if (status == LW_OK) {
         status = lw_csv_layout_find(options, finder->profiles, &dialect, reterr);
     }
