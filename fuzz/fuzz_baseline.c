@@ -1,6 +1,7 @@
 /*
- * Loads one series' state, or a pooled tail, from any bytes. What loads is stepped over some rows, which may be of any value and in any
- * order of time, and must save and load again to the same results.
+ * Loads one series' state, or a pooled tail, from any bytes. What loads is stepped over some rows,
+ * which may be of any value and in any order of time, and must save and load again to the same
+ * results.
  */
 #include "base/bytes.h"
 #include "detect/baseline/baseline.h"
@@ -33,9 +34,11 @@ static double row_value(unsigned i, const uint8_t *data, size_t n_bytes)
     return odd[(data[i % n_bytes] ^ i) % (sizeof(odd) / sizeof(odd[0]))];
 }
 
-static void baseline_equal(struct lw_baseline *baseline, struct lw_baseline *other, const uint8_t *data, size_t n_bytes)
+static void baseline_equal(struct lw_baseline *baseline, struct lw_baseline *other,
+                           const uint8_t *data, size_t n_bytes)
 {
-    struct lw_baseline_config config = {.benchmark = (data[0] & 1) != 0, .legal_min = -INFINITY, .legal_max = INFINITY};
+    struct lw_baseline_config config = {
+        .benchmark = (data[0] & 1) != 0, .legal_min = -INFINITY, .legal_max = INFINITY};
     struct lw_baseline_result one, two;
 
     for (unsigned i = 0; i < N_ROWS; i++) {

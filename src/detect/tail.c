@@ -1,13 +1,15 @@
 /*
  * Histograms of incident peaks, of one series or pooled.
  *
- * An incident of peak p is worth (p / q)^a incidents of q > p: a power law, whose exponent a is Hill's estimate over all peaks,
- * drawn towards 3. The sum over all incidents overstates how many of q there are (of N with a power law's tail beyond
- * u it counts 1 + a ln(q / u) times as many as lie beyond q, and above the largest seen it never reaches 0): it errs to
- * silence, by a factor that callers may correct for.
+ * An incident of peak p is worth (p / q)^a incidents of q > p: a power law, whose exponent a is
+ * Hill's estimate over all peaks, drawn towards 3. The sum over all incidents overstates how many
+ * of q there are (of N with a power law's tail beyond u it counts 1 + a ln(q / u) times as many as
+ * lie beyond q, and above the largest seen it never reaches 0): it errs to silence, by a factor
+ * that callers may correct for.
  *
- * Source: Hill, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 3, 1975. We depart
- * from it: all peaks above the least are used, and the estimate is held between 1.5 and 8.
+ * Source: Hill, "A simple general approach to inference about the tail of a distribution", Annals
+ * of Statistics 3, 1975. We depart from it: all peaks above the least are used, and the estimate is
+ * held between 1.5 and 8.
  */
 #include "detect/tail.h"
 
@@ -64,8 +66,9 @@ static double tail_place(double q)
 }
 
 /*
- * Counts by bin in, the number of incidents of q they are worth out: 1 each from q on, (middle of the bin / q)^exponent below.
- * log_sum: of counts times the logarithm of the bin's middle over the least.
+ * Counts by bin in, the number of incidents of q they are worth out: 1 each from q on, (middle of
+ * the bin / q)^exponent below. log_sum: of counts times the logarithm of the bin's middle over the
+ * least.
  */
 struct tail_sum {
     double count, log_sum;
@@ -80,13 +83,16 @@ static void tail_sum_add(struct tail_sum *sum, unsigned bin, double count)
 /* Hill's estimate, drawn towards 3 as by 10 incidents that have it. */
 static double tail_exponent(const struct tail_sum *sum)
 {
-    double exponent = (TAIL_PRIOR_COUNT + sum->count) / (TAIL_PRIOR_COUNT / TAIL_PRIOR_EXPONENT + sum->log_sum);
+    double exponent = (TAIL_PRIOR_COUNT + sum->count) /
+                      (TAIL_PRIOR_COUNT / TAIL_PRIOR_EXPONENT + sum->log_sum);
 
-    return exponent < TAIL_EXPONENT_LEAST ? TAIL_EXPONENT_LEAST
-                                          : (exponent > TAIL_EXPONENT_MOST ? TAIL_EXPONENT_MOST : exponent);
+    return exponent < TAIL_EXPONENT_LEAST
+               ? TAIL_EXPONENT_LEAST
+               : (exponent > TAIL_EXPONENT_MOST ? TAIL_EXPONENT_MOST : exponent);
 }
 
-/* Worth of one incident in a bin, for q at place. Powers of e^-(step exponent) would do; it is asked for few rows. */
+/* Worth of one incident in a bin, for q at place. Powers of e^-(step exponent) would do; it is
+ * asked for few rows. */
 static double tail_share(unsigned bin, double place, double exponent)
 {
     double below = ((double)bin + 0.5 - place) * LW_TAIL_BIN_LOG;
@@ -142,13 +148,15 @@ void lw_tail_save(const struct lw_tail *tail, struct lw_writer *writer)
     }
 }
 
-enum lw_status lw_tail_load(struct lw_tail *ret_tail, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_tail_load(struct lw_tail *ret_tail, struct lw_reader *reader,
+                            struct lw_error *reterr)
 {
     struct lw_tail tail;
     uint16_t version = lw_read_u16(reader);
 
     if (reader->status == LW_OK && version != TAIL_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "incident tail of version %u; this one reads version %d", version,
+        return lw_error_set(reterr, LW_EVERSION,
+                            "incident tail of version %u; this one reads version %d", version,
                             TAIL_VERSION);
     }
     tail.n_rows = lw_read_u64(reader);
@@ -156,7 +164,8 @@ enum lw_status lw_tail_load(struct lw_tail *ret_tail, struct lw_reader *reader, 
         tail.counts[i] = lw_read_u32(reader);
     }
     if (reader->status != LW_OK) {
-        return lw_error_set(reterr, LW_EFORMAT, "incident tail ends after %zu bytes", reader->n_bytes);
+        return lw_error_set(reterr, LW_EFORMAT, "incident tail ends after %zu bytes",
+                            reader->n_bytes);
     }
     *ret_tail = tail;
     return LW_OK;

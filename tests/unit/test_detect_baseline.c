@@ -13,15 +13,17 @@
 #include <math.h>
 
 static const char *const names[] = {
-    "nab_elb_request_count_8c0756.csv", "nab_iio_network_in.csv",    "nab_nyc_taxi_2000.csv",  "nab_ec2_cpu_c6585a_2000.csv",
-    "mscloud_ingress_02_excerpt.csv",   "mscloud_app1_04.csv",       "mscloud_purchase_02.csv", "mscloud_outbound_23.csv",
+    "nab_elb_request_count_8c0756.csv", "nab_iio_network_in.csv",         "nab_nyc_taxi_2000.csv",
+    "nab_ec2_cpu_c6585a_2000.csv",      "mscloud_ingress_02_excerpt.csv", "mscloud_app1_04.csv",
+    "mscloud_purchase_02.csv",          "mscloud_outbound_23.csv",
 };
 
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
 static struct lw_baseline_config config_of(bool benchmark)
 {
-    struct lw_baseline_config config = {.benchmark = benchmark, .legal_min = -INFINITY, .legal_max = INFINITY};
+    struct lw_baseline_config config = {
+        .benchmark = benchmark, .legal_min = -INFINITY, .legal_max = INFINITY};
 
     return config;
 }
@@ -34,8 +36,8 @@ static struct lw_baseline *baseline_new(void)
     return baseline;
 }
 
-static struct lw_baseline_result *run(const struct lw_baseline_config *config, const int64_t *times, const double *values,
-                                      size_t n)
+static struct lw_baseline_result *run(const struct lw_baseline_config *config, const int64_t *times,
+                                      const double *values, size_t n)
 {
     struct lw_baseline_result *results = calloc(n, sizeof(*results));
     struct lw_baseline *baseline = baseline_new();
@@ -53,11 +55,13 @@ static void result_is_sane(const struct lw_baseline_result *result, size_t row)
 
     if (none ? !(isnan(result->score) && result->event == 0.0f && !result->onset && !result->alarm)
              : !(result->score >= 0.0f && result->score <= 1.0f)) {
-        fail_msg("row %zu: score %g at confidence %u", row, (double)result->score, result->confidence);
+        fail_msg("row %zu: score %g at confidence %u", row, (double)result->score,
+                 result->confidence);
     }
-    if (!(result->event >= 0.0f && result->event <= 1.0f) || !(result->q >= 0.0f) || !(result->return_rows >= 0.0f)) {
-        fail_msg("row %zu: event %g, q %g, return %g", row, (double)result->event, (double)result->q,
-                 (double)result->return_rows);
+    if (!(result->event >= 0.0f && result->event <= 1.0f) || !(result->q >= 0.0f) ||
+        !(result->return_rows >= 0.0f)) {
+        fail_msg("row %zu: event %g, q %g, return %g", row, (double)result->event,
+                 (double)result->q, (double)result->return_rows);
     }
     assert_true(!isinf(result->q) && !isinf(result->return_rows));
 }
@@ -75,7 +79,9 @@ static void test_baseline__goes_on_bit_for_bit_after_save_and_load(void **state)
     for (size_t k = 0; k < N_NAMES; k++) {
         struct lw_test_series *series = lw_test_series_read(names[k]);
         struct lw_baseline_config config = config_of(k % 2 == 0);
-        struct lw_baseline_result *whole = run(&config, series->times_ns, series->values, series->n), result;
+        struct lw_baseline_result *whole = run(&config, series->times_ns, series->values,
+                                               series->n),
+                                  result;
         struct lw_baseline *baseline = baseline_new();
         struct lw_error error;
 
@@ -139,7 +145,8 @@ static void test_baseline__refuses_cut_foreign_and_mad_bytes(void **state)
     free(series);
 }
 
-/* Every float of the state is relative to the origin in a power of two: 2^k times the series is the same series. */
+/* Every float of the state is relative to the origin in a power of two: 2^k times the series is the
+ * same series. */
 static void test_baseline__is_exactly_invariant_to_powers_of_two(void **state)
 {
     static const double scales[] = {0x1p-30, 0x1p+7, 0x1p+90};
@@ -148,7 +155,9 @@ static void test_baseline__is_exactly_invariant_to_powers_of_two(void **state)
     for (size_t k = 0; k < N_NAMES; k++) {
         struct lw_test_series *series = lw_test_series_read(names[k]);
         struct lw_baseline_config config = config_of(true);
-        struct lw_baseline_result *plain = run(&config, series->times_ns, series->values, series->n), *scaled;
+        struct lw_baseline_result *plain = run(&config, series->times_ns, series->values,
+                                               series->n),
+                                  *scaled;
 
         for (size_t s = 0; s < 3; s++) {
             double *values = calloc(series->n, sizeof(*values));
@@ -176,7 +185,9 @@ static void test_baseline__is_nearly_invariant_to_shifts(void **state)
     for (size_t k = 0; k < N_NAMES; k++) {
         struct lw_test_series *series = lw_test_series_read(names[k]);
         struct lw_baseline_config config = config_of(true);
-        struct lw_baseline_result *plain = run(&config, series->times_ns, series->values, series->n), *shifted;
+        struct lw_baseline_result *plain = run(&config, series->times_ns, series->values,
+                                               series->n),
+                                  *shifted;
         double shift = 1e6 * (fabs(series->values[1]) + 1.0);
         size_t n_differ = 0;
 
@@ -198,8 +209,8 @@ static void test_baseline__is_nearly_invariant_to_shifts(void **state)
 
 static void test_baseline__survives_any_values(void **state)
 {
-    static const double odd[] = {0.0,      -0.0,     1.0,    NAN,  DBL_MAX, -DBL_MAX, DBL_MIN,
-                                 0x1p-1074, -1e308,  1e308, 1e-300, 42.0,    NAN,      1e18};
+    static const double odd[] = {0.0,       -0.0,   1.0,   NAN,    DBL_MAX, -DBL_MAX, DBL_MIN,
+                                 0x1p-1074, -1e308, 1e308, 1e-300, 42.0,    NAN,      1e18};
     struct lw_baseline_result result;
 
     (void)state;
@@ -215,7 +226,8 @@ static void test_baseline__survives_any_values(void **state)
         config.step_ns = seed % 4 == 0 ? INT64_C(60000000000) : 0;
         for (size_t i = 0; i < 700; i++) {
             random = random * 1664525u + 1013904223u;
-            at += seed % 3 == 0 ? (int64_t)(random % 1000) * INT64_C(1000000000000) : INT64_C(60000000000);
+            at += seed % 3 == 0 ? (int64_t)(random % 1000) * INT64_C(1000000000000)
+                                : INT64_C(60000000000);
             lw_baseline_step(&config, baseline, at, odd[(random >> 16) % few], &result);
             result_is_sane(&result, i);
         }
@@ -233,12 +245,14 @@ static void test_baseline__is_silent_on_a_constant_and_hears_its_end(void **stat
     (void)state;
     while (series->values[first] == 0.0) {
         result_is_sane(&results[first], first);
-        assert_true(!results[first].onset && !results[first].alarm && !(results[first].score > 0.0f));
+        assert_true(!results[first].onset && !results[first].alarm &&
+                    !(results[first].score > 0.0f));
         first++;
     }
     assert_true(first > 600);
     if (!results[first].onset || results[first].confidence != LW_CONFIDENCE_FULL) {
-        fail_msg("row %zu: event %g, confidence %u", first, (double)results[first].event, results[first].confidence);
+        fail_msg("row %zu: event %g, confidence %u", first, (double)results[first].event,
+                 results[first].confidence);
     }
     free(results);
     free(series);
@@ -260,7 +274,8 @@ static void test_baseline__says_how_sure_it_is(void **state)
     free(series);
 }
 
-/* After ten minutes of one-second rows: a real big change alarms at the default budget. Load of an idle machine, made big. */
+/* After ten minutes of one-second rows: a real big change alarms at the default budget. Load of an
+ * idle machine, made big. */
 static void test_baseline__hears_a_big_change_after_ten_minutes(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_ec2_cpu_c6585a_2000.csv");
@@ -272,12 +287,14 @@ static void test_baseline__hears_a_big_change_after_ten_minutes(void **state)
     (void)state;
     config.floor_absolute = 5.0; /* Percent of a processor. */
     for (size_t i = 0; i < 610; i++) {
-        lw_baseline_step(&config, baseline, (int64_t)i * INT64_C(1000000000), series->values[i], &result);
+        lw_baseline_step(&config, baseline, (int64_t)i * INT64_C(1000000000), series->values[i],
+                         &result);
         n_onsets += result.onset;
     }
     assert_int_equal(n_onsets, 0);
     for (size_t i = 0; i < 30 && n_onsets == 0; i++) {
-        lw_baseline_step(&config, baseline, (int64_t)(610 + i) * INT64_C(1000000000), 95.0, &result);
+        lw_baseline_step(&config, baseline, (int64_t)(610 + i) * INT64_C(1000000000), 95.0,
+                         &result);
         n_onsets += result.onset && result.confidence == LW_CONFIDENCE_FULL;
         delay = i;
     }
@@ -301,7 +318,8 @@ static void test_baseline__obeys_direction_floor_and_legal_range(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_elb_request_count_8c0756.csv");
     struct lw_baseline_config config = config_of(true);
-    struct lw_baseline_result *both = run(&config, series->times_ns, series->values, series->n), *other;
+    struct lw_baseline_result *both = run(&config, series->times_ns, series->values, series->n),
+                              *other;
     size_t n_low = 0, n_high = 0;
 
     (void)state;
@@ -327,7 +345,8 @@ static void test_baseline__obeys_direction_floor_and_legal_range(void **state)
         assert_true(!is_outside || (other[i].alarm && other[i].kind == LW_KIND_RANGE));
         n_low += is_outside;
     }
-    assert_true(n_low > 0 && onsets(other, 20, series->n) > 0 && onsets(other, 20, series->n) <= n_low);
+    assert_true(n_low > 0 && onsets(other, 20, series->n) > 0 &&
+                onsets(other, 20, series->n) <= n_low);
     free(other);
     free(both);
     free(series);
@@ -344,21 +363,24 @@ static void test_baseline__bands_hold_most_rows_and_follow_the_day(void **state)
 
     (void)state;
     for (size_t i = 1000; i < series->n; i++, n++) {
-        assert_true(results[i].lower <= results[i].expected && results[i].expected <= results[i].upper);
-        n_inside += series->values[i] >= (double)results[i].lower && series->values[i] <= (double)results[i].upper;
+        assert_true(results[i].lower <= results[i].expected &&
+                    results[i].expected <= results[i].upper);
+        n_inside += series->values[i] >= (double)results[i].lower &&
+                    series->values[i] <= (double)results[i].upper;
         least = fminf(least, results[i].expected);
         greatest = fmaxf(greatest, results[i].expected);
     }
     if (n_inside * 100 < n * 95 || greatest < 4.0f * least) {
-        fail_msg("%zu of %zu inside, expected %g to %g", n_inside, n, (double)least, (double)greatest);
+        fail_msg("%zu of %zu inside, expected %g to %g", n_inside, n, (double)least,
+                 (double)greatest);
     }
     free(results);
     free(series);
 }
 
 /*
- * The promise: at most one false alarm per series and week. Real series, one of them hourly over 52 days; the crashes are left out: experts
- * found 21 anomalies in their four weeks.
+ * The promise: at most one false alarm per series and week. Real series, one of them hourly over 52
+ * days; the crashes are left out: experts found 21 anomalies in their four weeks.
  */
 static void test_baseline__keeps_the_alarm_budget(void **state)
 {
@@ -415,7 +437,8 @@ static void test_baseline__does_not_alarm_along_an_endless_ramp(void **state)
     free(series);
 }
 
-/* First rows are rich in novelty: they are marked, and what they teach does not count against later rows. */
+/* First rows are rich in novelty: they are marked, and what they teach does not count against later
+ * rows. */
 static void test_baseline__keeps_quiet_about_its_first_rows(void **state)
 {
     size_t n_marked = 0, n_told = 0;
@@ -424,7 +447,8 @@ static void test_baseline__keeps_quiet_about_its_first_rows(void **state)
     for (size_t k = 0; k < N_NAMES; k++) {
         struct lw_test_series *series = lw_test_series_read(names[k]);
         struct lw_baseline_config config = config_of(false);
-        struct lw_baseline_result *results = run(&config, series->times_ns, series->values, series->n);
+        struct lw_baseline_result *results = run(&config, series->times_ns, series->values,
+                                                 series->n);
 
         for (size_t i = 0; i < 600 && i < series->n; i++) {
             n_marked += results[i].onset && results[i].confidence == LW_CONFIDENCE_LOW;
@@ -433,18 +457,21 @@ static void test_baseline__keeps_quiet_about_its_first_rows(void **state)
         free(results);
         free(series);
     }
-    /* Eight series, six of them of 710 hours to 14 days: two dozen weeks of hours lie in these rows. */
+    /* Eight series, six of them of 710 hours to 14 days: two dozen weeks of hours lie in these
+     * rows. */
     if (n_marked == 0 || n_told > 16) {
         fail_msg("%zu marked, %zu told", n_marked, n_told);
     }
 }
 
-/* Bursts that stop: requests that came and went stay at their median for two days. No value is new; their calm is. */
+/* Bursts that stop: requests that came and went stay at their median for two days. No value is new;
+ * their calm is. */
 static void test_baseline__hears_bursts_that_stop(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_elb_request_count_8c0756.csv");
     struct lw_baseline_config config = config_of(true);
-    struct lw_baseline_result *before = run(&config, series->times_ns, series->values, series->n), *after;
+    struct lw_baseline_result *before = run(&config, series->times_ns, series->values, series->n),
+                              *after;
     size_t first = 0;
 
     (void)state;
@@ -463,7 +490,8 @@ static void test_baseline__hears_bursts_that_stop(void **state)
     free(series);
 }
 
-/* A detector of ten like series may alarm a tenth as often: the pooled tail knows what none of them can. */
+/* A detector of ten like series may alarm a tenth as often: the pooled tail knows what none of them
+ * can. */
 static void test_baseline__pools_its_tail(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("mscloud_outbound_23.csv");
@@ -480,7 +508,8 @@ static void test_baseline__pools_its_tail(void **state)
     }
     lw_baseline_pool(baseline, &tail);
     assert_true(tail.n_rows > 0 && tail.n_rows <= 250); /* Rows since the series first moved. */
-    assert_true(lw_tail_rate(&tail, 6.0) > 1e-4 && lw_tail_rate(&tail, 60.0) < lw_tail_rate(&tail, 6.0));
+    assert_true(lw_tail_rate(&tail, 6.0) > 1e-4 &&
+                lw_tail_rate(&tail, 60.0) < lw_tail_rate(&tail, 6.0));
     for (size_t i = 250; i < series->n; i++) {
         struct lw_baseline *other = baseline_new();
         struct lw_baseline_config with_tail = config;
@@ -490,7 +519,8 @@ static void test_baseline__pools_its_tail(void **state)
         lw_baseline_step(&with_tail, other, series->times_ns[i], series->values[i], &pooled);
         lw_baseline_step(&config, baseline, series->times_ns[i], series->values[i], &result);
         n_asked += result.return_rows > 0.0f;
-        assert_true(result.q == pooled.q && (result.return_rows > 0.0f) == (pooled.return_rows > 0.0f));
+        assert_true(result.q == pooled.q &&
+                    (result.return_rows > 0.0f) == (pooled.return_rows > 0.0f));
         assert_true(result.return_rows == 0.0f || result.return_rows != pooled.return_rows);
         free(other);
     }
@@ -504,7 +534,8 @@ static void test_baseline__reads_the_calendar(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_nyc_taxi_2000.csv");
     struct lw_baseline_config config = config_of(false);
-    struct lw_baseline_result *utc = run(&config, series->times_ns, series->values, series->n), *local;
+    struct lw_baseline_result *utc = run(&config, series->times_ns, series->values, series->n),
+                              *local;
     struct lw_calendar *calendar = NULL;
     struct lw_error error;
     size_t n_differ = 0;
@@ -541,7 +572,8 @@ static void test_baseline__missing_values_fade_and_teach_nothing(void **state)
     last = 1.0f;
     for (int i = 0; i < 20; i++) {
         lw_baseline_step(&config, baseline, series->times_ns[400], NAN, &result);
-        assert_true(result.score < last && !result.onset && !result.alarm && isnan(result.expected));
+        assert_true(result.score < last && !result.onset && !result.alarm &&
+                    isnan(result.expected));
         last = result.score;
     }
     free(baseline);

@@ -1,8 +1,8 @@
 /*
  * The parts of tier 0 against slow references written from their definitions, on real series.
  *
- * The references keep every row and compute each quantity anew or by the textbook's full form: none shares code or
- * layout with the parts.
+ * The references keep every row and compute each quantity anew or by the textbook's full form: none
+ * shares code or layout with the parts.
  */
 #include "support/series.h"
 #include "support/test.h"
@@ -29,7 +29,8 @@ static void near_enough(double got, double expected, double tolerance, size_t ro
 static struct lw_track_pace pace_of(size_t row, double rows_a_day)
 {
     double slow = 1.0 / (7.0 * rows_a_day), early = 1.0 / ((double)row + 1.0);
-    struct lw_track_pace pace = {.rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 2.5, .shift_rows = 288};
+    struct lw_track_pace pace = {
+        .rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 2.5, .shift_rows = 288};
 
     pace.shift_rate = 4.0 / 288.0;
     return pace;
@@ -43,7 +44,8 @@ struct plain_track {
 
 static double plain_track_step(struct plain_track *track, size_t row, double rows_a_day, double x)
 {
-    double slow = 1.0 / (7.0 * rows_a_day), rate = 1.0 / (double)(row + 1), clip = row < 20 ? 6.0 : 2.5;
+    double slow = 1.0 / (7.0 * rows_a_day), rate = 1.0 / (double)(row + 1),
+           clip = row < 20 ? 6.0 : 2.5;
     double d = x - track->level, both = track->above + track->below;
     double variance = fmax(d < 0 ? track->below : track->above, 0.5 * both);
     double scale = sqrt(variance), z, c;
@@ -53,7 +55,8 @@ static double plain_track_step(struct plain_track *track, size_t row, double row
     z = scale > 0 ? d / scale : 0;
     c = fmin(fmax(z, -clip), clip);
     for (int side = 0; side < 2; side++) {
-        int *count = side == 0 ? &track->risen : &track->fallen, is_far = side == 0 ? z >= 3 : z <= -3;
+        int *count = side == 0 ? &track->risen : &track->fallen,
+            is_far = side == 0 ? z >= 3 : z <= -3;
 
         if (*count > 288 && is_far) {
             *count = 576; /* Confirmed and still far off: all of the adoption lies ahead. */
@@ -79,8 +82,8 @@ static double plain_track_step(struct plain_track *track, size_t row, double row
 
 static void test_track__equals_its_definition(void **state)
 {
-    static const char *const names[] = {"nab_elb_request_count_8c0756.csv", "nab_iio_network_in.csv",
-                                        "mscloud_ingress_02_excerpt.csv"};
+    static const char *const names[] = {"nab_elb_request_count_8c0756.csv",
+                                        "nab_iio_network_in.csv", "mscloud_ingress_02_excerpt.csv"};
 
     (void)state;
     for (size_t n = 0; n < 3; n++) {
@@ -125,7 +128,8 @@ struct plain_forecast {
     double theta[6], p[6][6];
 };
 
-static void plain_forecast_learn(struct plain_forecast *plain, const double phi[6], double error, double weight)
+static void plain_forecast_learn(struct plain_forecast *plain, const double phi[6], double error,
+                                 double weight)
 {
     double trace = 0, forget, pf[6] = {0}, power;
 
@@ -172,7 +176,8 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
                          (mean8 - level) / spread,
                          (mean64 - level) / spread};
         double predicted = 0, error;
-        struct lw_forecast_row row = {.value = *x, .level = level, .spread = spread, .period_ago = (float)lags[2]};
+        struct lw_forecast_row row = {
+            .value = *x, .level = level, .spread = spread, .period_ago = (float)lags[2]};
         struct lw_forecast_view view = lw_forecast_step(&forecast, &pace, &row);
 
         for (int k = 0; k < 6; k++) {
@@ -180,7 +185,9 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
         }
         error = *x - (level + spread * predicted);
         near_enough(view.expected, i < 30 ? lags[0] : level + spread * predicted, 1e-3, i);
-        plain_forecast_learn(&plain, phi, error / spread, view.scale > 0 && fabs(error) > 2.5 * view.scale ? 2.5 * view.scale / fabs(error) : 1);
+        plain_forecast_learn(
+            &plain, phi, error / spread,
+            view.scale > 0 && fabs(error) > 2.5 * view.scale ? 2.5 * view.scale / fabs(error) : 1);
         mean8 += (*x - mean8) / 8;
         mean64 += (*x - mean64) / 64;
     }
@@ -194,7 +201,8 @@ struct plain_novelty {
     size_t used[32], n;
 };
 
-static double plain_novelty_step(struct plain_novelty *plain, size_t slots, double vigilance, size_t row, double v)
+static double plain_novelty_step(struct plain_novelty *plain, size_t slots, double vigilance,
+                                 size_t row, double v)
 {
     size_t best = 0, oldest = 0;
     double d, pull = 1e-4 * (plain->high - plain->low) / 2;
@@ -231,7 +239,8 @@ static double plain_novelty_step(struct plain_novelty *plain, size_t slots, doub
 static void novelty_equals_plain(const char *name, double vigilance, uint16_t slots)
 {
     struct lw_test_series *series = lw_test_series_read(name);
-    struct lw_novelty_rule rule = {.vigilance = vigilance, .pull = 1e-4, .slots = slots, .kernels = lw_kernels_best()};
+    struct lw_novelty_rule rule = {
+        .vigilance = vigilance, .pull = 1e-4, .slots = slots, .kernels = lw_kernels_best()};
     struct lw_novelty novelty = {0};
     struct plain_novelty plain = {0};
     float prototypes[32];
@@ -242,9 +251,11 @@ static void novelty_equals_plain(const char *name, double vigilance, uint16_t sl
         prototypes[i] = INFINITY;
     }
     for (size_t i = 0; i < series->n; i++) {
-        struct lw_novelty_view view = lw_novelty_step(&novelty, &rule, prototypes, ages, series->values[i]);
+        struct lw_novelty_view view = lw_novelty_step(&novelty, &rule, prototypes, ages,
+                                                      series->values[i]);
 
-        near_enough(view.relative, plain_novelty_step(&plain, slots, vigilance, i, series->values[i]), 1e-4, i);
+        near_enough(view.relative,
+                    plain_novelty_step(&plain, slots, vigilance, i, series->values[i]), 1e-4, i);
         n_new += view.relative > 1.0;
     }
     assert_int_equal(novelty.n_used, plain.n);
@@ -278,7 +289,8 @@ static void test_births__return_rows_equal_the_sum_over_all_births(void **state)
 
             expected += (share < 1 ? share * share * share : 1) * 500.0 * (double)(k + 1) / rows;
         }
-        near_enough(lw_births_return_rows(&births, rows, 300.0, severity), (0.5 * rows + 300.0) / expected, 1e-6, n);
+        near_enough(lw_births_return_rows(&births, rows, 300.0, severity),
+                    (0.5 * rows + 300.0) / expected, 1e-6, n);
         if (n < 9) {
             lw_births_add(&births, 500.0 * (double)(n + 1), severities[n]);
         }
@@ -394,10 +406,12 @@ static void test_season__learns_the_shape_and_the_scale_of_the_day(void **state)
     for (size_t i = 0; i < series->n; i++) {
         struct lw_track_pace pace = pace_of(i, 48.0);
         int64_t in_day = series->times_ns[i] % INT64_C(86400000000000);
-        struct lw_season_row row = {.phase = {(double)in_day / 864e11, (uint16_t)(series->times_ns[i] / INT64_C(3600000000000) % 168)},
-                                    .rows_a_day = 48.0,
-                                    .value = series->values[i],
-                                    .level = mean};
+        struct lw_season_row row = {
+            .phase = {(double)in_day / 864e11,
+                      (uint16_t)(series->times_ns[i] / INT64_C(3600000000000) % 168)},
+            .rows_a_day = 48.0,
+            .value = series->values[i],
+            .level = mean};
         struct lw_season_view view = lw_season_step(season, &pace, &row);
 
         near_enough(view.expected + view.deviation, series->values[i], 1e-9, i);
@@ -410,13 +424,16 @@ static void test_season__learns_the_shape_and_the_scale_of_the_day(void **state)
     assert_int_equal(season->n_bins, 48);
     assert_true(seasonal < 0.55 * plain);
     /* Saturday nights vary more than four in the morning of working days does. */
-    assert_true(season->day[0].above + season->day[0].below > 2.0f * (season->day[8].above + season->day[8].below) ||
-                season->day[2].above + season->day[2].below > 2.0f * (season->day[9].above + season->day[9].below));
+    assert_true(season->day[0].above + season->day[0].below >
+                    2.0f * (season->day[8].above + season->day[8].below) ||
+                season->day[2].above + season->day[2].below >
+                    2.0f * (season->day[9].above + season->day[9].below));
     free(season);
     free(series);
 }
 
-/* Every fourth half hour of the taxis: a day has 12 rows, and nobody says so. Shuffled, it has no period. */
+/* Every fourth half hour of the taxis: a day has 12 rows, and nobody says so. Shuffled, it has no
+ * period. */
 static void test_period__finds_the_day_by_itself(void **state)
 {
     struct lw_test_series *series = lw_test_series_read("nab_nyc_taxi_2000.csv");
@@ -458,7 +475,8 @@ static void test_cadence__finds_the_step_through_gaps_and_repeats(void **state)
     at += INT64_C(7200000000000);
     (void)lw_cadence_step(&cadence, at);
     for (int i = 0; i < 200; i++) {
-        at += i % 17 == 5 ? 0 : (i % 23 == 7 ? INT64_C(900000000000) : INT64_C(60000000000) + i % 3);
+        at += i % 17 == 5 ? 0
+                          : (i % 23 == 7 ? INT64_C(900000000000) : INT64_C(60000000000) + i % 3);
         step = lw_cadence_step(&cadence, at);
     }
     assert_true(step >= INT64_C(60000000000) && step <= INT64_C(60000000002));
@@ -487,10 +505,13 @@ static void test_tail__pools_and_travels(void **state)
     assert_int_equal(tail.n_rows, 200000);
     /* Bin 10 starts at 3 e^1.5 = 13.4: its middle is 14.5; the first bin's is 3.2. */
     exponent = (10.0 + 214.0) / (10.0 / 3.0 + 200 * 0.075 + 14 * 1.575);
-    expected = (201 * pow(3 * exp(0.075) / 50, exponent) + 14 * pow(3 * exp(1.575) / 50, exponent)) / 200001.0;
+    expected = (201 * pow(3 * exp(0.075) / 50, exponent) +
+                14 * pow(3 * exp(1.575) / 50, exponent)) /
+               200001.0;
     near_enough(lw_tail_rate(&tail, 50.0), expected, 1e-9, 0);
     exponent = (10.0 + 107.0) / (10.0 / 3.0 + 100 * 0.075 + 7 * 1.575);
-    near_enough(lw_tail_count(counts, 10.0), 7.0 + 100.0 * pow(0.3 * exp(0.075), exponent), 1e-9, 0);
+    near_enough(lw_tail_count(counts, 10.0), 7.0 + 100.0 * pow(0.3 * exp(0.075), exponent), 1e-9,
+                0);
     lw_writer_init(&writer);
     lw_tail_save(&tail, &writer);
     lw_reader_init(&reader, writer.data, writer.n_bytes);

@@ -1,10 +1,11 @@
 /*
  * Tier 0 for one series: surprise, novelty, and what comes of them.
  *
- * Two questions are asked of each row. Surprise: how far is it from what is normal here? q is the root of the summed squares
- * of four deviations in scales: from the level, from the time of day, from the forecast, and of the mean of the last rows.
- * Novelty: was a value like this ever seen? The state score tells how unusual now is and fades slowly; the event score says
- * that something worth telling starts, when a signal is new or when the surprise is rarer than the alarm budget.
+ * Two questions are asked of each row. Surprise: how far is it from what is normal here? q is the
+ * root of the summed squares of four deviations in scales: from the level, from the time of day,
+ * from the forecast, and of the mean of the last rows. Novelty: was a value like this ever seen?
+ * The state score tells how unusual now is and fades slowly; the event score says that something
+ * worth telling starts, when a signal is new or when the surprise is rarer than the alarm budget.
  */
 #include "detect/baseline/baseline.h"
 
@@ -28,7 +29,7 @@
 #define HOLD_KEEP 0.97
 #define SHORT_ROWS 5.0
 #define STEP_WEIGHT 0.5
-#define STATE_HALF 6.0 /* The state score is 0.5 here. */
+#define STATE_HALF 6.0   /* The state score is 0.5 here. */
 #define SWING_FLOOR 0.01 /* Of the range: a calm stretch has this swing. */
 #define OUTSIDE_STRENGTH 1.9
 #define FULL_ROWS_LEAST 300.0 /* Full confidence after a day, within these rows. */
@@ -36,10 +37,13 @@
 #define FULL_ROWS_FEW 100.0
 #define BENCHMARK_ROWS 800.0
 #define BENCHMARK_DAYS 7.0
-#define PRIOR_SHARE 0.2 /* Of the budget, at most of 800 rows: the weight of one incident of 6 that every series starts with. */
+#define PRIOR_SHARE                                                                                \
+    0.2 /* Of the budget, at most of 800 rows: the weight of one incident of 6 that every series   \
+           starts with. */
 /*
- * Return periods err to the short side (see detect/tail.h), so a promise of one alarm in B rows is kept by asking for less than B.
- * Measured at one a series and week on nab, kpi and mscloud: docs/models/baseline.md.
+ * Return periods err to the short side (see detect/tail.h), so a promise of one alarm in B rows is
+ * kept by asking for less than B. Measured at one a series and week on nab, kpi and mscloud:
+ * docs/models/baseline.md.
  */
 #define BUDGET_SHARE_BENCHMARK 0.75
 #define BUDGET_SHARE 0.3
@@ -60,7 +64,7 @@ static const struct {
 struct row {
     const struct lw_baseline_config *config;
     const struct lw_kernels *kernels;
-    double value;      /* In units, from the origin. */
+    double value; /* In units, from the origin. */
     double rows_a_day;
     double level, spread; /* Of the value, before this row. */
     struct lw_track_pace pace;
@@ -157,7 +161,8 @@ static struct lw_season_phase row_phase(const struct lw_calendar *calendar, int6
     return phase;
 }
 
-static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t time_ns, double value)
+static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t time_ns,
+                        double value)
 {
     int64_t learnt = lw_cadence_step(&baseline->cadence, time_ns);
     int64_t step_ns = row->config->step_ns > 0 ? row->config->step_ns : learnt;
@@ -175,7 +180,9 @@ static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t t
     slow = 1.0 / (MEMORY_DAYS * row->rows_a_day);
     row->pace.rate = early > slow ? early : slow;
     row->pace.clip = lively < TRACK_EARLY_ROWS ? TRACK_CLIP_EARLY : TRACK_CLIP;
-    row->pace.shift_rows = (uint16_t)(row->rows_a_day < 100.0 ? 100.0 : (row->rows_a_day > 1440.0 ? 1440.0 : row->rows_a_day));
+    row->pace.shift_rows = (uint16_t)(row->rows_a_day < 100.0
+                                          ? 100.0
+                                          : (row->rows_a_day > 1440.0 ? 1440.0 : row->rows_a_day));
     row->pace.shift_rate = 4.0 / (double)row->pace.shift_rows;
     row->pace.floor = RANGE_FLOOR * lw_range_width(&baseline->novelty[CHANNEL_VALUE].range);
 }
@@ -183,7 +190,8 @@ static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t t
 /* The largest absolute deviation that is never anomalous, in units. */
 static double row_floor(const struct row *row, const struct lw_baseline *baseline, double expected)
 {
-    double relative = row->config->floor_relative * fabs(baseline->origin + expected * baseline->unit);
+    double relative = row->config->floor_relative *
+                      fabs(baseline->origin + expected * baseline->unit);
     double floor = relative > row->config->floor_absolute ? relative : row->config->floor_absolute;
 
     return floor * baseline->inverse_unit;
@@ -218,7 +226,8 @@ static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t 
     row->z_level = lw_track_step(&baseline->value, &row->pace, row->value);
     row->season = lw_season_step(&baseline->season, &row->pace, &in);
     row->forecast = row_forecast(row, baseline);
-    baseline->short_mean += (float)((row->season.residual - (double)baseline->short_mean) / SHORT_ROWS);
+    baseline->short_mean += (float)((row->season.residual - (double)baseline->short_mean) /
+                                    SHORT_ROWS);
     short_deviation = (double)baseline->short_mean - baseline->short_track.level;
     row->z_short = lw_track_step(&baseline->short_track, &row->pace, (double)baseline->short_mean);
     row->z_step = lw_track_step(&baseline->step, &row->pace, row->value - (double)baseline->last);
@@ -241,8 +250,8 @@ static double share_of(double x)
 }
 
 /*
- * Both blends are over two rows and in logs: mean = sqrt(mean (1 + q)) is the mean of logs, sqrt((1 + q) mean) its blend with the
- * row itself. The hold fades in logs as well, so it is kept as one.
+ * Both blends are over two rows and in logs: mean = sqrt(mean (1 + q)) is the mean of logs, sqrt((1
+ * + q) mean) its blend with the row itself. The hold fades in logs as well, so it is kept as one.
  */
 static double row_state(struct row *row, struct lw_baseline *baseline)
 {
@@ -266,7 +275,8 @@ static double row_state(struct row *row, struct lw_baseline *baseline)
 }
 
 /* A novelty on the side nobody asked about, or closer than the floor, is none. */
-static void row_channel(struct row *row, struct lw_baseline *baseline, enum baseline_channel channel, double value)
+static void row_channel(struct row *row, struct lw_baseline *baseline,
+                        enum baseline_channel channel, double value)
 {
     uint16_t first = channel_rules[channel].first;
     struct lw_novelty_rule rule = {.vigilance = channel_rules[channel].vigilance,
@@ -276,7 +286,8 @@ static void row_channel(struct row *row, struct lw_baseline *baseline, enum base
     struct lw_novelty_view *view = &row->novelty[channel];
     double distance;
 
-    *view = lw_novelty_step(&baseline->novelty[channel], &rule, baseline->prototypes + first, baseline->ages + first, value);
+    *view = lw_novelty_step(&baseline->novelty[channel], &rule, baseline->prototypes + first,
+                            baseline->ages + first, value);
     distance = channel == CHANNEL_SWING ? fabs(row->value - row->season.expected) : view->distance;
     if (row_gate(row, row->value - row->level < 0.0 ? -1.0 : 1.0, distance) == 0.0) {
         view->relative = 0.0;
@@ -295,7 +306,8 @@ static void row_novelty(struct row *row, struct lw_baseline *baseline)
         }
     }
     baseline->ring[baseline->ring_at] = (float)row->value;
-    baseline->ring_at = (uint16_t)(baseline->ring_at + 1 < BASELINE_RING ? baseline->ring_at + 1 : 0);
+    baseline->ring_at = (uint16_t)(baseline->ring_at + 1 < BASELINE_RING ? baseline->ring_at + 1
+                                                                         : 0);
     row->kernels = lw_kernels_best();
     row->kernels->extremes(baseline->ring, BASELINE_RING, &least, &greatest);
     row_channel(row, baseline, CHANNEL_VALUE, row->value);
@@ -334,8 +346,10 @@ static double row_own_prior(double budget)
     return PRIOR_SHARE * (budget < BENCHMARK_ROWS ? budget : BENCHMARK_ROWS);
 }
 
-/* Strength of the strongest novelty: above 1 when it is an alarm. At the point benchmark any that is new; else a rare one. */
-static double row_novelty_strength(const struct row *row, struct lw_baseline *baseline, const struct lw_incident_rule *rule)
+/* Strength of the strongest novelty: above 1 when it is an alarm. At the point benchmark any that
+ * is new; else a rare one. */
+static double row_novelty_strength(const struct row *row, struct lw_baseline *baseline,
+                                   const struct lw_incident_rule *rule)
 {
     double relative = 0.0, severity = 0.0, return_rows;
 
@@ -346,8 +360,8 @@ static double row_novelty_strength(const struct row *row, struct lw_baseline *ba
     if (row->config->benchmark || relative < 1.0) {
         return row->config->benchmark ? relative : 0.0;
     }
-    return_rows = lw_births_return_rows(&baseline->births, (double)baseline->rows, row_own_prior(rule->budget_rows),
-                                         severity);
+    return_rows = lw_births_return_rows(&baseline->births, (double)baseline->rows,
+                                        row_own_prior(rule->budget_rows), severity);
     lw_births_add(&baseline->births, (double)baseline->rows, severity);
     if (return_rows < rule->budget_rows) {
         return 0.0;
@@ -364,10 +378,13 @@ static double row_outside(const struct row *row, struct lw_baseline *baseline, d
 }
 
 /* Which signal speaks loudest: novelty by its channel, surprise by its member. */
-static uint8_t row_kind(const struct row *row, const struct lw_baseline *baseline, double novelty, double surprise)
+static uint8_t row_kind(const struct row *row, const struct lw_baseline *baseline, double novelty,
+                        double surprise)
 {
-    static const uint8_t member_kinds[] = {LW_KIND_SPIKE, LW_KIND_PATTERN, LW_KIND_SPIKE, LW_KIND_LEVEL};
-    static const uint8_t channel_kinds[CHANNEL_COUNT] = {LW_KIND_SPIKE, LW_KIND_LEVEL, LW_KIND_PATTERN, LW_KIND_NOISE};
+    static const uint8_t member_kinds[] = {LW_KIND_SPIKE, LW_KIND_PATTERN, LW_KIND_SPIKE,
+                                           LW_KIND_LEVEL};
+    static const uint8_t channel_kinds[CHANNEL_COUNT] = {LW_KIND_SPIKE, LW_KIND_LEVEL,
+                                                         LW_KIND_PATTERN, LW_KIND_NOISE};
     double members[] = {row->z_level, row->season.z, row->forecast.z, row->z_short};
     uint8_t kind = LW_KIND_NONE;
     unsigned most = 0;
@@ -396,8 +413,9 @@ static uint8_t row_kind(const struct row *row, const struct lw_baseline *baselin
 }
 
 /*
- * The same with the detector's pooled tail. That weighs as many rows as the budget asks about: a series' own record, however long,
- * says little of what comes once in a time ten thousand series share.
+ * The same with the detector's pooled tail. That weighs as many rows as the budget asks about: a
+ * series' own record, however long, says little of what comes once in a time ten thousand series
+ * share.
  */
 static double row_prior(const struct row *row, double budget)
 {
@@ -408,15 +426,18 @@ static double row_prior(const struct row *row, double budget)
     return own > pooled ? own : pooled;
 }
 
-static double row_event(const struct row *row, struct lw_baseline *baseline, double value, struct lw_baseline_result *result)
+static double row_event(const struct row *row, struct lw_baseline *baseline, double value,
+                        struct lw_baseline_result *result)
 {
     double budget = row_budget(row);
-    struct lw_incident_rule rule = {.rows = (double)(baseline->rows - baseline->still), .tail = row->config->tail};
+    struct lw_incident_rule rule = {.rows = (double)(baseline->rows - baseline->still),
+                                    .tail = row->config->tail};
     double strength, novelty, outside = row_outside(row, baseline, value);
 
     rule.budget_rows = budget * (row->config->benchmark ? BUDGET_SHARE_BENCHMARK : BUDGET_SHARE);
     rule.prior_rows = row_prior(row, budget);
-    result->return_rows = (float)lw_incident_step(&baseline->incident, baseline->incidents, &rule, row->smoothed, &strength);
+    result->return_rows = (float)lw_incident_step(&baseline->incident, baseline->incidents, &rule,
+                                                  row->smoothed, &strength);
     novelty = row_novelty_strength(row, baseline, &rule);
     result->kind = row_kind(row, baseline, novelty, strength);
     strength = novelty > strength ? novelty : strength;
@@ -424,7 +445,8 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
     return lw_refractory_step(&baseline->refractory, baseline->rows, strength);
 }
 
-static void result_band(const struct row *row, const struct lw_baseline *baseline, struct lw_baseline_result *result)
+static void result_band(const struct row *row, const struct lw_baseline *baseline,
+                        struct lw_baseline_result *result)
 {
     double half = BAND_SCALES * row->season.scale;
 
@@ -438,7 +460,8 @@ static enum lw_confidence row_confidence(const struct row *row, const struct lw_
 {
     double rows = (double)baseline->rows;
     double full = row->rows_a_day > FULL_ROWS_MOST ? FULL_ROWS_MOST : row->rows_a_day;
-    double least = MEMORY_DAYS * row->rows_a_day < FULL_ROWS_LEAST ? MEMORY_DAYS * row->rows_a_day : FULL_ROWS_LEAST;
+    double least = MEMORY_DAYS * row->rows_a_day < FULL_ROWS_LEAST ? MEMORY_DAYS * row->rows_a_day
+                                                                   : FULL_ROWS_LEAST;
 
     full = full > least ? full : least;
     full = full > FULL_ROWS_FEW ? full : FULL_ROWS_FEW;
@@ -461,8 +484,8 @@ static void baseline_skip(struct lw_baseline *baseline, struct lw_baseline_resul
     result->confidence = LW_CONFIDENCE_LOW;
 }
 
-void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline, int64_t time_ns, double value,
-                      struct lw_baseline_result *ret_result)
+void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline,
+                      int64_t time_ns, double value, struct lw_baseline_result *ret_result)
 {
     struct row row; /* Filled part by part: clearing it would cost as much as a tracker. */
     double state, event;
@@ -505,7 +528,8 @@ void lw_baseline_prefetch(const struct lw_baseline *baseline, int64_t time_ns)
     const char *bytes = (const char *)baseline;
     int64_t in_day = time_ns % DAY_NS + (time_ns % DAY_NS < 0 ? DAY_NS : 0);
     size_t bin = (size_t)(in_day / (DAY_NS / SEASON_DAY_BINS));
-    size_t hour = (size_t)(((time_ns / HOUR_NS + 4 * 24) % SEASON_WEEK_BINS + SEASON_WEEK_BINS) % SEASON_WEEK_BINS);
+    size_t hour = (size_t)(((time_ns / HOUR_NS + 4 * 24) % SEASON_WEEK_BINS + SEASON_WEEK_BINS) %
+                           SEASON_WEEK_BINS);
 
     for (size_t at = 0; at < BASELINE_HOT_BYTES; at += 64) {
         __builtin_prefetch(bytes + at, 1);

@@ -206,9 +206,12 @@ void lw_baseline_save(const struct lw_baseline *baseline, struct lw_writer *writ
 static bool baseline_sane(const struct lw_baseline *baseline)
 {
     bool sane = baseline->ring_at < BASELINE_RING && baseline->season.n_bins <= SEASON_DAY_BINS &&
-                baseline->refractory.n <= INCIDENT_QUEUE && baseline->still <= baseline->rows && baseline->period.champion <= PERIOD_MOST &&
-                baseline->period.challenger <= PERIOD_MOST && baseline->season.hour < SEASON_WEEK_BINS &&
-                baseline->novelty[CHANNEL_VALUE].n_used <= BASELINE_SLOTS && baseline->cadence.step_ns >= 0;
+                baseline->refractory.n <= INCIDENT_QUEUE && baseline->still <= baseline->rows &&
+                baseline->period.champion <= PERIOD_MOST &&
+                baseline->period.challenger <= PERIOD_MOST &&
+                baseline->season.hour < SEASON_WEEK_BINS &&
+                baseline->novelty[CHANNEL_VALUE].n_used <= BASELINE_SLOTS &&
+                baseline->cadence.step_ns >= 0;
 
     for (unsigned i = CHANNEL_VALUE + 1; i < CHANNEL_COUNT; i++) {
         sane = sane && baseline->novelty[i].n_used <= BASELINE_SLOTS_OTHER;
@@ -216,20 +219,23 @@ static bool baseline_sane(const struct lw_baseline *baseline)
     return sane;
 }
 
-enum lw_status lw_baseline_load(struct lw_baseline *baseline, struct lw_reader *reader, struct lw_error *reterr)
+enum lw_status lw_baseline_load(struct lw_baseline *baseline, struct lw_reader *reader,
+                                struct lw_error *reterr)
 {
     struct lw_baseline loaded;
     struct visit visit = {.reader = reader, .finite = true};
     uint16_t version = lw_read_u16(reader);
 
     if (reader->status == LW_OK && version != BASELINE_VERSION) {
-        return lw_error_set(reterr, LW_EVERSION, "series state of version %u; this one reads version %d", version,
+        return lw_error_set(reterr, LW_EVERSION,
+                            "series state of version %u; this one reads version %d", version,
                             BASELINE_VERSION);
     }
     lw_baseline_init(&loaded);
     visit_baseline(&visit, &loaded);
     if (reader->status != LW_OK) {
-        return lw_error_set(reterr, LW_EFORMAT, "series state ends after %zu bytes", reader->n_bytes);
+        return lw_error_set(reterr, LW_EFORMAT, "series state ends after %zu bytes",
+                            reader->n_bytes);
     }
     if (!visit.finite || !baseline_sane(&loaded)) {
         return lw_error_set(reterr, LW_EFORMAT, "series state holds a field outside its range");

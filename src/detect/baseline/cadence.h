@@ -14,8 +14,8 @@ struct lw_cadence {
 };
 
 /*
- * Take in the next row's stamp; returns the step to use, 0 while unknown. Repeated or earlier stamps say nothing. A
- * majority vote finds the step, so gaps and single odd stamps do not move it.
+ * Take in the next row's stamp; returns the step to use, 0 while unknown. Repeated or earlier
+ * stamps say nothing. A majority vote finds the step, so gaps and single odd stamps do not move it.
  */
 static inline int64_t lw_cadence_step(struct lw_cadence *cadence, int64_t time_ns)
 {
@@ -27,12 +27,12 @@ static inline int64_t lw_cadence_step(struct lw_cadence *cadence, int64_t time_n
         return 0;
     }
     cadence->rows = (uint16_t)(cadence->rows + (cadence->rows < UINT16_MAX));
-    if (time_ns <= cadence->last_ns ||
-        __builtin_sub_overflow(time_ns, cadence->last_ns, &gap)) {
+    if (time_ns <= cadence->last_ns || __builtin_sub_overflow(time_ns, cadence->last_ns, &gap)) {
         return cadence->step_ns;
     }
     cadence->last_ns = time_ns;
-    if (gap >= cadence->step_ns - cadence->step_ns / 16 && gap <= cadence->step_ns + cadence->step_ns / 16) {
+    if (gap >= cadence->step_ns - cadence->step_ns / 16 &&
+        gap <= cadence->step_ns + cadence->step_ns / 16) {
         cadence->votes = (uint16_t)(cadence->votes + (cadence->votes < 64));
     } else if (cadence->votes == 0) {
         cadence->step_ns = gap;

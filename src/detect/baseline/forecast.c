@@ -1,13 +1,15 @@
 /*
  * Recursive least squares with exponential forgetting on u = (value - level) / spread.
  *
- * Inputs: 1, the last two u, the u one learnt period ago (or three rows), and averages over 8 and 64 rows; so slow series are followed as well as quick ones. Forgetting is
- * 1 - 1/2000 a row, held back while the matrix's trace is 50 or more: without it a quiet stretch winds the matrix up and
- * the next change throws the coefficients away. A row whose error passes 2.5 scales gets the weight 2.5 scales / error, rows beyond 50 spreads are not
- * learnt at all, and the first 30 rows predict the last value. Only the upper triangle of the matrix is kept.
+ * Inputs: 1, the last two u, the u one learnt period ago (or three rows), and averages over 8 and
+ * 64 rows; so slow series are followed as well as quick ones. Forgetting is 1 - 1/2000 a row, held
+ * back while the matrix's trace is 50 or more: without it a quiet stretch winds the matrix up and
+ * the next change throws the coefficients away. A row whose error passes 2.5 scales gets the
+ * weight 2.5 scales / error, rows beyond 50 spreads are not learnt at all, and the first 30 rows
+ * predict the last value. Only the upper triangle of the matrix is kept.
  *
- * Source: Ljung and Soderstrom, "Theory and Practice of Recursive Identification", 1983, 2.2. We depart from it by the weights
- * and the hold on forgetting.
+ * Source: Ljung and Soderstrom, "Theory and Practice of Recursive Identification", 1983, 2.2. We
+ * depart from it by the weights and the hold on forgetting.
  */
 #include "detect/baseline/forecast.h"
 
@@ -54,7 +56,8 @@ static void forecast_multiply(const double *inverse, const double *inputs, doubl
     memcpy(ret_product, sum, sizeof(sum));
 }
 
-static void forecast_learn(struct lw_forecast *forecast, const double *inputs, double error, double weight)
+static void forecast_learn(struct lw_forecast *forecast, const double *inputs, double error,
+                           double weight)
 {
     double product[FORECAST_INPUTS];
     double forget = forecast_trace(forecast->inverse) < FORECAST_TRACE_MAX ? FORECAST_FORGET : 1.0;
@@ -86,7 +89,8 @@ static void forecast_shift(struct lw_forecast *forecast, double value)
     forecast->rows += forecast->rows < UINT32_MAX;
 }
 
-struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace,
+struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast,
+                                         const struct lw_track_pace *pace,
                                          const struct lw_forecast_row *row)
 {
     double value = row->value, level = row->level, spread = row->spread;
@@ -105,7 +109,9 @@ struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const str
     for (unsigned i = 0; i < FORECAST_INPUTS; i++) {
         predicted += forecast->coefficients[i] * inputs[i];
     }
-    view.expected = forecast->rows < FORECAST_NAIVE_ROWS || unit == 0.0 ? (double)forecast->lags[0] : level + predicted * spread;
+    view.expected = forecast->rows < FORECAST_NAIVE_ROWS || unit == 0.0
+                        ? (double)forecast->lags[0]
+                        : level + predicted * spread;
     view.error = value - view.expected;
     view.scale = lw_track_scale(&forecast->error, view.error - forecast->error.level, pace->floor);
     limit = TRACK_CLIP * view.scale;
@@ -114,7 +120,8 @@ struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const str
         double error = value - (level + predicted * spread);
         double size = fabs(error);
 
-        forecast_learn(forecast, inputs, error * unit, size > limit && limit > 0.0 ? limit / size : 1.0);
+        forecast_learn(forecast, inputs, error * unit,
+                       size > limit && limit > 0.0 ? limit / size : 1.0);
     }
     forecast_shift(forecast, value);
     return view;

@@ -12,9 +12,10 @@
 
 struct lw_forecast {
     double coefficients[FORECAST_INPUTS];
-    double inverse[FORECAST_TRIANGLE]; /* Upper triangle of the inverse correlation matrix, row by row. */
-    float lags[FORECAST_LAGS];         /* Last two values, newest first, and the one a period ago. */
-    float mean_short, mean_long;       /* Over 8 and 64 rows or so. */
+    double inverse[FORECAST_TRIANGLE]; /* Upper triangle of the inverse correlation matrix, row by
+                                          row. */
+    float lags[FORECAST_LAGS];   /* Last two values, newest first, and the one a period ago. */
+    float mean_short, mean_long; /* Over 8 and 64 rows or so. */
     uint32_t rows;
     struct lw_track error;
 };
@@ -34,7 +35,8 @@ struct lw_forecast_row {
 };
 
 /* Score one row, then learn it. */
-struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast, const struct lw_track_pace *pace,
+struct lw_forecast_view lw_forecast_step(struct lw_forecast *forecast,
+                                         const struct lw_track_pace *pace,
                                          const struct lw_forecast_row *row);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * Return periods of incidents, and the refractory time of events.
  *
- * What is calibrated is the incident, not the row: rows turned into p-values by their own history teach themselves that
- * anomalies are normal, incidents come one at a time. An incident opens when the surprise passes 3 and closes after 50 quiet
- * rows or 400 rows in all; its peak then enters a histogram. The return period of q is (rows + prior) / (incidents at least as
- * bad + prior's share). An incident alarms once, again only for more than twice the surprise or
- * after 50 rows without surprise: some series are never quiet.
+ * What is calibrated is the incident, not the row: rows turned into p-values by their own history
+ * teach themselves that anomalies are normal, incidents come one at a time. An incident opens when
+ * the surprise passes 3 and closes after 50 quiet rows or 400 rows in all; its peak then enters a
+ * histogram. The return period of q is (rows + prior) / (incidents at least as bad + prior's
+ * share). An incident alarms once, again only for more than twice the surprise or after 50 rows
+ * without surprise: some series are never quiet.
  */
 #include "detect/baseline/incident.h"
 
@@ -25,10 +26,12 @@ static void incident_close(struct lw_incident *incident, uint16_t counts[LW_TAIL
     incident->length = 0;
 }
 
-static double incident_return_rows(const uint16_t counts[LW_TAIL_BINS], const struct lw_incident_rule *rule, double q)
+static double incident_return_rows(const uint16_t counts[LW_TAIL_BINS],
+                                   const struct lw_incident_rule *rule, double q)
 {
     double ratio = INCIDENT_SURPRISE / q;
-    double prior = rule->tail != NULL ? rule->prior_rows * lw_tail_rate(rule->tail, q) : ratio * ratio * ratio;
+    double prior = rule->tail != NULL ? rule->prior_rows * lw_tail_rate(rule->tail, q)
+                                      : ratio * ratio * ratio;
 
     return (rule->rows + rule->prior_rows) / (lw_tail_count(counts, q) + prior);
 }
@@ -55,8 +58,8 @@ static void incident_follow(struct lw_incident *incident, uint16_t counts[LW_TAI
     }
 }
 
-double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS], const struct lw_incident_rule *rule, double q,
-                        double *ret_strength)
+double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS],
+                        const struct lw_incident_rule *rule, double q, double *ret_strength)
 {
     double return_rows = 0.0, strength = 0.0;
 
@@ -95,7 +98,8 @@ double lw_refractory_step(struct lw_refractory *refractory, uint32_t row, double
         refractory->strength[n] = now;
         n++;
     }
-    refractory->row[n - 1] = (uint16_t)row; /* When full, the least entry stands for the new one too: it errs to silence. */
+    refractory->row[n - 1] = (uint16_t)row; /* When full, the least entry stands for the new one
+                                               too: it errs to silence. */
     refractory->n = (uint16_t)n;
     return now > largest ? strength : 0.0;
 }

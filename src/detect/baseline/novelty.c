@@ -1,15 +1,19 @@
 /*
- * Prototypes of one signal, in the manner of adaptive resonance: a value farther than the vigilance from all of them is new and
- * becomes one; otherwise the nearest moves a twentieth of the way. The number of values that can be new is bounded by
- * 1 / vigilance until the range grows, so alarms are bounded by construction.
+ * Prototypes of one signal, in the manner of adaptive resonance: a value farther than the vigilance
+ * from all of them is new and becomes one; otherwise the nearest moves a twentieth of the way. The
+ * number of values that can be new is bounded by 1 / vigilance until the range grows, so alarms are
+ * bounded by construction.
  *
- * How rare a novelty is, is another question, asked by an alarm budget in time. Births thin out as a series ages, roughly as one
- * over its rows, so each is remembered with the row number as its weight: the sum over twice the square of the rows estimates
- * the rate now for a steady stream of births, and no more than twice it for one that dies away. The severity has a power
- * law's tail with exponent 3, as incidents have. So the first rows, rich in novelty, do not count against later ones for ever.
+ * How rare a novelty is, is another question, asked by an alarm budget in time. Births thin out as
+ * a series ages, roughly as one over its rows, so each is remembered with the row number as its
+ * weight: the sum over twice the square of the rows estimates the rate now for a steady stream of
+ * births, and no more than twice it for one that dies away. The severity has a power law's tail
+ * with exponent 3, as incidents have. So the first rows, rich in novelty, do not count against
+ * later ones for ever.
  *
- * Sources: Carpenter, Grossberg and Rosen, "Fuzzy ART", Neural Networks 4, 1991; the relative vigilance follows the detectors
- * that led the Numenta benchmark. We depart from them: no range is known ahead, the least recently used prototype makes room.
+ * Sources: Carpenter, Grossberg and Rosen, "Fuzzy ART", Neural Networks 4, 1991; the relative
+ * vigilance follows the detectors that led the Numenta benchmark. We depart from them: no range is
+ * known ahead, the least recently used prototype makes room.
  */
 #include "detect/baseline/novelty.h"
 
@@ -24,7 +28,8 @@
 
 typedef uint8_t u8x16 __attribute__((vector_size(NOVELTY_SLOTS_STEP)));
 
-/* Slot becomes the most recently used: all that were more recent grow older by one. Ages of unused slots mean nothing. */
+/* Slot becomes the most recently used: all that were more recent grow older by one. Ages of unused
+ * slots mean nothing. */
 static void novelty_touch(uint8_t *ages, unsigned slots, unsigned slot)
 {
     uint8_t age = ages[slot];
@@ -41,8 +46,8 @@ static void novelty_touch(uint8_t *ages, unsigned slots, unsigned slot)
     ages[slot] = 0;
 }
 
-static void novelty_add(struct lw_novelty *novelty, const struct lw_novelty_rule *rule, float *prototypes, uint8_t *ages,
-                        float value)
+static void novelty_add(struct lw_novelty *novelty, const struct lw_novelty_rule *rule,
+                        float *prototypes, uint8_t *ages, float value)
 {
     unsigned slot = 0;
 
@@ -58,7 +63,8 @@ static void novelty_add(struct lw_novelty *novelty, const struct lw_novelty_rule
     novelty_touch(ages, rule->slots, slot);
 }
 
-struct lw_novelty_view lw_novelty_step(struct lw_novelty *novelty, const struct lw_novelty_rule *rule, float *prototypes,
+struct lw_novelty_view lw_novelty_step(struct lw_novelty *novelty,
+                                       const struct lw_novelty_rule *rule, float *prototypes,
                                        uint8_t *ages, double value)
 {
     struct lw_novelty_view view = {0.0, 0.0, 0.0};
@@ -104,7 +110,8 @@ static unsigned births_bin(double severity)
     return bin;
 }
 
-double lw_births_return_rows(const struct lw_births *births, double rows, double prior_rows, double severity)
+double lw_births_return_rows(const struct lw_births *births, double rows, double prior_rows,
+                             double severity)
 {
     double inverse = 1.0 / (severity > 1.0 ? severity : 1.0);
     double middle = inverse * (0.5 + 0.5 * BIRTH_BIN_FACTOR);

@@ -11,7 +11,8 @@
 
 /* All zero is a fresh one. */
 struct lw_period {
-    float champion_sum, challenger_sum; /* Of products of this row's change and the one a lag ago. */
+    float champion_sum, challenger_sum; /* Of products of this row's change and the one a lag ago.
+                                         */
     float power;                        /* Of squared changes. */
     uint8_t champion, challenger;       /* Lags in rows; 0 before the first row. */
     uint16_t rows;                      /* Of this round. */
@@ -23,8 +24,10 @@ struct lw_period_ring {
     unsigned at;
 };
 
-/* Take in how the next value differs from the last one, in scales; returns the lag to use, PERIOD_NONE unless one stands out. */
-unsigned lw_period_step(struct lw_period *period, const struct lw_period_ring *ring, double value, double inverse_scale);
+/* Take in how the next value differs from the last one, in scales; returns the lag to use,
+ * PERIOD_NONE unless one stands out. */
+unsigned lw_period_step(struct lw_period *period, const struct lw_period_ring *ring, double value,
+                        double inverse_scale);
 /* The value that many rows before the next one; 1 is the last one. */
 float lw_period_back(const struct lw_period_ring *ring, unsigned rows_ago);
 

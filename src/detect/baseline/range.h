@@ -1,10 +1,12 @@
 /*
- * The largest and smallest value seen, both slowly drawn to their middle so that one freak does not blind a series for ever.
+ * The largest and smallest value seen, both slowly drawn to their middle so that one freak does not
+ * blind a series for ever.
  */
 #ifndef LW_DETECT_BASELINE_RANGE_H
 #define LW_DETECT_BASELINE_RANGE_H
 
-/* All zero is a fresh one that has seen 0. Doubles: at one row a second the pull is below a float's last place. */
+/* All zero is a fresh one that has seen 0. Doubles: at one row a second the pull is below a float's
+ * last place. */
 struct lw_range {
     double high, low;
 };

@@ -1,15 +1,17 @@
 /*
  * Profiles of a day and a week, learnt row by row with clipped influence.
  *
- * The day has up to 96 bins (fewer when a day has fewer rows). Bin k stands for the moment k / n_bins of the local day and the
- * profile is read by linear interpolation between neighbours, so hourly rows on the hour meet exactly one bin. A bin
- * moves by max(1 / rows, n_bins / rows of 7 days) of the clipped deviation, shared by nearness; while its first day
- * lasts it is not clipped. The deviation is taken from the residual's own level: the profile learns the shape of the day,
- * and a level that shifts is learnt once, not twice. A bin never seen starts at the value's level, which weighs as one row. The scale depends on the time of
- * day: a bin's own two variances (memory 14 days), shrunk to the overall ones, which weigh as much as 20 rows.
+ * The day has up to 96 bins (fewer when a day has fewer rows). Bin k stands for the moment k /
+ * n_bins of the local day and the profile is read by linear interpolation between neighbours, so
+ * hourly rows on the hour meet exactly one bin. A bin moves by max(1 / rows, n_bins / rows of 7
+ * days) of the clipped deviation, shared by nearness; while its first day lasts it is not clipped.
+ * The deviation is taken from the residual's own level: the profile learns the shape of the day,
+ * and a level that shifts is learnt once, not twice. A bin never seen starts at the value's level,
+ * which weighs as one row. The scale depends on the time of day: a bin's own two variances (memory
+ * 14 days), shrunk to the overall ones, which weigh as much as 20 rows.
  *
- * The week profile holds, for 168 hours, the mean of what the day profile leaves (memory 4 weeks). It feeds the novelty of slow
- * deviations only: in the surprise it gained nothing.
+ * The week profile holds, for 168 hours, the mean of what the day profile leaves (memory 4 weeks).
+ * It feeds the novelty of slow deviations only: in the surprise it gained nothing.
  */
 #include "detect/baseline/season.h"
 
@@ -27,7 +29,8 @@ static double season_clip(double value, double limit)
     return value > limit ? limit : (value < -limit ? -limit : value);
 }
 
-/* The step was learnt anew when a day has clearly more or fewer rows than bins: the old profile is then of no use. */
+/* The step was learnt anew when a day has clearly more or fewer rows than bins: the old profile is
+ * then of no use. */
 static void season_fit_bins(struct lw_season *season, double rows_a_day)
 {
     double wanted = floor(rows_a_day + 0.5);
@@ -51,7 +54,8 @@ static void season_open_bin(struct lw_season *season, unsigned bin, double level
     }
 }
 
-static double season_bin_scale(const struct lw_season *season, unsigned bin, double deviation, double floor)
+static double season_bin_scale(const struct lw_season *season, unsigned bin, double deviation,
+                               double floor)
 {
     const struct lw_track *overall = &season->residual;
     double rows = (double)season->day[bin].rows;
@@ -67,8 +71,8 @@ static double season_bin_scale(const struct lw_season *season, unsigned bin, dou
     return scale > floor ? scale : floor;
 }
 
-static void season_learn_bin(struct lw_season *season, unsigned bin, double weight, double rows_a_bin, double deviation,
-                             double limit)
+static void season_learn_bin(struct lw_season *season, unsigned bin, double weight,
+                             double rows_a_bin, double deviation, double limit)
 {
     double rows, rate;
     struct lw_season_bin *at = &season->day[bin];
@@ -78,14 +82,16 @@ static void season_learn_bin(struct lw_season *season, unsigned bin, double weig
     }
     at->rows = (uint16_t)(at->rows + (at->rows < UINT16_MAX));
     rows = (double)at->rows;
-    rate = 1.0 / (rows + 1.0 < SEASON_DAY_MEMORY * rows_a_bin ? rows + 1.0 : SEASON_DAY_MEMORY * rows_a_bin);
+    rate = 1.0 / (rows + 1.0 < SEASON_DAY_MEMORY * rows_a_bin ? rows + 1.0
+                                                              : SEASON_DAY_MEMORY * rows_a_bin);
     if (rows > rows_a_bin) {
         deviation = season_clip(deviation, limit);
     }
     at->level = (float)((double)at->level + (rate < 1.0 ? rate : 1.0) * weight * deviation);
 }
 
-static void season_learn_scale(struct lw_season *season, unsigned bin, double rows_a_bin, double z, double scale)
+static void season_learn_scale(struct lw_season *season, unsigned bin, double rows_a_bin, double z,
+                               double scale)
 {
     double rows = (double)season->day[bin].rows;
     double memory = SEASON_SCALE_MEMORY * rows_a_bin;
@@ -101,8 +107,8 @@ static void season_learn_scale(struct lw_season *season, unsigned bin, double ro
     }
 }
 
-static void season_learn_week(struct lw_season *season, const struct lw_track_pace *pace, double rows_a_day,
-                              uint16_t hour, double residual)
+static void season_learn_week(struct lw_season *season, const struct lw_track_pace *pace,
+                              double rows_a_day, uint16_t hour, double residual)
 {
     double rows_an_hour = rows_a_day > 24.0 ? rows_a_day / 24.0 : 1.0;
     double stray = residual - (double)season->week[hour].mean;
@@ -114,11 +120,13 @@ static void season_learn_week(struct lw_season *season, const struct lw_track_pa
     if (hour != season->hour || season->hour_rows == 0) {
         season->hour = hour;
         season->hour_rows = 0;
-        season->week[hour].weeks = (uint8_t)(season->week[hour].weeks + (season->week[hour].weeks < UINT8_MAX));
+        season->week[hour].weeks = (uint8_t)(season->week[hour].weeks +
+                                             (season->week[hour].weeks < UINT8_MAX));
     }
     season->hour_rows = (uint16_t)(season->hour_rows + (season->hour_rows < UINT16_MAX));
     lw_track_learn(&season->weekly, pace, z, scale);
-    season->week_mean_now += (float)((deviation - (double)season->week_mean_now) / SEASON_WEEK_ROWS);
+    season->week_mean_now += (float)((deviation - (double)season->week_mean_now) /
+                                     SEASON_WEEK_ROWS);
     rows = (double)(season->week[hour].weeks - 1) * rows_an_hour + (double)season->hour_rows;
     rows = rows < most ? rows : most;
     stray = season_clip(stray, TRACK_CLIP * scale);
@@ -133,7 +141,8 @@ struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_t
     unsigned left, right, near;
 
     season_fit_bins(season, row->rows_a_day);
-    rows_a_bin = row->rows_a_day > (double)season->n_bins ? row->rows_a_day / (double)season->n_bins : 1.0;
+    rows_a_bin = row->rows_a_day > (double)season->n_bins ? row->rows_a_day / (double)season->n_bins
+                                                          : 1.0;
     place = row->phase.day * (double)season->n_bins;
     left = (unsigned)place;
     left = left < season->n_bins ? left : 0;
@@ -141,7 +150,8 @@ struct lw_season_view lw_season_step(struct lw_season *season, const struct lw_t
     right = left + 1u < season->n_bins ? left + 1u : 0;
     season_open_bin(season, left, row->level);
     season_open_bin(season, right, row->level);
-    profile = (1.0 - weight) * (double)season->day[left].level + weight * (double)season->day[right].level;
+    profile = (1.0 - weight) * (double)season->day[left].level +
+              weight * (double)season->day[right].level;
     near = weight < 0.5 ? left : right;
     view.residual = row->value - profile;
     view.deviation = view.residual - season->residual.level;

@@ -27,9 +27,10 @@ struct __attribute__((packed)) lw_season_hour {
 struct lw_season {
     struct lw_track residual; /* Of value minus day profile. */
     struct lw_track weekly;   /* Of residual minus week profile. */
-    float week_mean_now;      /* Mean deviation of the last 16 rows or so from the usual hour of the week. */
+    float week_mean_now;      /* Mean deviation of the last 16 rows or so from the usual hour of the
+                                 week. */
     uint16_t n_bins;          /* 0 until the sampling step is known. */
-    uint16_t hour;            /* Hour of the week of the row before, and how many rows it has had so far. */
+    uint16_t hour; /* Hour of the week of the row before, and how many rows it has had so far. */
     uint16_t hour_rows;
     uint16_t reserved;
     struct lw_season_bin day[SEASON_DAY_BINS];
@@ -39,7 +40,8 @@ struct lw_season {
 /* Where a row lies in the day and the week. */
 struct lw_season_phase {
     double day;    /* Share of the local day that has passed, in [0, 1). */
-    uint16_t hour; /* Hour of the week, 0 is Sunday midnight; on a holiday the same hour of Sunday. */
+    uint16_t hour; /* Hour of the week, 0 is Sunday midnight; on a holiday the same hour of Sunday.
+                    */
 };
 
 struct lw_season_row {

@@ -1,17 +1,21 @@
 /*
- * A level and two scales that follow one signal: the smallest part of tier 0, used six times a series.
+ * A level and two scales that follow one signal: the smallest part of tier 0, used six times a
+ * series.
  *
- * z = (x - level) / scale of that side; c = z clipped to +-2.5. The level moves by rate c scale and the variance of that
- * side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row at a time, so a row counts as at most 2.5 scales
- * whatever it is. This is the contamination guard: an anomaly bends the baseline no more than an ordinary large row does.
- * Two variances, because load and latency rise further than they fall.
+ * z = (x - level) / scale of that side; c = z clipped to +-2.5. The level moves by rate c scale and
+ * the variance of that side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row at a
+ * time, so a row counts as at most 2.5 scales whatever it is. This is the contamination guard: an
+ * anomaly bends the baseline no more than an ordinary large row does. Two variances, because load
+ * and latency rise further than they fall.
  *
- * Shift rule: rows at 3 scales or more on one side are counted (+1, and -4 for any other row); when the count passes the
- * limit (a day, at least 100 and at most 1440 rows) the change is taken for real and learnt at a rate of 4 / limit, as long
- * again as the limit from the row on at which it is no longer far off. (Stopping there would leave the level behind, under a scale
- * that has grown to hide it.) So a confirmed change point is adopted within a day or two and a burst is not.
+ * Shift rule: rows at 3 scales or more on one side are counted (+1, and -4 for any other row); when
+ * the count passes the limit (a day, at least 100 and at most 1440 rows) the change is taken for
+ * real and learnt at a rate of 4 / limit, as long again as the limit from the row on at which it is
+ * no longer far off. (Stopping there would leave the level behind, under a scale that has grown to
+ * hide it.) So a confirmed change point is adopted within a day or two and a burst is not.
  *
- * Sources: Huber, "Robust Statistics", 1981, 6.4; the counter is a sign test in the manner of CUSUM.
+ * Sources: Huber, "Robust Statistics", 1981, 6.4; the counter is a sign test in the manner of
+ * CUSUM.
  */
 #ifndef LW_DETECT_BASELINE_TRACK_H
 #define LW_DETECT_BASELINE_TRACK_H
@@ -21,15 +25,17 @@
 #include <stdint.h>
 
 #define TRACK_CLIP 2.5
-#define TRACK_FAR 3.0 /* Counts towards a shift. */
+#define TRACK_FAR 3.0        /* Counts towards a shift. */
 #define TRACK_CLIP_EARLY 6.0 /* While the first rows still find the scale. */
 #define TRACK_EARLY_ROWS 20
-#define TRACK_SIDE_SHARE 0.5 /* A side's variance counts as at least this share of both: only the wider side stands out. */
+#define TRACK_SIDE_SHARE                                                                           \
+    0.5 /* A side's variance counts as at least this share of both: only the wider side stands     \
+           out. */
 
 /* All zero is a fresh one, at level 0: signals are given relative to where they start. */
 struct lw_track {
     double level;
-    float above, below; /* Mean squared deviation of the rows above and below the level. */
+    float above, below;     /* Mean squared deviation of the rows above and below the level. */
     uint16_t risen, fallen; /* Shift counters. */
 };
 
@@ -59,7 +65,8 @@ static inline double lw_track_spread(const struct lw_track *track)
     return sqrt(0.5 * ((double)track->above + (double)track->below));
 }
 
-/* One side's counter. Above the limit the shift is confirmed and the track adopts it until the counter is back at the limit. */
+/* One side's counter. Above the limit the shift is confirmed and the track adopts it until the
+ * counter is back at the limit. */
 static inline uint16_t track_count(uint16_t count, bool is_far, uint16_t limit)
 {
     if (count > limit) {
@@ -78,7 +85,8 @@ static inline bool lw_track_adopts(const struct lw_track *track, const struct lw
 }
 
 /* Learn one row whose deviation from the level is z scales. */
-static inline void lw_track_learn(struct lw_track *track, const struct lw_track_pace *pace, double z, double scale)
+static inline void lw_track_learn(struct lw_track *track, const struct lw_track_pace *pace,
+                                  double z, double scale)
 {
     double rate = pace->rate;
     double step = z > pace->clip ? pace->clip : (z < -pace->clip ? -pace->clip : z);
@@ -95,10 +103,11 @@ static inline void lw_track_learn(struct lw_track *track, const struct lw_track_
 }
 
 /*
- * Score a row against what came before it, then learn it: the usual way. The first deviation of a signal that never varied is
- * its scale: z is then 1.
+ * Score a row against what came before it, then learn it: the usual way. The first deviation of a
+ * signal that never varied is its scale: z is then 1.
  */
-static inline double lw_track_step(struct lw_track *track, const struct lw_track_pace *pace, double x)
+static inline double lw_track_step(struct lw_track *track, const struct lw_track_pace *pace,
+                                   double x)
 {
     double deviation = x - track->level;
     double scale = lw_track_scale(track, deviation, pace->floor);

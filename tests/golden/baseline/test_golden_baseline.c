@@ -1,9 +1,11 @@
 /*
- * Tier 0 on seven kinds of real series: what it says of each is written down, at both operating points.
+ * Tier 0 on seven kinds of real series: what it says of each is written down, at both operating
+ * points.
  *
- * Each case lies in a text beside this file: the onsets with row, kind, surprise and event score, the share of rows in alarm, and a
- * hash over every bit of every result, which must be the same on every machine. After a change that is meant to move them,
- * run with LW_GOLDEN_WRITE=1 and read the difference: why.md says what to look for.
+ * Each case lies in a text beside this file: the onsets with row, kind, surprise and event score,
+ * the share of rows in alarm, and a hash over every bit of every result, which must be the same on
+ * every machine. After a change that is meant to move them, run with LW_GOLDEN_WRITE=1 and read the
+ * difference: why.md says what to look for.
  */
 #include "support/series.h"
 #include "support/test.h"
@@ -19,7 +21,8 @@ struct text {
     size_t n;
 };
 
-static void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void text_add(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void text_add(struct text *text, const char *format, ...)
 {
@@ -47,8 +50,10 @@ static uint64_t hash_float(uint64_t hash, float value)
 
 static void describe(struct text *text, const struct lw_test_series *series, bool benchmark)
 {
-    static const char *const kinds[] = {"none", "spike", "drop", "level", "trend", "noise", "pattern", "range"};
-    struct lw_baseline_config config = {.benchmark = benchmark, .legal_min = -INFINITY, .legal_max = INFINITY};
+    static const char *const kinds[] = {"none",  "spike", "drop",    "level",
+                                        "trend", "noise", "pattern", "range"};
+    struct lw_baseline_config config = {
+        .benchmark = benchmark, .legal_min = -INFINITY, .legal_max = INFINITY};
     struct lw_baseline *baseline = aligned_alloc(64, (lw_baseline_bytes() + 63) / 64 * 64);
     struct lw_baseline_result result;
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
@@ -65,11 +70,13 @@ static void describe(struct text *text, const struct lw_test_series *series, boo
         }
         n_alarm += result.alarm;
         if (result.onset) {
-            text_add(text, "row %zu: %s, q %.2f, event %.3f%s\n", i, kinds[result.kind], (double)result.q,
-                     (double)result.event, result.confidence == LW_CONFIDENCE_FULL ? "" : ", low confidence");
+            text_add(text, "row %zu: %s, q %.2f, event %.3f%s\n", i, kinds[result.kind],
+                     (double)result.q, (double)result.event,
+                     result.confidence == LW_CONFIDENCE_FULL ? "" : ", low confidence");
         }
     }
-    text_add(text, "in alarm: %zu of %zu rows\nhash: %016llx\n\n", n_alarm, series->n, (unsigned long long)hash);
+    text_add(text, "in alarm: %zu of %zu rows\nhash: %016llx\n\n", n_alarm, series->n,
+             (unsigned long long)hash);
     free(baseline);
 }
 
