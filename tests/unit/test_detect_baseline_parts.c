@@ -486,6 +486,25 @@ static void test_cadence__finds_the_step_through_gaps_and_repeats(void **state)
     assert_int_equal(lw_cadence_step(&cadence, INT64_MAX), step);
 }
 
+/* Events that come as they like, 10 to 50 minutes apart, with repeats: no gap has a majority, the
+ * mean is the step. */
+static void test_cadence__falls_back_to_the_mean_gap(void **state)
+{
+    struct lw_cadence cadence = {0};
+    int64_t at = INT64_C(1400000000000000000), step = 0;
+    uint32_t random = 7;
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        random = random * 1664525u + 1013904223u;
+        at += (int64_t)(10 + (random >> 8) % 41) * INT64_C(60000000000);
+        step = lw_cadence_step(&cadence, at);
+        if (i > 500 && (step < INT64_C(1500000000000) || step > INT64_C(2100000000000))) {
+            fail_msg("row %d: step %lld s", i, (long long)(step / 1000000000));
+        }
+    }
+}
+
 static void test_tail__pools_and_travels(void **state)
 {
     struct lw_tail tail, other, loaded;
@@ -541,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_season__learns_the_shape_and_the_scale_of_the_day),
         cmocka_unit_test(test_period__finds_the_day_by_itself),
         cmocka_unit_test(test_cadence__finds_the_step_through_gaps_and_repeats),
+        cmocka_unit_test(test_cadence__falls_back_to_the_mean_gap),
         cmocka_unit_test(test_tail__pools_and_travels),
     };
 

@@ -172,10 +172,11 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_f64s(visit, &baseline->inverse_unit, 1);
     visit_u32s(visit, &baseline->rows, 1);
     visit_u32s(visit, &baseline->still, 1);
+    visit_i64(visit, &baseline->cadence.first_ns);
     visit_i64(visit, &baseline->cadence.last_ns);
     visit_i64(visit, &baseline->cadence.step_ns);
     visit_u16s(visit, &baseline->cadence.votes, 1);
-    visit_u16s(visit, &baseline->cadence.rows, 1);
+    visit_u32s(visit, &baseline->cadence.rows, 1);
     visit_f32s(visit, &baseline->last, 1);
     visit_f32s(visit, &baseline->short_mean, 1);
     visit_f32s(visit, &baseline->mean, 1);
@@ -211,7 +212,8 @@ static bool baseline_sane(const struct lw_baseline *baseline)
                 baseline->period.challenger <= PERIOD_MOST &&
                 baseline->season.hour < SEASON_WEEK_BINS &&
                 baseline->novelty[CHANNEL_VALUE].n_used <= BASELINE_SLOTS &&
-                baseline->cadence.step_ns >= 0;
+                baseline->cadence.step_ns >= 0 &&
+                baseline->cadence.first_ns <= baseline->cadence.last_ns;
 
     for (unsigned i = CHANNEL_VALUE + 1; i < CHANNEL_COUNT; i++) {
         sane = sane && baseline->novelty[i].n_used <= BASELINE_SLOTS_OTHER;
