@@ -263,9 +263,10 @@ LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
 
 /* ---- what can be configured ---- */
 
-/** One option as the documentation shows it. Static text. */
+/** One option as the documentation shows it. The texts pointed to are static. */
 struct lw_option_view {
-    const char *name, *type, *fallback, *bounds, *unit, *help;
+    const char *name, *type, *fallback, *unit, *help;
+    char bounds[96]; /**< "1 to 10000", or the choices; empty where any value may be. */
 };
 /** Detector options (metric == false) or per-metric options, in order; returns how many there are
  * and fills at most capacity. */

@@ -51,6 +51,7 @@ enum lw_status lw_inputs_create(struct lw_engine *engine, struct lw_recorder *re
 
 /* ---- csv ---- */
 
+/* Into the log; the source itself counts what it drops. */
 static void complain(void *context, const struct lw_csv_complaint *complaint)
 {
     const struct input *input = context;
@@ -59,7 +60,6 @@ static void complain(void *context, const struct lw_csv_complaint *complaint)
            LW_LOG_INT("line", complaint->line),
            LW_LOG_TEXT("column", complaint->column == NULL ? "" : complaint->column),
            LW_LOG_TEXT("reason", complaint->detail));
-    input->feed.dropped(input->feed.context, lw_csv_fault_name(complaint->fault), 1);
 }
 
 static const char *given(const char *text)

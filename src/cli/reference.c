@@ -209,7 +209,7 @@ static void options_table(bool is_of_metric, FILE *stream)
             (void)fprintf(stream, "`%s`", option->fallback);
         }
         (void)fputs(" | ", stream);
-        cell_put(stream, option->bounds == NULL ? "" : option->bounds);
+        cell_put(stream, option->bounds);
         (void)fprintf(stream, " | %s | ", option->unit);
         cell_put(stream, option->help);
         (void)fputs(" |\n", stream);
