@@ -403,3 +403,55 @@ int lw_option_format(const struct lw_option *option, const void *from_struct, ch
     }
     return snprintf(ret_text, capacity, "%lld", (long long)whole);
 }
+
+/* ---- for reference pages ---- */
+
+const char *lw_option_type_name(enum lw_option_type type)
+{
+    static const char *const NAMES[] = {"yes or no", "integer", "number", "duration",
+                                        "size",      "one of",  "text"};
+
+    return NAMES[type];
+}
+
+/* One end of the bounds as a user would write it. */
+static void bound_write(const struct lw_option *option, double bound, char *ret_text,
+                        size_t capacity)
+{
+    if (option->type == LW_OPTION_DURATION) {
+        (void)lw_duration_format((int64_t)bound, ret_text, capacity);
+    } else {
+        (void)snprintf(ret_text, capacity, "%.6g", bound);
+    }
+}
+
+void lw_option_bounds(const struct lw_option *option, char *ret_text, size_t capacity)
+{
+    char least[32], most[32];
+    size_t at = 0;
+
+    ret_text[0] = '\0';
+    switch (option->type) {
+    case LW_OPTION_ENUM:
+        for (size_t i = 0; option->choices[i] != NULL && at < capacity; i++) {
+            at += (size_t)snprintf(ret_text + at, capacity - at, "%s%s", i == 0 ? "" : ", ",
+                                   option->choices[i]);
+        }
+        break;
+    case LW_OPTION_INT:
+    case LW_OPTION_DOUBLE:
+    case LW_OPTION_DURATION:
+    case LW_OPTION_SIZE:
+        if (isinf(option->min) && isinf(option->max)) {
+            break;
+        }
+        bound_write(option, option->min, least, sizeof(least));
+        bound_write(option, option->max, most, sizeof(most));
+        (void)snprintf(ret_text, capacity, "%s%s%s%s", isinf(option->max) ? "at least " : "", least,
+                       isinf(option->max) ? "" : " to ", isinf(option->max) ? "" : most);
+        break;
+    case LW_OPTION_BOOL:
+    case LW_OPTION_TEXT:
+        break;
+    }
+}

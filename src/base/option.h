@@ -49,6 +49,11 @@ enum lw_status lw_options_set(const struct lw_option *table, size_t n, void *ret
  */
 int lw_option_format(const struct lw_option *option, const void *from_struct, char *ret_text,
                      size_t capacity);
+/* What a reference page says of its type: "duration", "one of" and so on. */
+const char *lw_option_type_name(enum lw_option_type type);
+/* Its bounds as a user would write them: "1s to 1d", "at least 0", the choices; "" where any value
+ * may be. */
+void lw_option_bounds(const struct lw_option *option, char *ret_text, size_t capacity);
 /* The option of that name, or NULL. */
 const struct lw_option *lw_options_find(const struct lw_option *table, size_t n, const char *name);
 /* Parses "10s", "5m" and the like to nanoseconds, also 0 and "off" (0). */

@@ -2,6 +2,8 @@
  * so they cannot go stale. */
 #include "cli/reference.h"
 
+#include "cli/config.h"
+
 #include "lapwing/engine.h"
 
 #include <string.h>
@@ -194,26 +196,76 @@ static void command_page(const struct lw_command *command, FILE *stream)
     doc_put(stream, argp->doc, true, plain_put);
 }
 
-static void options_table(bool is_of_metric, FILE *stream)
+static void option_row(const struct lw_option_view *option, FILE *stream)
+{
+    (void)fprintf(stream, "| `%s` | %s | ", option->name, option->type);
+    if (option->fallback[0] != '\0') {
+        (void)fprintf(stream, "`%s`", option->fallback);
+    }
+    (void)fputs(" | ", stream);
+    cell_put(stream, option->bounds);
+    (void)fprintf(stream, " | %s | ", option->unit);
+    cell_put(stream, option->help);
+    (void)fputs(" |\n", stream);
+}
+
+static void table_begin(FILE *stream)
+{
+    (void)fputs("| option | type | default | bounds | unit | |\n|---|---|---|---|---|---|\n",
+                stream);
+}
+
+/* The engine's options, which only its public header knows. */
+static void spec_table(bool is_of_metric, FILE *stream)
 {
     struct lw_option_view options[OPTIONS_MAX];
     size_t n = lw_spec_options(is_of_metric, options, OPTIONS_MAX);
 
-    (void)fputs("| option | type | default | bounds | unit | |\n|---|---|---|---|---|---|\n",
-                stream);
+    table_begin(stream);
     for (size_t i = 0; i < n && i < OPTIONS_MAX; i++) {
-        const struct lw_option_view *option = &options[i];
-
-        (void)fprintf(stream, "| `%s` | %s | ", option->name, option->type);
-        if (option->fallback[0] != '\0') {
-            (void)fprintf(stream, "`%s`", option->fallback);
-        }
-        (void)fputs(" | ", stream);
-        cell_put(stream, option->bounds);
-        (void)fprintf(stream, " | %s | ", option->unit);
-        cell_put(stream, option->help);
-        (void)fputs(" |\n", stream);
+        option_row(&options[i], stream);
     }
+}
+
+/* Options of the program itself. */
+static void own_table(const struct lw_option *table, size_t n, FILE *stream)
+{
+    table_begin(stream);
+    for (size_t i = 0; i < n; i++) {
+        struct lw_option_view view = {.name = table[i].name,
+                                      .type = lw_option_type_name(table[i].type),
+                                      .fallback = table[i].fallback,
+                                      .unit = table[i].unit,
+                                      .help = table[i].help};
+
+        lw_option_bounds(&table[i], view.bounds, sizeof(view.bounds));
+        option_row(&view, stream);
+    }
+}
+
+static void options_page(FILE *stream)
+{
+    size_t n;
+    const struct lw_option *table = lw_config_option_table(&n);
+
+    file_begin(stream, "reference/options.md");
+    (void)fputs("# Options of the configuration file\n\nMade by `make docs` from the program's "
+                "tables. These stand at the top of the file of `lapwing run -c FILE`, beside "
+                "`sources` and `detectors`.\n\n",
+                stream);
+    own_table(table, n, stream);
+    table = lw_source_option_table(&n);
+    (void)fputs("\n# Options of sources\n\nBelow a name of `sources`.\n\n", stream);
+    own_table(table, n, stream);
+    (void)fputs("\n# Options of detectors\n\nBelow a name of `detectors`; `lapwing replay` takes "
+                "them with `--set OPTION=VALUE`.\n\n",
+                stream);
+    spec_table(false, stream);
+    (void)fputs("\n# Options of metrics\n\nBelow a detector's `metrics`, by pattern of names; "
+                "`lapwing replay` takes them with `--metric "
+                "PATTERN:OPTION=VALUE`.\n\n",
+                stream);
+    spec_table(true, stream);
 }
 
 void lw_reference_print(const struct lw_command *commands, size_t n, FILE *stream)
@@ -224,15 +276,5 @@ void lw_reference_print(const struct lw_command *commands, size_t n, FILE *strea
     for (size_t i = 0; i < n; i++) {
         command_page(&commands[i], stream);
     }
-    file_begin(stream, "reference/options.md");
-    (void)fputs("# Options of detectors\n\nMade by `make docs` from the program's tables. In a "
-                "configuration file they stand below "
-                "`detectors`; `lapwing replay` takes them with `--set OPTION=VALUE`.\n\n",
-                stream);
-    options_table(false, stream);
-    (void)fputs("\n# Options of metrics\n\nBelow a detector's `metrics`, by pattern of names; "
-                "`lapwing replay` takes them with `--metric "
-                "PATTERN:OPTION=VALUE`.\n\n",
-                stream);
-    options_table(true, stream);
+    options_page(stream);
 }

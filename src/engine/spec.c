@@ -443,56 +443,6 @@ uint64_t lw_spec_hash(const struct lw_spec *spec)
     return hash;
 }
 
-static const char *option_type_name(enum lw_option_type type)
-{
-    static const char *const NAMES[] = {"yes or no", "integer", "number", "duration",
-                                        "size",      "one of",  "text"};
-
-    return NAMES[type];
-}
-
-/* One end of the bounds as a user would write it. */
-static void bound_write(const struct lw_option *option, double bound, char *ret_text,
-                        size_t capacity)
-{
-    if (option->type == LW_OPTION_DURATION) {
-        (void)lw_duration_format((int64_t)bound, ret_text, capacity);
-    } else {
-        (void)snprintf(ret_text, capacity, "%.6g", bound);
-    }
-}
-
-static void bounds_write(const struct lw_option *option, char *ret_text, size_t capacity)
-{
-    char least[32], most[32];
-    size_t at = 0;
-
-    ret_text[0] = '\0';
-    switch (option->type) {
-    case LW_OPTION_ENUM:
-        for (size_t i = 0; option->choices[i] != NULL && at < capacity; i++) {
-            at += (size_t)snprintf(ret_text + at, capacity - at, "%s%s", i == 0 ? "" : ", ",
-                                   option->choices[i]);
-        }
-        break;
-    case LW_OPTION_INT:
-    case LW_OPTION_DOUBLE:
-    case LW_OPTION_DURATION:
-    case LW_OPTION_SIZE:
-        if (isinf(option->min) && isinf(option->max)) {
-            break;
-        }
-        bound_write(option, option->min, least, sizeof(least));
-        bound_write(option, option->max, most, sizeof(most));
-        (void)snprintf(ret_text, capacity, "%s%s%s%s", isinf(option->max) ? "at least " : "", least,
-                       isinf(option->max) ? "" : " to ", isinf(option->max) ? "" : most);
-        break;
-    case LW_OPTION_BOOL:
-    case LW_OPTION_TEXT:
-        break;
-    }
-}
-
 size_t lw_spec_options(bool metric, struct lw_option_view *ret_options, size_t capacity)
 {
     size_t n;
@@ -501,11 +451,11 @@ size_t lw_spec_options(bool metric, struct lw_option_view *ret_options, size_t c
 
     for (size_t i = 0; i < n && i < capacity; i++) {
         ret_options[i] = (struct lw_option_view){.name = table[i].name,
-                                                 .type = option_type_name(table[i].type),
+                                                 .type = lw_option_type_name(table[i].type),
                                                  .fallback = table[i].fallback,
                                                  .unit = table[i].unit,
                                                  .help = table[i].help};
-        bounds_write(&table[i], ret_options[i].bounds, sizeof(ret_options[i].bounds));
+        lw_option_bounds(&table[i], ret_options[i].bounds, sizeof(ret_options[i].bounds));
     }
     return n;
 }
