@@ -220,7 +220,9 @@ configuration, strictly causal, each row its own step:
 
     lapwing replay {configuration}
 
-({version}; sha256 of the configuration {digest}.) Columns of labels were taken out of the files before anything read them.
+{version}; sha256 of the configuration
+`{digest}`. Columns of labels were taken out of the files before anything read
+them. Beside it runs the default point: `--point default --set alarm_budget=1w` in place of `--point benchmark`.
 
 """
 
@@ -230,13 +232,14 @@ event score and its onsets. Events: an alarm episode ends after 50 quiet rows. P
 original as one of them. Constants were chosen with these series in sight: on others expect less, several points of NAB among it.
 """
 
-POINTS_TEXT = """`benchmark` is the fixed point of the table above: a surprise once in 800 rows or 7 days, and any novelty. `default` is what
-users get; here one false alarm a series (or entity of several metrics, there once in 1,260 rows at `benchmark`) and week. "Promised" is what the point allows for surprises; nab counts onsets, the others
-alarm states, whose episodes are at least as many. Delay counts from the first row of an event (nab: of its window).
+POINTS_TEXT = """`benchmark` is the fixed point of the table above: a surprise once in 800 rows or 7 days (entities of several metrics: once in
+1,260 rows), and any novelty. `default` is what users get; here one false alarm a series, or entity, and week. "Promised" is what the
+point allows for surprises; nab counts onsets, the others alarm states, whose episodes are at least as many. Delay counts from the
+first row of an event (nab: of its window).
 """
 
 HALVES_TEXT = """A row's score fades slowly after what was unusual, which the buffers of VUS reward: so the areas also without it (taken off
-the written scores, `tools/quality/hold.py`). Halves A and B are every other file of a folder.
+the written scores, `tools/quality/hold.py`). Half A is the second, fourth … file of a folder by name, half B the others.
 """
 
 COPIES_TEXT = """One figure on so few files says little. The copies start later, run backwards into the first row, carry normal noise of
