@@ -81,14 +81,44 @@ static void kernel_add_scaled(float *y, const float *x, float scale, size_t n)
     }
 }
 
+/* Every lane becomes the least of all: three exchanges, no branch. */
+KERNEL_INLINE void lanes_least(f32x8 *v)
+{
+    f32x8 other = __builtin_shufflevector(*v, *v, 4, 5, 6, 7, 0, 1, 2, 3);
+    i32x8 pick = other < *v;
+
+    *v = (f32x8)(((i32x8)other & pick) | ((i32x8)*v & ~pick));
+    other = __builtin_shufflevector(*v, *v, 2, 3, 0, 1, 6, 7, 4, 5);
+    pick = other < *v;
+    *v = (f32x8)(((i32x8)other & pick) | ((i32x8)*v & ~pick));
+    other = __builtin_shufflevector(*v, *v, 1, 0, 3, 2, 5, 4, 7, 6);
+    pick = other < *v;
+    *v = (f32x8)(((i32x8)other & pick) | ((i32x8)*v & ~pick));
+}
+
+KERNEL_INLINE void lanes_least_index(i32x8 *v)
+{
+    i32x8 other = __builtin_shufflevector(*v, *v, 4, 5, 6, 7, 0, 1, 2, 3);
+    i32x8 pick = other < *v;
+
+    *v = (other & pick) | (*v & ~pick);
+    other = __builtin_shufflevector(*v, *v, 2, 3, 0, 1, 6, 7, 4, 5);
+    pick = other < *v;
+    *v = (other & pick) | (*v & ~pick);
+    other = __builtin_shufflevector(*v, *v, 1, 0, 3, 2, 5, 4, 7, 6);
+    pick = other < *v;
+    *v = (other & pick) | (*v & ~pick);
+}
+
 static float kernel_nearest(const float *values, size_t n, float point, size_t *ret_index)
 {
     const i32x8 absolute = {0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF,
                             0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF};
-    f32x8 best, distance;
+    const i32x8 lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    const i32x8 none = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX,
+                        INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX};
+    f32x8 best, distance, least;
     i32x8 at = {0}, now = {0}, closer;
-    float least;
-    size_t index;
 
     lanes_load(&best, values);
     best = (f32x8)((i32x8)(best - point) & absolute);
@@ -100,18 +130,15 @@ static float kernel_nearest(const float *values, size_t n, float point, size_t *
         best = (f32x8)(((i32x8)distance & closer) | ((i32x8)best & ~closer));
         at = (now & closer) | (at & ~closer);
     }
-    least = best[0];
-    index = (size_t)at[0];
-    for (size_t lane = 1; lane < LW_LANES; lane++) {
-        size_t candidate = (size_t)at[lane] + lane;
-
-        if (best[lane] < least || (best[lane] == least && candidate < index)) {
-            least = best[lane];
-            index = candidate;
-        }
-    }
-    *ret_index = index;
-    return least;
+    least = best;
+    lanes_least(&least);
+    /* Lanes that hold the least name their index, the others the largest there is. */
+    at += lanes;
+    closer = best == least;
+    at = (at & closer) | (none & ~closer);
+    lanes_least_index(&at);
+    *ret_index = (size_t)at[0] < n ? (size_t)at[0] : 0; /* NaN is nobody's nearest. */
+    return least[0];
 }
 
 static void kernel_extremes(const float *values, size_t n, float *ret_least, float *ret_greatest)
