@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "connect/source_host.h"
 
 #include <errno.h>
@@ -225,6 +226,16 @@ static enum lw_status complain(const struct walk *walk, struct fy_node *node, en
                         mark == NULL ? " " : "", what);
 }
 
+/* What a node is, for people who wrote something else. */
+static const char *kind_of(struct fy_node *node)
+{
+    return fy_node_is_null(node)      ? "nothing"
+           : fy_node_is_alias(node)   ? "an alias, which this file may not have"
+           : fy_node_is_scalar(node)  ? "a single value"
+           : fy_node_is_mapping(node) ? "options"
+                                      : "a list";
+}
+
 static enum lw_status expect_mapping(const struct walk *walk, struct fy_node *key,
                                      struct fy_node *node, const char *what)
 {
@@ -233,8 +244,7 @@ static enum lw_status expect_mapping(const struct walk *walk, struct fy_node *ke
     if (fy_node_is_mapping(node)) {
         return LW_OK;
     }
-    (void)snprintf(text, sizeof(text), "expected %s, got %s", what,
-                   fy_node_is_scalar(node) ? "a single value" : "a list");
+    (void)snprintf(text, sizeof(text), "expected %s, got %s", what, kind_of(node));
     return complain(walk, key, LW_EINVAL, text);
 }
 
@@ -247,8 +257,12 @@ static enum lw_status text_of(const struct walk *walk, struct fy_node *key, stru
     size_t used = 0;
 
     ret_text[0] = '\0';
-    if (fy_node_is_alias(node) || fy_node_is_mapping(node)) {
-        return complain(walk, key, LW_EINVAL, "expected a value or a list of values");
+    if (fy_node_is_alias(node) || fy_node_is_mapping(node) || fy_node_is_null(node)) {
+        char what[100];
+
+        (void)snprintf(what, sizeof(what), "expected a value or a list of values, got %s",
+                       kind_of(node));
+        return complain(walk, key, LW_EINVAL, what);
     }
     if (fy_node_is_scalar(node)) {
         size_t n_bytes = 0;
@@ -485,35 +499,94 @@ static enum lw_status parser_error(struct fy_diag *diag, const char *name, struc
                         error->msg);
 }
 
+static enum lw_status take_document(const struct walk *walk, struct fy_document *document)
+{
+    struct fy_node *root = fy_document_root(document);
+
+    if (root == NULL) {
+        return LW_OK; /* A file of comments sets nothing. */
+    }
+    return fy_node_is_mapping(root)
+               ? each_pair(walk, root, set_root, NULL)
+               : complain(walk, root, LW_EINVAL, "expected options, as listen: 127.0.0.1:8080");
+}
+
+/* The one document of a file; none at all is as good as an empty one. */
+static enum lw_status take_file(const struct walk *walk, struct fy_parser *parser,
+                                struct fy_diag *diag)
+{
+    struct fy_document *document = fy_parse_load_document(parser);
+    enum lw_status status = LW_OK;
+
+    if (document != NULL) {
+        status = take_document(walk, document);
+        fy_parse_document_destroy(parser, document);
+        document = status == LW_OK ? fy_parse_load_document(parser) : NULL;
+    }
+    if (document != NULL) {
+        fy_parse_document_destroy(parser, document);
+        return lw_error_set(walk->reterr, LW_EINVAL,
+                            "%s: expected one document, got another one after \"---\"", walk->file);
+    }
+    if (status == LW_OK && fy_parser_get_stream_error(parser)) {
+        status = parser_error(diag, walk->file, walk->reterr);
+    }
+    return status;
+}
+
+/* Refuses what is no text, and directives, which mean nothing here: the parser may run for ever on
+ * either. */
+static enum lw_status check_text(const char *name, const char *text, size_t n_bytes,
+                                 struct lw_error *reterr)
+{
+    unsigned line = 1;
+    size_t at = 0;
+
+    while (at < n_bytes) {
+        size_t length = lw_utf8_length(text + at, n_bytes - at);
+        bool control = (unsigned char)text[at] < ' ' && strchr("\t\n\r", text[at]) == NULL;
+
+        if (length == 0 || text[at] == '\0' || text[at] == 0x7f || control) {
+            return lw_error_set(reterr, LW_EFORMAT, "%s:%u: byte %zu of the file is no text", name,
+                                line, at + 1);
+        }
+        if (text[at] == '%' && (at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r')) {
+            return lw_error_set(reterr, LW_EFORMAT, "%s:%u:1: expected an option, got a directive",
+                                name, line);
+        }
+        line += text[at] == '\n' ? 1 : 0;
+        at += length;
+    }
+    return LW_OK;
+}
+
 enum lw_status lw_config_parse(struct lw_config *config, const char *name, const char *text,
                                size_t n_bytes, struct lw_error *reterr)
 {
     struct fy_diag_cfg diag_config;
     struct fy_diag *diag;
     struct fy_parse_cfg parse_config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG};
-    struct fy_document *document;
+    struct fy_parser *parser = NULL;
     struct walk walk = {.config = config, .file = name, .reterr = reterr};
-    enum lw_status status = LW_OK;
+    enum lw_status status = check_text(name, text, n_bytes, reterr);
 
+    if (status != LW_OK) {
+        return status;
+    }
     fy_diag_cfg_default(&diag_config);
     diag_config.fp = NULL;
     diag = fy_diag_create(&diag_config);
-    if (diag == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory to read %s", name);
+    if (diag != NULL) {
+        fy_diag_set_collect_errors(diag, true);
+        parse_config.diag = diag;
+        parser = fy_parser_create(&parse_config);
     }
-    fy_diag_set_collect_errors(diag, true);
-    parse_config.diag = diag;
-    document = fy_document_build_from_string(&parse_config, text, n_bytes);
-    if (document == NULL) {
-        status = parser_error(diag, name, reterr);
-    } else if (fy_document_root(document) != NULL) { /* A file of comments sets nothing. */
-        struct fy_node *root = fy_document_root(document);
-
-        status = fy_node_is_mapping(root) ? each_pair(&walk, root, set_root, NULL)
-                                          : complain(&walk, root, LW_EINVAL,
-                                                     "expected options, as listen: 127.0.0.1:8080");
+    if (parser == NULL || fy_parser_set_string(parser, text, n_bytes) != 0) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory to read %s", name);
+    } else {
+        status = take_file(&walk, parser, diag);
     }
-    fy_document_destroy(document);
+    fy_parser_destroy(parser);
     fy_diag_destroy(diag);
     return status;
 }

@@ -16,7 +16,7 @@
  *             window: 5m
  *
  * The dialect is what the tables need: mappings, lists of scalars (joined by commas) and scalars.
- * Anchors and aliases are refused.
+ * Aliases are refused, and so is a second document. A file of comments alone sets nothing.
  */
 #ifndef LW_CLI_CONFIG_H
 #define LW_CLI_CONFIG_H

@@ -40,7 +40,7 @@ struct lw_pool {
 
 static size_t lines_of(size_t n_bytes)
 {
-    return (n_bytes + LINE_BYTES - 1) / LINE_BYTES;
+    return n_bytes / LINE_BYTES + (n_bytes % LINE_BYTES != 0 ? 1 : 0);
 }
 
 enum lw_status lw_pool_create(struct lw_pool **ret_pool, struct lw_error *reterr)

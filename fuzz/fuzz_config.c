@@ -1,0 +1,31 @@
+/* Any bytes as a configuration: read, or refused with a sentence that names the file. */
+#include "cli/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
+{
+    struct lw_config *config = malloc(sizeof(*config));
+    struct lw_error error = {0};
+    enum lw_status status;
+
+    if (config == NULL) {
+        return 0;
+    }
+    lw_config_init(config);
+    status = lw_config_parse(config, "fuzz.yaml", (const char *)data, n_bytes, &error);
+    if (status != LW_OK && strncmp(error.message, "fuzz.yaml:", 10) != 0) {
+        abort();
+    }
+    for (size_t i = 0; status == LW_OK && i < config->n_detectors; i++) {
+        if (config->detectors[i].spec == NULL || config->detectors[i].name[0] == '\0') {
+            abort();
+        }
+    }
+    lw_config_fini(config);
+    free(config);
+    return 0;
+}
