@@ -15,7 +15,7 @@
 #include <pthread.h>
 
 #define LW_TEST_SECOND INT64_C(1000000000)
-#define LW_TEST_HEARD_MAX 256
+#define LW_TEST_HEARD_MAX 2048
 
 /* What was heard of one entity of one detector. */
 struct lw_test_heard {
