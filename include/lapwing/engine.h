@@ -153,6 +153,7 @@ struct lw_engine_totals {
                                passed. */
     uint32_t n_models;      /**< Tier 1 models in service. */
 };
+/** Fills the totals. Cost: O(entities), a shard at a time. */
 LW_API void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals);
 
 /** One feed's counters. */
