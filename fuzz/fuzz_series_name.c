@@ -2,6 +2,7 @@
  * the same. */
 #include "stream/series_name.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,12 @@ static void check_key(const char *labels, const struct lw_series_name *name)
     char text[LW_NAME_MAX];
 
     if (lw_entity_key_parse(labels, &key, NULL) == LW_OK) {
-        (void)lw_entity_key_name(&key, name, text, NULL);
-        (void)lw_entity_key_rest(&key, name, text, NULL);
+        if (lw_entity_key_name(&key, name, text, NULL) == LW_OK) {
+            assert(strlen(text) < LW_NAME_MAX);
+        }
+        if (lw_entity_key_rest(&key, name, text, NULL) == LW_OK) {
+            assert(strlen(text) < LW_NAME_MAX);
+        }
     }
 }
 

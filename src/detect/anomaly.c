@@ -64,7 +64,7 @@ static void life_forget(struct lw_life *life)
 void lw_life_begin(struct lw_life *life, int64_t time_ns)
 {
     life->time_ns = time_ns;
-    life->step_alarm = life->step_onset = life->settled = false;
+    life->step_alarm = life->step_onset = false;
     life->blamed = 0.0f;
     if (!life->armed && (life->energy > 0.0f || life->shape.series != LW_SERIES_NONE)) {
         life_forget(life);
@@ -223,11 +223,6 @@ void lw_life_contribute(struct lw_life *life, uint32_t series, float share, floa
     }
 }
 
-void lw_life_settle(struct lw_life *life)
-{
-    life->settled = true;
-}
-
 /* ---- the type ---- */
 
 /* Does the deviation grow or fall along a line over the anomaly? */
@@ -271,9 +266,6 @@ static enum lw_anomaly_type life_type(const struct lw_life *life)
     for (int type = LW_TYPE_SPIKE; type < LW_LIFE_TYPES; type++) {
         total += life->weights[type];
         said = life->weights[type] > life->weights[said] ? (enum lw_anomaly_type)type : said;
-    }
-    if (life->settled) {
-        return LW_TYPE_LEVEL;
     }
     if (life->shape.n == 0 || said >= LW_TYPE_CORRELATION) {
         return said;
@@ -373,8 +365,8 @@ static void life_count(struct lw_life *life)
 
 static bool life_is_over(const struct lw_life_rule *rule, const struct lw_life *life)
 {
-    return life->settled || (life->quiet >= rule->quiet_steps && life->quiet > 0 &&
-                             life->time_ns >= life->last_ns + rule->quiet_ns);
+    return life->quiet >= rule->quiet_steps && life->quiet > 0 &&
+           life->time_ns >= life->last_ns + rule->quiet_ns;
 }
 
 /* Not open: the onset opens it, at once or when m of n steps agree. */

@@ -66,7 +66,7 @@ struct lw_life {
     uint8_t n_series;
     bool open;
     bool armed; /* An onset waits for m of n, or it is open. */
-    bool step_alarm, step_onset, settled;
+    bool step_alarm, step_onset;
     float weights[LW_LIFE_TYPES]; /* Energy by the type that verdicts said. */
     struct lw_life_shape shape;
     struct lw_life_series series[LW_LIFE_SERIES_MAX];
@@ -87,8 +87,6 @@ void lw_life_take(struct lw_life *life, const struct lw_verdict *verdict);
  */
 void lw_life_contribute(struct lw_life *life, uint32_t series, float share, float value,
                         float expected);
-/* The new level was taken for real: an open anomaly ends here, as a level shift. */
-void lw_life_settle(struct lw_life *life);
 /* The step is told. True when *ret_anomaly was filled and is to be handed out: opened, updated or
  * closed. */
 bool lw_life_end(const struct lw_life_rule *rule, struct lw_life *life,

@@ -260,6 +260,11 @@ void *lw_entity_context(const struct lw_entity *entity)
     return entity->context;
 }
 
+bool lw_entity_watches(const struct lw_entity *entity, uint32_t series)
+{
+    return entity->series[series]->metric->watch;
+}
+
 void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
                       struct lw_verdict *ret_verdict)
 {

@@ -75,6 +75,8 @@ int64_t lw_entity_due(const struct lw_entity *entity);
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
 /* Nobody listened until now_ns: what passed since the last samples is no silence of theirs. */
 void lw_entity_resume(struct lw_entity *entity, int64_t now_ns);
+/* Whether a series is scored by itself: its metric's option "watch". */
+bool lw_entity_watches(const struct lw_entity *entity, uint32_t series);
 bool lw_entity_has_model(const struct lw_entity *entity);
 /* The newest verdict of a series, or about the entity (LW_SERIES_NONE); with time_ns INT64_MIN and
  * NaN everywhere before the first. */

@@ -310,7 +310,8 @@ static enum lw_status number_series(struct lw_engine *engine, struct engine_enti
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
     }
     (void)pthread_mutex_unlock(&owner->shard->lock);
-    if (grew) {
+    if (grew && lw_entity_watches(owner->entity, n_before)) { /* Only what is judged can be judged
+                                                                 wrongly. */
         engine->detectors[owner->detector].n_series++;
         tell_sharing(engine, owner->detector);
     }

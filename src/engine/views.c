@@ -179,7 +179,7 @@ static void view_series(const struct lw_entity *entity, uint32_t series,
     memset(view, 0, sizeof(*view));
     view->series = series;
     (void)snprintf(view->name, sizeof(view->name), "%s", lw_entity_series_name(entity, series));
-    view->watched = entity->series[series]->metric->watch;
+    view->watched = lw_entity_watches(entity, series);
     view->confidence = verdict.confidence;
     view->alarm = verdict.alarm;
     view->last_ns = verdict.time_ns;

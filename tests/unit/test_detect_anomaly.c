@@ -222,25 +222,6 @@ static void test_anomaly__has_the_type_of_its_shape_so_far(void **state)
     assert_int_equal(type_after(5, high, LW_TYPE_CORRELATION), LW_TYPE_CORRELATION);
 }
 
-static void test_anomaly__a_settled_level_ends_it_as_one_event(void **state)
-{
-    struct lw_life life;
-    struct lw_anomaly a = {.phase = 0};
-    struct lw_verdict verdict = verdict_of(0, 9.0f, true, false);
-
-    (void)state;
-    lw_life_init(&life);
-    (void)step(&RULE, &life, 0, verdict_of(0, 9.0f, true, true));
-    lw_life_begin(&life, STEP);
-    lw_life_take(&life, &verdict);
-    lw_life_settle(&life);
-    assert_true(lw_life_end(&RULE, &life, &a));
-    assert_int_equal(a.phase, LW_ANOMALY_CLOSED);
-    assert_int_equal(a.type, LW_TYPE_LEVEL);
-    assert_int_equal(step(&RULE, &life, 2, verdict).phase, 0); /* The same alarm opens no second
-                                                                  one. */
-}
-
 static void test_anomaly__keeps_its_peak(void **state)
 {
     static const float scores[] = {0.6f, 0.9f, 0.7f, 0.9f};
@@ -433,7 +414,6 @@ int main(void)
         cmocka_unit_test(test_anomaly__waits_for_quiet_time_too),
         cmocka_unit_test(test_anomaly__stays_open_while_any_series_alarms),
         cmocka_unit_test(test_anomaly__has_the_type_of_its_shape_so_far),
-        cmocka_unit_test(test_anomaly__a_settled_level_ends_it_as_one_event),
         cmocka_unit_test(test_anomaly__keeps_its_peak),
         cmocka_unit_test(test_anomaly__blames_the_largest_and_shares_stay_within_one),
         cmocka_unit_test(test_anomaly__shares_out_what_tier_1_blames),

@@ -76,7 +76,7 @@ static void test_operator__averages_over_five_minutes_with_two_lines(void **stat
             sum += series->values[i];
         }
         assert_int_equal(op->verdicts[step].time_ns, step * 10 * S);
-        assert_float_equal(op->verdicts[step].value, sum / (double)(end - from), 1e-4);
+        assert_float_equal(op->verdicts[step].value, (float)(sum / (double)(end - from)), 1e-4f);
     }
     free(series);
 }

@@ -1,5 +1,6 @@
 import { render } from "preact";
-import "./app.css";
+import "./theme.css";
+import "./views.css";
 import { Anomalies } from "./anomalies";
 import { Entities } from "./entities";
 import { Header } from "./header";
