@@ -131,7 +131,7 @@ struct target {
 
 struct engine_detector {
     struct lw_detector *detector; /* NULL: the place is free. */
-    uint64_t n_series; /* Watched ones: those that share its alarm budget. */
+    uint64_t n_series;            /* Watched ones: those that share its alarm budget. */
 };
 
 struct engine_feed {

@@ -208,7 +208,9 @@ enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
         return lw_error_set(reterr, LW_EFORMAT, "the state holds entity \"%s\" twice", name);
     }
     if (status == LW_OK) {
-        place->n_series += lw_entity_n_series(loaded);
+        for (uint32_t i = 0; i < lw_entity_n_series(loaded); i++) {
+            place->n_series += lw_entity_watches(loaded, i) ? 1 : 0;
+        }
         if (lw_life_open(&loaded->life)) {
             (void)pthread_mutex_lock(&owner->shard->lock);
             owner->open_anomaly = loaded->life.id;
