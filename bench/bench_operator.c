@@ -73,7 +73,8 @@ static void detector_make(struct bench *bench)
     lw_spec_destroy(spec);
 }
 
-static struct lw_entity *entity_make(struct lw_pool *pool, const struct bench *bench, uint32_t number)
+static struct lw_entity *entity_make(struct lw_pool *pool, const struct bench *bench,
+                                     uint32_t number)
 {
     struct lw_error error = {0};
     struct lw_entity *entity;
@@ -141,8 +142,8 @@ static void values_make(struct bench *bench)
 {
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t number = 0; number < N_FED; number++) {
-            bench->values[round * N_FED + number] =
-                lw_population_value(&bench->population, number, bench->row + round);
+            bench->values[round * N_FED + number] = lw_population_value(&bench->population, number,
+                                                                        bench->row + round);
         }
     }
 }

@@ -18,10 +18,9 @@ struct lw_population {
 static inline struct lw_population lw_population_read(void)
 {
     static const char *const names[LW_POPULATION_SOURCES] = {
-        "nab_ec2_cpu_c6585a_2000.csv",     "nab_elb_request_count_8c0756.csv",
-        "nab_iio_network_in.csv",          "nab_nyc_taxi_2000.csv",
-        "mscloud_ingress_02_excerpt.csv",  "mscloud_app1_04.csv",
-        "mscloud_purchase_02.csv",         "mscloud_outbound_23.csv"};
+        "nab_ec2_cpu_c6585a_2000.csv", "nab_elb_request_count_8c0756.csv", "nab_iio_network_in.csv",
+        "nab_nyc_taxi_2000.csv",       "mscloud_ingress_02_excerpt.csv",   "mscloud_app1_04.csv",
+        "mscloud_purchase_02.csv",     "mscloud_outbound_23.csv"};
     struct lw_population population;
 
     for (size_t i = 0; i < LW_POPULATION_SOURCES; i++) {
