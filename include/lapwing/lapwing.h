@@ -134,6 +134,7 @@ struct lw_entity_counts {
     uint64_t not_finite; /**< Dropped: infinite, or at a time more than 292 years from 1970. */
     uint64_t overflow;   /**< Dropped: the open step held `max_samples` already. */
     uint64_t resets;     /**< Counter resets bridged (not dropped). */
+    uint64_t untold;     /**< Alarms that no anomaly could be opened for: there was no memory. */
 };
 
 /* ---- spec: what to watch, as options ---- */

@@ -2,7 +2,6 @@
 #include "engine/entity.h"
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "stream/series_name.h"
 
@@ -24,26 +23,27 @@ enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detect
                                 struct lw_error *reterr)
 {
     struct lw_entity *entity;
+    size_t block_bytes;
 
     if (strlen(name) >= LW_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
                             "an entity's name has %zu bytes; at most %d are allowed", strlen(name),
                             LW_NAME_MAX - 1);
     }
-    entity = lw_pool_take(pool, sizeof(*entity));
-    if (entity != NULL) {
-        entity->name = lw_pool_text(pool, name);
-    }
-    if (entity == NULL || entity->name == NULL) {
-        lw_pool_give(pool, entity, sizeof(*entity));
+    block_bytes = (sizeof(*entity) + strlen(name) + 1 + 63) / 64 * 64;
+    entity = lw_pool_take(pool, block_bytes + series_bytes());
+    if (entity == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
     }
+    memcpy(entity->name, name, strlen(name) + 1);
+    entity->block_bytes = (uint32_t)block_bytes;
+    entity->series = entity->first;
+    entity->series_capacity = 1;
     entity->pool = pool;
     entity->detector = lw_detector_retain(detector);
     entity->watermark_ns = INT64_MIN;
     entity->closed_ns = INT64_MIN;
     entity->pending_ns = INT64_MAX;
-    lw_life_init(&entity->life);
     entity->tie.end = entity_end;
     lw_pool_tie(pool, &entity->tie);
     *ret_entity = entity;
@@ -66,6 +66,20 @@ static size_t scratch_bytes(const struct lw_entity *entity)
     return (size_t)entity->detector->spec->detector.max_samples * sizeof(double);
 }
 
+/* Where the first series lies, whether it is there or not. */
+static struct lw_series *first_series(struct lw_entity *entity)
+{
+    return (struct lw_series *)((char *)entity + entity->block_bytes);
+}
+
+static void list_give(struct lw_entity *entity)
+{
+    if (entity->series != entity->first) {
+        lw_pool_give(entity->pool, entity->series,
+                     entity->series_capacity * sizeof(struct lw_series *));
+    }
+}
+
 static void series_give(struct lw_entity *entity, struct lw_series *series)
 {
     if (series != NULL) {
@@ -73,7 +87,11 @@ static void series_give(struct lw_entity *entity, struct lw_series *series)
             lw_pool_give(entity->pool, series->window.samples, window_bytes(entity));
         }
         lw_pool_give(entity->pool, series->features, entity->detector->features.state_bytes);
-        lw_pool_give(entity->pool, series, series_bytes());
+        if (series == first_series(entity)) {
+            memset(series, 0, series_bytes()); /* Part of the entity's block. */
+        } else {
+            lw_pool_give(entity->pool, series, series_bytes());
+        }
     }
 }
 
@@ -87,10 +105,13 @@ void lw_entity_destroy(struct lw_entity *entity)
     }
     lw_entity_tier1_destroy(entity);
     lw_pool_give(entity->pool, entity->scratch, scratch_bytes(entity));
-    lw_pool_give(entity->pool, entity->series, entity->series_capacity * sizeof(*entity->series));
+    if (entity->life != NULL) {
+        lw_entity_life_drop(entity);
+    }
+    list_give(entity);
     lw_detector_release(entity->detector);
     lw_pool_untie(&entity->tie);
-    lw_pool_give(entity->pool, entity, sizeof(*entity));
+    lw_pool_give(entity->pool, entity, entity->block_bytes + series_bytes());
 }
 
 void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series)
@@ -135,7 +156,8 @@ static bool series_take_parts(struct lw_entity *entity, struct lw_series *series
 static struct lw_series *series_create(struct lw_entity *entity, const char *metric,
                                        const char *name)
 {
-    struct lw_series *series = lw_pool_take(entity->pool, series_bytes());
+    struct lw_series *series = entity->n_series == 0 ? first_series(entity)
+                                                     : lw_pool_take(entity->pool, series_bytes());
 
     if (series == NULL) {
         return NULL;
@@ -157,7 +179,7 @@ static struct lw_series *series_create(struct lw_entity *entity, const char *met
 
 static bool series_room(struct lw_entity *entity)
 {
-    uint32_t capacity = entity->series_capacity == 0 ? 8 : entity->series_capacity * 2;
+    uint32_t capacity = entity->series_capacity < 8 ? 8 : entity->series_capacity * 2;
     struct lw_series **list;
 
     if (entity->n_series < entity->series_capacity) {
@@ -167,11 +189,8 @@ static bool series_room(struct lw_entity *entity)
     if (list == NULL) {
         return false;
     }
-    if (entity->n_series > 0) {
-        memcpy(list, entity->series, entity->n_series * sizeof(struct lw_series *));
-    }
-    lw_pool_give(entity->pool, entity->series,
-                 entity->series_capacity * sizeof(struct lw_series *));
+    memcpy(list, entity->series, entity->n_series * sizeof(struct lw_series *));
+    list_give(entity);
     entity->series = list;
     entity->series_capacity = capacity;
     return true;
@@ -275,21 +294,6 @@ void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
     } else {
         lw_verdict_none(ret_verdict, LW_SERIES_NONE);
     }
-}
-
-void lw_entity_life_rule(const struct lw_entity *entity, struct lw_life_rule *ret_rule)
-{
-    const struct lw_detector *detector = entity->detector;
-    uint64_t quiet = (uint64_t)detector->spec->detector.quiet_steps;
-
-    if (detector->step_kind == LW_STEP_SAMPLE) {
-        quiet *= entity->n_series; /* There each sample of each series is a step. */
-    }
-    *ret_rule = (struct lw_life_rule){
-        .seed = lw_hash_bytes(entity->name, strlen(entity->name),
-                              lw_hash_bytes(detector->name, strlen(detector->name), 0)),
-        .quiet_steps = quiet > UINT32_MAX ? UINT32_MAX : (uint32_t)quiet,
-        .hysteresis = detector->hysteresis};
 }
 
 /* ---- features ---- */

@@ -46,22 +46,32 @@ struct lw_tier1_state {
     float *row, *shares;
 };
 
+/*
+ * One block of the pool: this, the entity's name behind it, and its first series from the next
+ * cache line on, so that an entity of one series is found without following a pointer. What every
+ * sample touches comes first.
+ */
 struct lw_entity {
     struct lw_pool_tie tie; /* First: the pool ends the entity through it. */
-    struct lw_pool *pool;
     struct lw_detector *detector;
-    const char *name;
-    void *context;
-    struct lw_series **series;
+    struct lw_series **series; /* `first`, or a list of the pool. */
     uint32_t n_series, series_capacity;
-    uint64_t sharing;     /* Series that share the budget; 0: this entity's own. */
+    uint64_t sharing; /* Series that share the budget; 0: this entity's own. */
+    struct lw_tier1_state *tier1;
+    struct lw_life *life; /* NULL while nothing is open or pending. */
+    int64_t step_time_ns; /* Of the step being told ... */
+    bool step_told;       /* ... and whether the life has heard of it. */
+    struct lw_entity_counts counts;
     int64_t watermark_ns; /* INT64_MIN: none yet. */
     int64_t closed_ns;    /* Steps that start before it are closed. */
     int64_t pending_ns;   /* Earliest open sample; INT64_MAX: none. */
-    struct lw_entity_counts counts;
-    struct lw_life life;
-    struct lw_tier1_state *tier1;
+    void *context;
     double *scratch; /* For p95: double[max_samples]; NULL until a metric wants it. */
+    struct lw_pool *pool;
+    struct lw_series *first[1];
+    uint32_t block_bytes; /* Of the entity and its name, in whole cache lines: the first series lies
+                             behind. */
+    char name[];
 };
 
 static inline struct lw_baseline *lw_series_baseline(struct lw_series *series)
@@ -98,7 +108,17 @@ void lw_entity_tier1_destroy(struct lw_entity *entity);
  */
 void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,
                           const struct lw_sink *sink);
-/* How the life of anomalies is ruled for this entity. */
-void lw_entity_life_rule(const struct lw_entity *entity, struct lw_life_rule *ret_rule);
+/*
+ * entity_life.c: a step is told as begin, tell for each verdict, end; finish closes what is open,
+ * as at the end of the input.
+ */
+void lw_entity_step_begin(struct lw_entity *entity, int64_t time_ns);
+void lw_entity_step_tell(struct lw_entity *entity, const struct lw_verdict *verdict);
+void lw_entity_step_end(struct lw_entity *entity, const struct lw_sink *sink);
+bool lw_entity_life_open(const struct lw_entity *entity);
+void lw_entity_life_finish(struct lw_entity *entity, const struct lw_sink *sink);
+/* A life where there was none; false when there is no memory. And none where there was one. */
+bool lw_entity_life_ensure(struct lw_entity *entity);
+void lw_entity_life_drop(struct lw_entity *entity);
 
 #endif

@@ -202,6 +202,7 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
     lw_write_u64(writer, entity->counts.not_finite);
     lw_write_u64(writer, entity->counts.overflow);
     lw_write_u64(writer, entity->counts.resets);
+    lw_write_u64(writer, entity->counts.untold);
     lw_write_u32(writer, entity->n_series);
 }
 
@@ -215,7 +216,10 @@ enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, 
     for (uint32_t i = 0; i < entity->n_series; i++) {
         save_series(entity->detector, entity->series[i], &writer);
     }
-    lw_life_save(&entity->life, &writer);
+    lw_write_u8(&writer, entity->life != NULL);
+    if (entity->life != NULL) {
+        lw_life_save(entity->life, &writer);
+    }
     lw_write_u8(&writer, entity->tier1 != NULL);
     if (entity->tier1 != NULL) {
         save_tier1(entity->tier1, &writer);
@@ -269,12 +273,15 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
     entity->counts.not_finite = lw_read_u64(reader);
     entity->counts.overflow = lw_read_u64(reader);
     entity->counts.resets = lw_read_u64(reader);
+    entity->counts.untold = lw_read_u64(reader);
     n_series = lw_read_u32(reader);
     for (uint32_t i = 0; status == LW_OK && i < n_series; i++) {
         status = load_series(entity, reader, reterr);
     }
-    if (status == LW_OK) {
-        status = lw_life_load(&entity->life, reader, reterr);
+    if (status == LW_OK && lw_read_u8(reader) != 0) {
+        status = lw_entity_life_ensure(entity)
+                     ? lw_life_load(entity->life, reader, reterr)
+                     : lw_error_set(reterr, LW_ENOMEM, "no memory for an open anomaly");
     }
     if (status == LW_OK && (lw_read_u8(reader) != 0) != (entity->tier1 != NULL)) {
         status = lw_error_set(reterr, LW_EFORMAT,

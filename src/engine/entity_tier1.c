@@ -187,7 +187,7 @@ static void blame(struct lw_entity *entity)
     for (uint32_t i = 0; i < n && sum > 0.0f; i++) {
         const struct lw_verdict *newest = &entity->series[i]->newest;
 
-        lw_life_contribute(&entity->life, i, state->shares[i] / sum, newest->value,
+        lw_life_contribute(entity->life, i, state->shares[i] / sum, newest->value,
                            newest->expected);
     }
 }
@@ -218,8 +218,10 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     if (!result.alarm) {
         return;
     }
-    lw_life_take(&entity->life, verdict);
-    blame(entity);
+    lw_entity_step_tell(entity, verdict);
+    if (entity->life != NULL) {
+        blame(entity);
+    }
 }
 
 void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,

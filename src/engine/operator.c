@@ -51,28 +51,6 @@ static void emit(struct lw_entity *entity, const struct lw_verdict *verdict,
     }
 }
 
-/* To the anomaly's life go all verdicts, but an onset of low confidence is only marked. */
-static void tell_life(struct lw_entity *entity, const struct lw_verdict *verdict)
-{
-    struct lw_verdict heard = *verdict;
-
-    if (verdict->alarm || verdict->onset) {
-        heard.onset = verdict->onset && verdict->confidence == LW_FULL;
-        lw_life_take(&entity->life, &heard);
-    }
-}
-
-static void end_life(struct lw_entity *entity, const struct lw_sink *sink)
-{
-    struct lw_life_rule rule;
-    struct lw_anomaly anomaly;
-
-    lw_entity_life_rule(entity, &rule);
-    if (lw_life_end(&rule, &entity->life, &anomaly) && sink != NULL && sink->anomaly != NULL) {
-        sink->anomaly(sink->context, entity, &anomaly);
-    }
-}
-
 /* Brings the features up to the step: those passed over were missing. */
 static void tell_features(const struct lw_detector *detector, struct lw_series *series,
                           int64_t time_ns, double value)
@@ -187,7 +165,7 @@ static void score_series(struct lw_entity *entity, const struct step_input *inpu
         entity->tier1->row[input->series] = residual_of(verdict);
     }
     emit(entity, verdict, sink);
-    tell_life(entity, verdict);
+    lw_entity_step_tell(entity, verdict);
 }
 
 /* ---- samples of their own step: "sample" without lateness, and "row" ---- */
@@ -254,10 +232,10 @@ static void tell_arrival_fault(struct lw_entity *entity, uint32_t series, int64_
     verdict.time_ns = time_ns;
     verdict.tag = 0;
     apply_fault(&verdict, fault, fault);
-    lw_life_begin(&entity->life, time_ns);
+    lw_entity_step_begin(entity, time_ns);
     emit(entity, &verdict, sink);
-    tell_life(entity, &verdict);
-    end_life(entity, sink);
+    lw_entity_step_tell(entity, &verdict);
+    lw_entity_step_end(entity, sink);
 }
 
 static void refuse_late(struct lw_entity *entity, const struct lw_sample *sample,
@@ -299,9 +277,9 @@ static void observe_now(struct lw_entity *entity, const struct lw_sample *sample
         }
         return;
     }
-    lw_life_begin(&entity->life, sample->time_ns);
+    lw_entity_step_begin(entity, sample->time_ns);
     score_sample(entity, sample, tag, sink);
-    end_life(entity, sink);
+    lw_entity_step_end(entity, sink);
 }
 
 static void observe_row(struct lw_entity *entity, const struct lw_sample *samples, size_t n_samples,
@@ -312,7 +290,7 @@ static void observe_row(struct lw_entity *entity, const struct lw_sample *sample
     if (n_samples == 0) {
         return;
     }
-    lw_life_begin(&entity->life, time_ns);
+    lw_entity_step_begin(entity, time_ns);
     for (uint32_t i = 0; entity->tier1 != NULL && i < entity->n_series; i++) {
         entity->tier1->row[i] = NAN;
     }
@@ -322,9 +300,9 @@ static void observe_row(struct lw_entity *entity, const struct lw_sample *sample
         }
     }
     if (entity->tier1 != NULL) {
-        lw_entity_tier1_step(entity, time_ns, tag, lw_life_open(&entity->life), sink);
+        lw_entity_tier1_step(entity, time_ns, tag, lw_entity_life_open(entity), sink);
     }
-    end_life(entity, sink);
+    lw_entity_step_end(entity, sink);
 }
 
 /* ---- samples that wait for the watermark ---- */
@@ -380,8 +358,12 @@ void lw_observe(struct lw_entity *entity, const struct lw_sample *samples, size_
 
 void lw_prefetch(const struct lw_entity *entity, uint32_t series, int64_t time_ns)
 {
-    struct lw_series *state = entity->series[series];
+    struct lw_series *state;
 
+    __builtin_prefetch(entity, 1);
+    __builtin_prefetch((const char *)entity + 64, 1);
+    __builtin_prefetch((const char *)entity + 128, 1);
+    state = entity->series[series];
     for (size_t at = 0; at < sizeof(*state); at += 64) {
         __builtin_prefetch((const char *)state + at, 1);
     }
@@ -464,7 +446,7 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
 {
     struct step_input input;
 
-    lw_life_begin(&entity->life, start_ns);
+    lw_entity_step_begin(entity, start_ns);
     for (uint32_t i = 0; i < entity->n_series; i++) {
         if (entity->tier1 != NULL) {
             entity->tier1->row[i] = NAN;
@@ -472,13 +454,13 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
         if (close_series(entity, i, start_ns, end_ns, &input)) {
             score_series(entity, &input, sink);
         } else if (still_silent(entity, i, end_ns)) {
-            tell_life(entity, &entity->series[i]->newest);
+            lw_entity_step_tell(entity, &entity->series[i]->newest);
         }
     }
     if (entity->tier1 != NULL && entity->detector->step_kind == LW_STEP_DURATION) {
-        lw_entity_tier1_step(entity, start_ns, 0, lw_life_open(&entity->life), sink);
+        lw_entity_tier1_step(entity, start_ns, 0, lw_entity_life_open(entity), sink);
     }
-    end_life(entity, sink);
+    lw_entity_step_end(entity, sink);
     entity->closed_ns = end_ns;
     entity->pending_ns = lw_entity_earliest_open(entity, end_ns);
 }
@@ -534,10 +516,10 @@ static void raise_silent(struct lw_entity *entity, uint32_t number, int64_t at_n
     verdict->return_rows = 0.0f;
     apply_fault(verdict, LW_TYPE_SILENT, begins);
     verdict->onset = verdict->onset && metric_is_silent(entity, number);
-    lw_life_begin(&entity->life, at_ns);
+    lw_entity_step_begin(entity, at_ns);
     emit(entity, verdict, sink);
-    tell_life(entity, verdict);
-    end_life(entity, sink);
+    lw_entity_step_tell(entity, verdict);
+    lw_entity_step_end(entity, sink);
     verdict->onset = false; /* Told once; while the silence lasts it is an alarm only. */
 }
 
@@ -628,8 +610,5 @@ void lw_entity_resume(struct lw_entity *entity, int64_t now_ns)
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink)
 {
     close_until(entity, INT64_MAX - 1, false, sink);
-    while (lw_life_open(&entity->life)) {
-        lw_life_begin(&entity->life, entity->life.time_ns);
-        end_life(entity, sink);
-    }
+    lw_entity_life_finish(entity, sink);
 }

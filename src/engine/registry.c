@@ -211,9 +211,9 @@ enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
         for (uint32_t i = 0; i < lw_entity_n_series(loaded); i++) {
             place->n_series += lw_entity_watches(loaded, i) ? 1 : 0;
         }
-        if (lw_life_open(&loaded->life)) {
+        if (lw_entity_life_open(loaded)) {
             (void)pthread_mutex_lock(&owner->shard->lock);
-            owner->open_anomaly = loaded->life.id;
+            owner->open_anomaly = loaded->life->id;
             owner->shard->anomalies_open++;
             (void)pthread_mutex_unlock(&owner->shard->lock);
         }
