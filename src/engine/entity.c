@@ -23,20 +23,25 @@ enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detect
                                 struct lw_error *reterr)
 {
     struct lw_entity *entity;
-    size_t block_bytes;
+    size_t head_bytes = (sizeof(*entity) + 63) / 64 * 64;
+    size_t block_bytes, name_at;
 
     if (strlen(name) >= LW_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
                             "an entity's name has %zu bytes; at most %d are allowed", strlen(name),
                             LW_NAME_MAX - 1);
     }
-    block_bytes = (sizeof(*entity) + strlen(name) + 1 + 63) / 64 * 64;
-    entity = lw_pool_take(pool, block_bytes + series_bytes());
+    name_at = sizeof(*entity) + strlen(name) < head_bytes ? sizeof(*entity)
+                                                          : head_bytes + series_bytes();
+    block_bytes = head_bytes + series_bytes();
+    block_bytes = name_at < head_bytes ? block_bytes : block_bytes + strlen(name) + 1;
+    entity = lw_pool_take(pool, block_bytes);
     if (entity == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
     }
-    memcpy(entity->name, name, strlen(name) + 1);
-    entity->block_bytes = (uint32_t)block_bytes;
+    entity->block_bytes = block_bytes;
+    entity->name = (const char *)entity + name_at;
+    memcpy((char *)entity + name_at, name, strlen(name) + 1);
     entity->series = entity->first;
     entity->series_capacity = 1;
     entity->pool = pool;
@@ -66,12 +71,6 @@ static size_t scratch_bytes(const struct lw_entity *entity)
     return (size_t)entity->detector->spec->detector.max_samples * sizeof(double);
 }
 
-/* Where the first series lies, whether it is there or not. */
-static struct lw_series *first_series(struct lw_entity *entity)
-{
-    return (struct lw_series *)((char *)entity + entity->block_bytes);
-}
-
 static void list_give(struct lw_entity *entity)
 {
     if (entity->series != entity->first) {
@@ -87,7 +86,7 @@ static void series_give(struct lw_entity *entity, struct lw_series *series)
             lw_pool_give(entity->pool, series->window.samples, window_bytes(entity));
         }
         lw_pool_give(entity->pool, series->features, entity->detector->features.state_bytes);
-        if (series == first_series(entity)) {
+        if (series == lw_entity_first(entity)) {
             memset(series, 0, series_bytes()); /* Part of the entity's block. */
         } else {
             lw_pool_give(entity->pool, series, series_bytes());
@@ -111,7 +110,7 @@ void lw_entity_destroy(struct lw_entity *entity)
     list_give(entity);
     lw_detector_release(entity->detector);
     lw_pool_untie(&entity->tie);
-    lw_pool_give(entity->pool, entity, entity->block_bytes + series_bytes());
+    lw_pool_give(entity->pool, entity, entity->block_bytes);
 }
 
 void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series)
@@ -156,7 +155,7 @@ static bool series_take_parts(struct lw_entity *entity, struct lw_series *series
 static struct lw_series *series_create(struct lw_entity *entity, const char *metric,
                                        const char *name)
 {
-    struct lw_series *series = entity->n_series == 0 ? first_series(entity)
+    struct lw_series *series = entity->n_series == 0 ? lw_entity_first(entity)
                                                      : lw_pool_take(entity->pool, series_bytes());
 
     if (series == NULL) {

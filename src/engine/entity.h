@@ -47,9 +47,9 @@ struct lw_tier1_state {
 };
 
 /*
- * One block of the pool: this, the entity's name behind it, and its first series from the next
- * cache line on, so that an entity of one series is found without following a pointer. What every
- * sample touches comes first.
+ * One block of the pool: this, the entity's first series from the next cache line on, and its name
+ * at the end. So the first series is found without reading anything. What every sample touches
+ * comes first.
  */
 struct lw_entity {
     struct lw_pool_tie tie; /* First: the pool ends the entity through it. */
@@ -69,10 +69,15 @@ struct lw_entity {
     double *scratch; /* For p95: double[max_samples]; NULL until a metric wants it. */
     struct lw_pool *pool;
     struct lw_series *first[1];
-    uint32_t block_bytes; /* Of the entity and its name, in whole cache lines: the first series lies
-                             behind. */
-    char name[];
+    const char *name; /* Within the block. */
+    size_t block_bytes;
 };
+
+/* Where the first series lies, whether it is there or not. */
+static inline struct lw_series *lw_entity_first(struct lw_entity *entity)
+{
+    return (struct lw_series *)((char *)entity + (sizeof(*entity) + 63) / 64 * 64);
+}
 
 static inline struct lw_baseline *lw_series_baseline(struct lw_series *series)
 {

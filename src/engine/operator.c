@@ -363,7 +363,7 @@ void lw_prefetch(const struct lw_entity *entity, uint32_t series, int64_t time_n
     __builtin_prefetch(entity, 1);
     __builtin_prefetch((const char *)entity + 64, 1);
     __builtin_prefetch((const char *)entity + 128, 1);
-    state = entity->series[series];
+    state = series == 0 ? lw_entity_first((struct lw_entity *)entity) : entity->series[series];
     for (size_t at = 0; at < sizeof(*state); at += 64) {
         __builtin_prefetch((const char *)state + at, 1);
     }
