@@ -315,7 +315,8 @@ static void x_axis_put(FILE *stream, const struct lw_plot *plot, const struct sc
     if (plot->has_times) {
         time_axis_put(stream, scale, first_ns, last_ns);
     } else {
-        double rows = (double)(last_ns / plot->row_ns);
+        int64_t n_rows = last_ns / plot->row_ns;
+        double rows = (double)n_rows;
         double step = fmax(step_nice(rows / X_TICKS), 1.0);
 
         for (double row = 0.0; row <= rows; row += step) {

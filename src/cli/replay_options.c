@@ -140,6 +140,7 @@ static void setting_take(char *text, bool is_of_metric, struct lw_replay_options
     if (equals == NULL || equals == text) {
         argp_error(state, "\"%s\" is not of the form %s", text,
                    is_of_metric ? "PATTERN:OPTION=VALUE" : "OPTION=VALUE");
+        return; /* Not reached: argp ends the program. */
     }
     *equals = '\0';
     *setting = (struct lw_replay_setting){.option = text, .value = equals + 1};
@@ -147,6 +148,7 @@ static void setting_take(char *text, bool is_of_metric, struct lw_replay_options
         colon = strrchr(text, ':');
         if (colon == NULL || colon == text) {
             argp_error(state, "\"%s\" names no metric: write PATTERN:OPTION=VALUE", text);
+            return;
         }
         *colon = '\0';
         setting->pattern = text;

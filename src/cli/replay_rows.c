@@ -149,37 +149,45 @@ static void decimal_put(struct lw_rows *rows, uint64_t whole, int decimals)
         return;
     }
     rows->buffer[rows->length++] = '.';
-    while (rest > 0) {
+    while (rest > 0 && power >= 10) {
         power /= 10;
         rows->buffer[rows->length++] = (char)('0' + rest / power);
         rest %= power;
     }
 }
 
-/* The fewest decimals that read back as the same float; a float below 1 is nearest to a number of
- * six or more. */
-static void float_put(struct lw_rows *rows, float value)
+/* The fewest decimals with which a float reads back as the same, and the number without its point;
+ * -1: twelve do not do. A float below 1 is nearest to a number of six or more. */
+static int decimals_of(double size, double *ret_whole)
 {
     static const double powers[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
                                     1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+
+    for (int decimals = size < 1.0 ? 6 : 0; decimals <= 12; decimals++) {
+        *ret_whole = floor(size * powers[decimals] + 0.5);
+        if ((float)(*ret_whole / powers[decimals]) == (float)size) {
+            return decimals;
+        }
+    }
+    return -1;
+}
+
+static void float_put(struct lw_rows *rows, float value)
+{
     double size = fabs((double)value);
+    double whole = 0.0;
+    int decimals = size >= 1e-4 && size < 1e7 ? decimals_of(size, &whole) : -1;
 
     if (value == 0.0f) {
         rows->buffer[rows->length++] = '0';
         return;
     }
-    if (size >= 1e-4 && size < 1e7) {
-        for (int decimals = size < 1.0 ? 6 : 0; decimals <= 12; decimals++) {
-            double whole = floor(size * powers[decimals] + 0.5);
-
-            if ((float)(whole / powers[decimals]) == fabsf(value)) {
-                if (value < 0.0f) {
-                    rows->buffer[rows->length++] = '-';
-                }
-                decimal_put(rows, (uint64_t)whole, decimals);
-                return;
-            }
+    if (decimals >= 0) {
+        if (value < 0.0f) {
+            rows->buffer[rows->length++] = '-';
         }
+        decimal_put(rows, (uint64_t)whole, decimals);
+        return;
     }
     rows->length += (size_t)snprintf(rows->buffer + rows->length, NUMBER_BYTES_MAX, "%.9g",
                                      (double)value);

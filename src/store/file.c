@@ -207,7 +207,7 @@ enum lw_status lw_file_read(const char *path, uint32_t oldest, uint32_t newest, 
                             size_t *ret_n_bytes, struct lw_error *reterr)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct file_head head;
+    struct file_head head = {0};
     enum lw_status status;
 
     if (fd < 0 && errno == ENOENT) {

@@ -50,6 +50,19 @@ static enum lw_csv_record_state field_plain(struct scan *scan, const char *first
     return at == end && !scan->is_last ? LW_CSV_RECORD_PARTIAL : LW_CSV_RECORD_OK;
 }
 
+/* Blanks, then a separator or the line's end; `at` is behind the closing quote. */
+static enum lw_csv_record_state quoted_end(struct scan *scan, const char *at)
+{
+    while (at < scan->end && *at != scan->separator && (is_blank(*at) || *at == '\r')) {
+        at++;
+    }
+    scan->at = at;
+    if (at == scan->end) {
+        return scan->is_last ? LW_CSV_RECORD_OK : LW_CSV_RECORD_PARTIAL;
+    }
+    return *at == scan->separator || *at == '\n' ? LW_CSV_RECORD_OK : LW_CSV_RECORD_QUOTE;
+}
+
 /* A field in quotes; scan->at is behind the opening one. */
 static enum lw_csv_record_state field_quoted(struct scan *scan, struct lw_csv_field *ret_field)
 {
@@ -80,15 +93,7 @@ static enum lw_csv_record_state field_quoted(struct scan *scan, struct lw_csv_fi
     }
     field_trim(ret_field, first, at);
     ret_field->has_escapes = has_escapes;
-    at++;
-    while (at < scan->end && *at != scan->separator && (is_blank(*at) || *at == '\r')) {
-        at++;
-    }
-    scan->at = at;
-    if (at == scan->end) {
-        return scan->is_last ? LW_CSV_RECORD_OK : LW_CSV_RECORD_PARTIAL;
-    }
-    return *at == scan->separator || *at == '\n' ? LW_CSV_RECORD_OK : LW_CSV_RECORD_QUOTE;
+    return quoted_end(scan, at + 1);
 }
 
 static enum lw_csv_record_state field_read(struct scan *scan, struct lw_csv_field *ret_field)
