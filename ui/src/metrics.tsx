@@ -170,7 +170,8 @@ function Card({ metric }: { metric: Metric }) {
   const info = metric.info.value;
   const { metric: name, labels } = splitName(info.name);
   const values = (label: string) => labelValues.value(name, label);
-  const telling = labels.filter((label) => values(label) > 1).sort((a, b) => values(b) - values(a));
+  /* Of labels that tell alike the last one comes first: a mountpoint says more than its device. */
+  const telling = labels.filter((label) => values(label) > 1).reverse().sort((a, b) => values(b) - values(a));
   const sentTo = target.value?.series === info.series ? target.value.at : null;
   useEffect(() => {
     if (sentTo !== null) {
