@@ -211,6 +211,9 @@ function summary(): string {
   if (learning === n) {
     return `Learning what is normal here. ${plural(n, "metric is", "metrics are")} shown as they come, and none can be judged yet.`;
   }
+  if (unusual === 0 && selectedEntity.value?.open_anomaly != null) {
+    return "No metric is unusual at this moment; the anomaly stays open until it has been quiet for a while.";
+  }
   const state = unusual > 0 ? `${unusual} of ${plural(n, "metric", "metrics")} unusual now` : `Nothing unusual in ${plural(n, "metric", "metrics")}`;
   return learning > 0 ? `${state}; cannot tell yet for ${learning}, still learning.` : `${state}.`;
 }
