@@ -7,6 +7,17 @@
 
 #include <stddef.h>
 
+/* A local that is filled part by part and need not be cleared first, where the build clears all
+ * locals. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define LW_UNINITIALIZED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef LW_UNINITIALIZED
+#define LW_UNINITIALIZED
+#endif
+
 /* Memory for n_bytes (> 0), aligned for any type; NULL when there is none. Not cleared. */
 void *lw_mem_alloc(size_t n_bytes);
 /* The same, cleared; NULL also when n_items * item_bytes overflows. */

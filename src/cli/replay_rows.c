@@ -138,7 +138,8 @@ static void integer_put(struct lw_rows *rows, uint64_t number)
 /* whole / 10^decimals, zeros at the end left out. */
 static void decimal_put(struct lw_rows *rows, uint64_t whole, int decimals)
 {
-    uint64_t power = 1, rest;
+    uint64_t power = 1;
+    uint64_t rest;
 
     for (int i = 0; i < decimals; i++) {
         power *= 10;
@@ -149,10 +150,8 @@ static void decimal_put(struct lw_rows *rows, uint64_t whole, int decimals)
         return;
     }
     rows->buffer[rows->length++] = '.';
-    while (rest > 0 && power >= 10) {
-        power /= 10;
-        rows->buffer[rows->length++] = (char)('0' + rest / power);
-        rest %= power;
+    for (; rest != 0; rest = rest * 10 % power) { /* At most 10^12 times ten: no overflow. */
+        rows->buffer[rows->length++] = (char)('0' + rest * 10 / power);
     }
 }
 

@@ -10,6 +10,8 @@
 #include "detect/baseline/baseline.h"
 
 #include "detect/baseline/baseline_internal.h"
+
+#include "base/mem.h"
 #include "feature/calendar.h"
 #include "math/elementary.h"
 #include "math/kernels.h"
@@ -29,8 +31,9 @@
 #define HOLD_KEEP 0.97
 #define SHORT_ROWS 5.0
 #define STEP_WEIGHT 0.5
-#define STATE_HALF 6.0   /* The state score is 0.5 here. */
-#define SWING_FLOOR 0.01 /* Of the range: a calm stretch has this swing. */
+#define SHARE_MOST 0x1.fffffep-1 /* Scores stay below 1, as floats too. */
+#define STATE_HALF 6.0           /* The state score is 0.5 here. */
+#define SWING_FLOOR 0.01         /* Of the range: a calm stretch has this swing. */
 #define OUTSIDE_STRENGTH 1.9
 #define FULL_ROWS_LEAST 300.0 /* Full confidence after a day, within these rows. */
 #define FULL_ROWS_MOST 600.0
@@ -246,7 +249,9 @@ static void row_surprise(struct row *row, struct lw_baseline *baseline, int64_t 
 /* 1 - 2^(-x). */
 static double share_of(double x)
 {
-    return x > 0.0 ? 1.0 - lw_exp2(-x) : 0.0;
+    double share = x > 0.0 ? 1.0 - lw_exp2(-x) : 0.0;
+
+    return share < SHARE_MOST ? share : SHARE_MOST;
 }
 
 /*
@@ -487,7 +492,8 @@ static void baseline_skip(struct lw_baseline *baseline, struct lw_baseline_resul
 void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baseline *baseline,
                       int64_t time_ns, double value, struct lw_baseline_result *ret_result)
 {
-    struct row row; /* Filled part by part: clearing it would cost as much as a tracker. */
+    LW_UNINITIALIZED struct row row; /* Filled part by part: clearing it costs as much as a tracker.
+                                      */
     double state, event;
 
     memset(ret_result, 0, sizeof(*ret_result));
