@@ -140,7 +140,7 @@ export class Chart {
     return {
       width: this.place.clientWidth || 300,
       height: HEIGHT,
-      padding: [6, 4, 0, 0],
+      padding: [6, 16, 0, 0],
       legend: { show: false },
       cursor: {
         sync: { key: together.key, setSeries: false },
