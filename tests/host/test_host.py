@@ -3,7 +3,7 @@
 usage: test_host.py [--lapwing PROGRAM] [--warm-up SECONDS] [--only TROUBLE[,TROUBLE]] [--record FILE]
 
 After ten minutes of warm-up come four troubles of 35 s with two minutes of quiet between them: one processor loaded, memory
-filled (a quarter of what is available, at most 4 GiB), a filesystem filled (64 MiB of tmpfs, mounted for this if we are root,
+filled (half of what is available, at most 16 GiB), a filesystem filled (64 MiB of tmpfs, mounted for this if we are root,
 else in /dev/shm), and the loopback flooded. Each must raise an anomaly that names the right metric within 30 s. Nothing leaves
 this host; what is taken is given back, also when the test is interrupted. Ends with `N passed, N failed`.
 """
@@ -23,7 +23,7 @@ FOUND_WITHIN_S = 30
 TROUBLE_S = 35
 QUIET_S = 120
 MIB = 1 << 20
-MEMORY_MAX = 4096 * MIB
+MEMORY_MAX = 16384 * MIB
 DISK_BYTES = 64 * MIB
 
 
@@ -40,9 +40,9 @@ def available_memory():
 
 
 def fill_memory(seconds):
-    """Touch a quarter of the available memory, and hold it."""
+    """Touch half of the available memory, and hold it."""
     end = time.monotonic() + seconds
-    n_bytes = min(available_memory() // 4, MEMORY_MAX) // MIB * MIB
+    n_bytes = min(available_memory() // 2, MEMORY_MAX) // MIB * MIB
     with mmap.mmap(-1, n_bytes) as held:
         page = b"x" * MIB
         for at in range(0, n_bytes, MIB):
