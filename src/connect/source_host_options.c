@@ -17,6 +17,7 @@ static const struct lw_source_host_option OPTIONS[] = {
 
     {"node_*", "faults", "no",
      "A constant reading is good health; disks and interfaces may go away."},
+    {"node_*", "min", "0", "Nothing that a host counts is below it."},
     {"node_*_total", "aggregate", "rate", "Counters."},
     {"node_*_total", "window", "10s",
      "What is over in a second or two, such as a job, is no trouble."},

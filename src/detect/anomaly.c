@@ -270,6 +270,9 @@ static enum lw_anomaly_type life_type(const struct lw_life *life)
     if (life->shape.n == 0 || said >= LW_TYPE_CORRELATION) {
         return said;
     }
+    if ((said == LW_TYPE_LEVEL || said == LW_TYPE_TREND) && life->shape.n < LASTING_STEPS) {
+        return shape_type(&life->shape); /* What has not lasted is neither. */
+    }
     if (said != LW_TYPE_SPIKE && said != LW_TYPE_DROP && life->weights[said] > 0.5f * total) {
         return said;
     }

@@ -102,7 +102,9 @@ static void run_baseline(const struct lw_entity *entity, struct lw_series *serie
 /* Surprise of the step in scales of the band, compressed: what tier 1 reads. */
 static float residual_of(const struct lw_verdict *verdict)
 {
-    double half = ((double)verdict->upper - (double)verdict->lower) / 2.0;
+    double above = (double)verdict->upper - (double)verdict->expected;
+    double below = (double)verdict->expected - (double)verdict->lower;
+    double half = above > below ? above : below; /* The legal range may have cut the other. */
 
     if (isnan(verdict->value) || isnan(verdict->expected) || !(half > 0.0)) {
         return NAN;

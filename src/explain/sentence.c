@@ -151,8 +151,8 @@ static void say_value(struct sentence *sentence, const struct lw_sentence_input 
 {
     enum lw_anomaly_type type = (enum lw_anomaly_type)input->anomaly->type;
     const char *name = name_of(input, lead->series);
-    bool below = lead->value < lead->expected ||
-                 (isnan(lead->expected) && lead->value < input->lower);
+    bool below = isnan(lead->expected) ? lead->value < input->lower || type == LW_TYPE_DROP
+                                       : lead->value < lead->expected;
     char value[NUMBER_MAX];
 
     number_text((double)lead->value, value);
@@ -162,10 +162,8 @@ static void say_value(struct sentence *sentence, const struct lw_sentence_input 
     }
     switch (type) {
     case LW_TYPE_SPIKE:
-        say(sentence, "%s rose to %s", name, value);
-        break;
-    case LW_TYPE_DROP:
-        say(sentence, "%s fell to %s", name, value);
+    case LW_TYPE_DROP: /* The type is the anomaly's, the way that of the series named first. */
+        say(sentence, "%s %s to %s", name, below ? "fell" : "rose", value);
         break;
     case LW_TYPE_LEVEL:
         say(sentence, "%s moved %s to a new level of %s", name, below ? "down" : "up", value);

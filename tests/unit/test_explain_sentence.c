@@ -71,6 +71,9 @@ static void test_sentence__has_words_for_every_type(void **state)
         static char texts[LW_TYPE_RANGE + 1][LW_SENTENCE_MAX];
         struct lw_anomaly a = anomaly_of((enum lw_anomaly_type)type, LW_ANOMALY_CLOSED, 0);
 
+        if (type == LW_TYPE_DROP) {
+            a.contributions[0].value = 0.1f;
+        }
         (void)snprintf(texts[type], LW_SENTENCE_MAX, "%s", sentence_of(&a, 0.3f, 1.1f));
         assert_non_null(strstr(texts[type], "node_load1"));
         assert_int_equal(texts[type][strlen(texts[type]) - 1], '.');

@@ -450,6 +450,13 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
     return lw_refractory_step(&baseline->refractory, baseline->rows, strength);
 }
 
+/* What is not legal is not expected either. */
+static void band_clip(float *bound, const struct lw_baseline_config *config)
+{
+    *bound = *bound < (float)config->legal_min ? (float)config->legal_min : *bound;
+    *bound = *bound > (float)config->legal_max ? (float)config->legal_max : *bound;
+}
+
 static void result_band(const struct row *row, const struct lw_baseline *baseline,
                         struct lw_baseline_result *result)
 {
@@ -459,6 +466,9 @@ static void result_band(const struct row *row, const struct lw_baseline *baselin
     result->expected = baseline_to_metric(baseline, row->season.expected);
     result->lower = baseline_to_metric(baseline, row->season.expected - half);
     result->upper = baseline_to_metric(baseline, row->season.expected + half);
+    band_clip(&result->expected, row->config);
+    band_clip(&result->lower, row->config);
+    band_clip(&result->upper, row->config);
 }
 
 static enum lw_confidence row_confidence(const struct row *row, const struct lw_baseline *baseline)
