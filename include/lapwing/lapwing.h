@@ -421,6 +421,10 @@ LW_API size_t lw_detector_features(const struct lw_detector *detector, bool pair
 LW_API size_t lw_entity_features(const struct lw_entity *entity, uint32_t series, float *ret_values,
                                  size_t capacity);
 
+/** Name of a pair of the option "pairs", "first:second"; NULL from their number on. As long as the
+ * detector. */
+LW_API const char *lw_detector_pair(const struct lw_detector *detector, uint32_t pair);
+
 /** The same for the pair of that number in "pairs": the entity's first series whose metrics match.
  */
 LW_API size_t lw_entity_pair_features(const struct lw_entity *entity, uint32_t pair,

@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Features of one pair at most, and bytes of a column's name: two metrics and a feature. */
+#define PAIR_FEATURES_MAX 64
+#define COLUMN_NAME_BYTES (2 * LW_NAME_MAX + 64)
 #define DETECTOR_NAME "replay"
 
 /* Options from the command line, on top of what the spec says. */
@@ -31,21 +34,49 @@ static enum lw_status settings_apply(const struct lw_replay_options *options, st
     return status;
 }
 
-/* Asks for the features' columns of --wide: those of the one detector. */
+/* Names a pair's columns "first:second feature"; the names lie behind the columns. */
+static void pair_columns_name(const struct lw_detector *detector, size_t n_series, size_t n_each,
+                              struct replay *replay, char *names)
+{
+    struct lw_feature_column each[PAIR_FEATURES_MAX];
+    size_t at = n_series;
+    const char *pair;
+
+    (void)lw_detector_features(detector, true, each, PAIR_FEATURES_MAX);
+    for (uint32_t p = 0; (pair = lw_detector_pair(detector, p)) != NULL; p++) {
+        for (size_t i = 0; i < n_each; i++, at++, names += COLUMN_NAME_BYTES) {
+            (void)snprintf(names, COLUMN_NAME_BYTES, "%s %s", pair, each[i].name);
+            replay->features[at] = each[i];
+            replay->features[at].name = names;
+        }
+    }
+}
+
+/* Asks for the features' columns of --wide: those of the one detector, of series and then of pairs.
+ */
 static enum lw_status features_find(struct replay *replay, const struct lw_detector *detector,
                                     size_t *ret_n, struct lw_error *reterr)
 {
-    size_t n = lw_detector_features(detector, false, NULL, 0);
+    size_t n_series = lw_detector_features(detector, false, NULL, 0);
+    size_t n_each = lw_detector_features(detector, true, NULL, 0);
+    size_t n_pairs = 0;
+    size_t n_bytes;
 
-    *ret_n = n;
-    if (n == 0 || replay->features != NULL) {
+    while (lw_detector_pair(detector, (uint32_t)n_pairs) != NULL) {
+        n_pairs++;
+    }
+    n_each = n_each > PAIR_FEATURES_MAX ? PAIR_FEATURES_MAX : n_each;
+    *ret_n = n_series + n_pairs * n_each;
+    if (*ret_n == 0 || replay->features != NULL) {
         return LW_OK;
     }
-    replay->features = lw_mem_calloc(n, sizeof(*replay->features));
+    n_bytes = *ret_n * sizeof(*replay->features) + n_pairs * n_each * COLUMN_NAME_BYTES;
+    replay->features = lw_mem_calloc(1, n_bytes);
     if (replay->features == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for %zu features", n);
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for %zu features", *ret_n);
     }
-    (void)lw_detector_features(detector, false, replay->features, n);
+    (void)lw_detector_features(detector, false, replay->features, n_series);
+    pair_columns_name(detector, n_series, n_each, replay, (char *)(replay->features + *ret_n));
     return LW_OK;
 }
 

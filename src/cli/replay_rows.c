@@ -68,6 +68,59 @@ static bool room_make(void **items, size_t item_bytes, size_t *capacity, size_t 
     return true;
 }
 
+/* Of an entity the features of its pairs, behind the columns of series, which then are empty. */
+static size_t pairs_read(const struct lw_engine_verdict *verdict, size_t n_series,
+                         float *ret_values)
+{
+    size_t n_each = lw_detector_features(verdict->detector, true, NULL, 0);
+    size_t n = n_series;
+
+    for (size_t i = 0; i < n_series; i++) {
+        ret_values[i] = NAN;
+    }
+    for (uint32_t pair = 0; lw_detector_pair(verdict->detector, pair) != NULL; pair++) {
+        if (lw_entity_pair_features(verdict->entity, pair, ret_values + n, n_each) != n_each) {
+            for (size_t i = 0; i < n_each; i++) {
+                ret_values[n + i] = NAN; /* The entity lacks one of the two. */
+            }
+        }
+        n += n_each;
+    }
+    return n;
+}
+
+static size_t pairs_room(const struct lw_detector *detector)
+{
+    uint32_t n = 0;
+
+    while (lw_detector_pair(detector, n) != NULL) {
+        n++;
+    }
+    return n * lw_detector_features(detector, true, NULL, 0);
+}
+
+static void features_add(struct lw_rows_block *block, struct lw_row *row,
+                         const struct lw_engine_verdict *verdict)
+{
+    size_t n_series = lw_detector_features(verdict->detector, false, NULL, 0);
+    size_t n_pairs = pairs_room(verdict->detector);
+    void *items = block->features;
+    float *to;
+
+    if (!room_make(&items, sizeof(*block->features), &block->features_capacity,
+                   block->n_features + n_series + n_pairs)) {
+        block->is_short = true;
+        return;
+    }
+    block->features = items;
+    to = block->features + block->n_features;
+    row->n_features = (uint32_t)(verdict->verdict->series == LW_SERIES_NONE
+                                     ? pairs_read(verdict, n_series, to)
+                                     : lw_entity_features(verdict->entity, verdict->verdict->series,
+                                                          to, n_series));
+    block->n_features += row->n_features;
+}
+
 void lw_rows_block_add(struct lw_rows_block *block, const struct lw_engine_verdict *verdict,
                        bool has_features)
 {
@@ -85,19 +138,8 @@ void lw_rows_block_add(struct lw_rows_block *block, const struct lw_engine_verdi
                            .detector = verdict->detector,
                            .entity_number = verdict->entity_number,
                            .features_at = block->n_features};
-    if (has_features && verdict->verdict->series != LW_SERIES_NONE) {
-        size_t n = lw_detector_features(verdict->detector, false, NULL, 0);
-
-        items = block->features;
-        if (!room_make(&items, sizeof(*block->features), &block->features_capacity,
-                       block->n_features + n)) {
-            block->is_short = true;
-            return;
-        }
-        block->features = items;
-        row->n_features = (uint32_t)lw_entity_features(verdict->entity, verdict->verdict->series,
-                                                       block->features + block->n_features, n);
-        block->n_features += row->n_features;
+    if (has_features) {
+        features_add(block, row, verdict);
     }
 }
 

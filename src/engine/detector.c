@@ -103,20 +103,24 @@ static enum lw_status parse_pairs(struct lw_detector *detector, const char *text
                                   struct lw_error *reterr)
 {
     for (const char *at = text; *at != '\0';) {
-        struct lw_metric_pair *pair = &detector->pairs[detector->n_pairs];
+        char first[LW_NAME_MAX] = "", second[LW_NAME_MAX] = "";
+        struct lw_metric_pair *pair;
         int end = 0;
 
         if (detector->n_pairs == LW_PAIRS_MAX) {
             return lw_error_set(reterr, LW_ELIMIT, "option \"pairs\" has more than %d pairs",
                                 LW_PAIRS_MAX);
         }
-        if (sscanf(at, " %255[^:, ] : %255[^:, ] %n", pair->first, pair->second, &end) != 2 ||
-            end == 0 || (at[end] != ',' && at[end] != '\0')) {
+        if (sscanf(at, " %255[^:, ] : %255[^:, ] %n", first, second, &end) != 2 || end == 0 ||
+            (at[end] != ',' && at[end] != '\0')) {
             return lw_error_set(
                 reterr, LW_EINVAL,
                 "option \"pairs\" is \"%s\"; expected \"metric:metric, metric:metric\"", text);
         }
-        detector->n_pairs++;
+        pair = &detector->pairs[detector->n_pairs++];
+        memcpy(pair->first, first, sizeof(first));
+        memcpy(pair->second, second, sizeof(second));
+        (void)snprintf(pair->name, sizeof(pair->name), "%s:%s", first, second);
         at += end + (at[end] == ',' ? 1 : 0);
     }
     return LW_OK;

@@ -26,6 +26,7 @@ enum lw_step_kind { LW_STEP_DURATION, LW_STEP_SAMPLE, LW_STEP_ROW };
 /* Two metrics to compare, by patterns. */
 struct lw_metric_pair {
     char first[LW_NAME_MAX], second[LW_NAME_MAX];
+    char name[2 * LW_NAME_MAX]; /* "first:second" */
 };
 
 /* What the operator needs to know of a metric: one for all metrics whose options are the same.

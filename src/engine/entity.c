@@ -334,6 +334,11 @@ static const struct lw_series *first_matching(const struct lw_entity *entity, co
     return NULL;
 }
 
+const char *lw_detector_pair(const struct lw_detector *detector, uint32_t pair)
+{
+    return pair < detector->n_pairs ? detector->pairs[pair].name : NULL;
+}
+
 size_t lw_entity_pair_features(const struct lw_entity *entity, uint32_t pair, float *ret_values,
                                size_t capacity)
 {

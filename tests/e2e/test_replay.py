@@ -264,6 +264,37 @@ def test_wide_adds_features():
     assert all(any(row[i] != "" for row in wide[1:]) for i in range(n, n + 5))
 
 
+def correlation(a, b):
+    """Pearson's, by its definition."""
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    cov = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b))
+    return cov / (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
+
+
+def test_wide_adds_the_features_of_pairs():
+    folder = Folder()
+    header, rows = machine(500, 38)
+    liveliest = sorted(range(38), key=lambda column: -len({row[column] for row in rows}))[:2]
+    path = folder.write("a.csv", text_of(header, rows))
+    first, second = (header[column] for column in liveliest)
+    out, _ = folder.run("replay", "-q", "--wide", "--set", f"pairs={first}:{second}", "-o", "-", path)
+    wide = list(csv.reader(io.StringIO(out)))
+    at = wide[0].index(f"{first}:{second} short_correlation")
+    entities = [row for row in wide[1:] if row[2] == ""]
+    assert len(entities) > 100
+    assert all(row[at] == "" for row in wide[1:] if row[2] != "")
+    n_compared = 0
+    for row in entities[::11]:
+        end = int(row[0]) + 1  # Rows are numbered: this file has no time.
+        a, b = ([float(values[column]) for values in rows[end - 30:end]] for column in liveliest)
+        if len(set(a)) == 1 or len(set(b)) == 1:
+            assert row[at] == "", row[0]  # Of a constant there is no correlation.
+            continue
+        n_compared += 1
+        assert abs(float(row[at]) - correlation(a, b)) < 1e-4, (row[0], row[at], correlation(a, b))
+    assert n_compared > 3
+
+
 def spiky():
     """A real series with a spike that nobody can miss."""
     header, rows = taxi(2000)
