@@ -12,8 +12,6 @@ static const struct lw_source_host_option OPTIONS[] = {
     {NULL, "match", "node_*", "Everything the source reads."},
     {NULL, "entity", "instance", "A host is an entity."},
     {NULL, "step", "1s", "As often as the source reads."},
-    {NULL, "alarm_budget", "1d",
-     "For the host as a whole; tighter, and ten minutes of history could not tell trouble."},
 
     {"node_*", "faults", "no",
      "A constant reading is good health; disks and interfaces may go away."},

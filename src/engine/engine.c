@@ -166,6 +166,7 @@ static enum lw_status detector_place(struct lw_engine *engine, uint32_t at,
         detector_drop(engine, at, true);
     }
     engine->detectors[at] = (struct engine_detector){.detector = detector};
+    lw_pooled_tail_init(&engine->detectors[at]);
     status = lw_registry_adopt(engine, at, reterr);
     if (status != LW_OK) {
         detector_drop(engine, at, false);
@@ -279,6 +280,7 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
                             .value = point->value,
                             .tag = point->tag};
 
+        lw_pooled_tail_count(engine, target->entity->detector);
         lw_shard_append(target->entity->shard, &item);
         feed->row_shards |= row ? UINT64_C(1) << target->entity->shard->number : 0;
         at = target->next;

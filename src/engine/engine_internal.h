@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/intern.h"
+#include "detect/tail.h"
 #include "engine/detector.h"
 #include "engine/entity.h"
 #include "engine/pool.h"
@@ -132,6 +133,8 @@ struct target {
 struct engine_detector {
     struct lw_detector *detector; /* NULL: the place is free. */
     uint64_t n_series;            /* Watched ones: those that share its alarm budget. */
+    uint64_t n_points;            /* Routed to it so far. */
+    struct lw_tail tail;          /* Read by the shards; written only while they are drained. */
 };
 
 struct engine_feed {
@@ -222,6 +225,13 @@ void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell);
  * take is counted. */
 enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
                                  struct lw_error *reterr) LW_MUST_USE;
+
+/* pooled_tail.c: one point more goes to a detector. Caller holds engine->route. */
+void lw_pooled_tail_init(struct engine_detector *place);
+void lw_pooled_tail_count(struct lw_engine *engine, uint32_t detector);
+void lw_pooled_tail_save(const struct engine_detector *place, struct lw_writer *writer);
+enum lw_status lw_pooled_tail_load(struct engine_detector *place, struct lw_reader *reader,
+                                   struct lw_error *reterr) LW_MUST_USE;
 
 /* history.c: all under the lock of the entity's shard. */
 void lw_history_append(struct engine_entity *entity, const struct lw_verdict *verdict);

@@ -263,6 +263,20 @@ void lw_entity_counts(const struct lw_entity *entity, struct lw_entity_counts *r
     *ret_counts = entity->counts;
 }
 
+void lw_entity_set_tail(struct lw_entity *entity, const struct lw_tail *tail)
+{
+    entity->tail = tail;
+}
+
+void lw_entity_pool(const struct lw_entity *entity, struct lw_tail *tail)
+{
+    for (uint32_t i = 0; i < entity->n_series; i++) {
+        if (entity->series[i]->metric->watch) {
+            lw_baseline_pool(lw_series_baseline(entity->series[i]), tail);
+        }
+    }
+}
+
 void lw_entity_share_budget(struct lw_entity *entity, uint64_t n_series)
 {
     entity->sharing = n_series;

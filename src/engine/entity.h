@@ -9,6 +9,7 @@
 
 #include "detect/anomaly.h"
 #include "detect/fault.h"
+#include "detect/tail.h"
 #include "engine/detector.h"
 #include "engine/pool.h"
 #include "stream/aggregate.h"
@@ -58,9 +59,10 @@ struct lw_entity {
     uint32_t n_series, series_capacity;
     uint64_t sharing; /* Series that share the budget; 0: this entity's own. */
     struct lw_tier1_state *tier1;
-    struct lw_life *life; /* NULL while nothing is open or pending. */
-    int64_t step_time_ns; /* Of the step being told ... */
-    bool step_told;       /* ... and whether the life has heard of it. */
+    struct lw_life *life;       /* NULL while nothing is open or pending. */
+    const struct lw_tail *tail; /* The host's pooled tail; NULL: none. */
+    int64_t step_time_ns;       /* Of the step being told ... */
+    bool step_told;             /* ... and whether the life has heard of it. */
     struct lw_entity_counts counts;
     int64_t watermark_ns; /* INT64_MIN: none yet. */
     int64_t closed_ns;    /* Steps that start before it are closed. */
@@ -90,6 +92,10 @@ int64_t lw_entity_due(const struct lw_entity *entity);
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
 /* Nobody listened until now_ns: what passed since the last samples is no silence of theirs. */
 void lw_entity_resume(struct lw_entity *entity, int64_t now_ns);
+/* Judge also by incidents of other entities: borrowed, constant while the entity is in a call. Its
+ * incidents are added to one by lw_entity_pool(). */
+void lw_entity_set_tail(struct lw_entity *entity, const struct lw_tail *tail);
+void lw_entity_pool(const struct lw_entity *entity, struct lw_tail *tail);
 /* Whether a series is scored by itself: its metric's option "watch". */
 bool lw_entity_watches(const struct lw_entity *entity, uint32_t series);
 bool lw_entity_has_model(const struct lw_entity *entity);

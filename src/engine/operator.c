@@ -93,6 +93,7 @@ static void run_baseline(const struct lw_entity *entity, struct lw_series *serie
         return;
     }
     config = series->metric->baseline;
+    config.tail = entity->tail != NULL && entity->tail->n_rows > 0 ? entity->tail : NULL;
     config.budget_ns = config.budget_ns > INT64_MAX / (int64_t)sharing
                            ? INT64_MAX
                            : config.budget_ns * (int64_t)sharing;

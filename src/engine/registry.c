@@ -140,6 +140,7 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
         engine->entities[owner->number] = owner;
         shard->entities[shard->n_entities++] = owner;
         lw_entity_set_context(owner->entity, owner);
+        lw_entity_set_tail(owner->entity, &engine->detectors[owner->detector].tail);
         lw_entity_share_budget(owner->entity,
                                sharing_of(engine->detectors[owner->detector].n_series));
     }

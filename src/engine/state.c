@@ -155,6 +155,50 @@ static enum lw_status save_shards(struct lw_engine *engine, struct lw_writer *wr
     return status;
 }
 
+/* The pooled tail of each detector, by name. */
+static void save_tails(struct lw_engine *engine, struct lw_writer *writer)
+{
+    (void)pthread_mutex_lock(&engine->route);
+    for (uint32_t i = 0; i < LW_ENGINE_DETECTORS_MAX; i++) {
+        const struct engine_detector *place = &engine->detectors[i];
+
+        if (place->detector != NULL) {
+            lw_write_u8(writer, 1);
+            lw_write_text(writer, lw_detector_name(place->detector));
+            lw_write_u64(writer, lw_detector_hash(place->detector));
+            lw_pooled_tail_save(place, writer);
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    lw_write_u8(writer, 0);
+}
+
+static enum lw_status load_tails(struct lw_engine *engine, struct lw_reader *reader,
+                                 struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    while (status == LW_OK && lw_read_u8(reader) == 1) {
+        char name[LW_NAME_MAX];
+        struct engine_detector gone; /* Where the tail of a detector goes that is no more. */
+        struct engine_detector *place = &gone;
+        uint64_t hash;
+        uint32_t at;
+
+        lw_read_text(reader, name, sizeof(name));
+        hash = lw_read_u64(reader);
+        at = lw_engine_find_detector(engine, name);
+        if (at != UINT32_MAX && lw_detector_hash(engine->detectors[at].detector) == hash) {
+            place = &engine->detectors[at];
+        }
+        status = lw_pooled_tail_load(place, reader, reterr);
+    }
+    if (status == LW_OK && reader->status != LW_OK) {
+        status = lw_error_set(reterr, LW_EFORMAT, "the pooled tails in the state are damaged");
+    }
+    return status;
+}
+
 enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct lw_error *reterr)
 {
     struct lw_writer writer;
@@ -165,6 +209,7 @@ enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct
     lw_engine_flush(engine);
     tally_take(engine, &tally);
     tally_save(&tally, &writer);
+    save_tails(engine, &writer);
     status = save_shards(engine, &writer, reterr);
     if (status == LW_OK && lw_anomalies_save(engine, &writer) != LW_OK) {
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for the engine's state");
@@ -265,7 +310,10 @@ static enum lw_status load_all(struct lw_engine *engine, struct lw_reader *reade
     enum lw_status status;
 
     tally_load(&tally, reader);
-    status = load_entities(engine, reader, ret_skipped, reterr);
+    status = load_tails(engine, reader, reterr);
+    if (status == LW_OK) {
+        status = load_entities(engine, reader, ret_skipped, reterr);
+    }
     if (status == LW_OK) {
         status = lw_anomalies_load(engine, reader, reterr);
     }
@@ -293,6 +341,7 @@ static void unload(struct lw_engine *engine)
         if (engine->detectors[i].detector != NULL) {
             lw_registry_drop(engine, i, false);
             engine->detectors[i].n_series = 0;
+            lw_pooled_tail_init(&engine->detectors[i]);
         }
     }
     for (uint32_t i = 0; i < engine->n_shards; i++) {

@@ -3,7 +3,9 @@
 #include "support/engine.h"
 #include "support/mem_faulty.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
+#include "detect/tail.h"
 #include "store/file.h"
 
 #include <stdlib.h>
@@ -11,8 +13,10 @@
 #include <unistd.h>
 
 #define N_ENTITIES 5u
-#define N_STEPS 700
-#define BREAK_AT 431
+/* The pooled tail is made whenever the points are a power of two, from 2,048 on: before and after
+ * the break. */
+#define N_STEPS 2000
+#define BREAK_AT 1200
 
 static const char *const OPTIONS[] = {
     "step",     "10s", "operating_point", "benchmark", "train_after", "200",
@@ -241,8 +245,13 @@ static void test_state__refuses_an_entity_twice(void **state)
     struct lw_test_engine *first = engine_new(1), *second = engine_new(1);
     void *read = NULL;
     uint8_t *twice;
-    size_t n_bytes = 0, head = 8 * (2 + 16 + 2 + 7), body;
+    size_t n_bytes = 0, head, body;
+    struct lw_writer tail;
 
+    lw_writer_init(&tail);
+    lw_tail_save(&(struct lw_tail){0}, &tail);
+    head = 8 * (2 + 16 + 2 + 7) + 1 + 4 + strlen("timed") + 8 + 8 + tail.n_bytes + 1;
+    lw_writer_fini(&tail);
     (void)state;
     lw_test_feed_push(&first->feed, lw_test_feed_series(&first->feed, "cpu", "a"), 5, 1);
     assert_int_equal(lw_engine_remove_detector(first->engine, "shared", NULL), LW_OK);
