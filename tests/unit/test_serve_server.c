@@ -104,7 +104,9 @@ static void test_server__is_live_before_it_is_ready(void **state)
     assert_string_equal(text(health, "status"), "ok");
     assert_string_equal(text(health, "version"), "1.2.3");
     json_decref(health);
+    pthread_mutex_lock(&fake.lock);
     fake.totals.state_degraded = true;
+    pthread_mutex_unlock(&fake.lock);
     health = get(state, "/health", 200);
     assert_string_equal(text(health, "status"), "degraded");
     json_decref(health);
@@ -151,6 +153,7 @@ static void test_server__survives_each_failed_allocation(void **state)
 
 static void test_status__shows_totals_and_sources(void **state)
 {
+    pthread_mutex_lock(&fake.lock);
     fake.totals.n_series = 7;
     fake.totals.samples = 1234567890123;
     fake.totals.late = 5;
@@ -161,6 +164,7 @@ static void test_status__shows_totals_and_sources(void **state)
     fake.feed.n_reasons = 1;
     (void)strcpy(fake.feed.dropped[0].reason, "bad_time");
     fake.feed.dropped[0].n = 3;
+    pthread_mutex_unlock(&fake.lock);
     json_t *status = get(state, "/v1/status", 200);
     json_t *source = at(json_object_get(status, "sources"), 0);
 
@@ -268,7 +272,9 @@ static void test_anomalies__are_told_with_what_contributed(void **state)
     page = get(state, "/v1/anomalies?after=4", 200);
     assert_int_equal(json_array_size(json_object_get(page, "anomalies")), 1);
     json_decref(page);
+    pthread_mutex_lock(&fake.lock);
     fake.anomalies[0].entity_number = UINT32_MAX; /* Known from before, and gone since. */
+    pthread_mutex_unlock(&fake.lock);
     page = get(state, "/v1/anomalies", 200);
     assert_true(is_null(at(json_object_get(page, "anomalies"), 1), "entity"));
     json_decref(page);
@@ -320,10 +326,12 @@ static void test_metrics__follow_the_text_format(void **state)
     const char *name = NULL;
     size_t n_metrics = 0, n_samples = 0;
 
+    pthread_mutex_lock(&fake.lock);
     (void)strcpy(fake.feed.source, "we\"ird\\source\n");
     fake.feed.samples = 42;
     fake.totals.anomalies_by_type[LW_TYPE_SPIKE] = 6;
     fake.totals.alarms_per_week = NAN;
+    pthread_mutex_unlock(&fake.lock);
     client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
     assert_int_equal(answer.code, 200);
     assert_non_null(
@@ -355,10 +363,12 @@ static void test_metrics__follow_the_text_format(void **state)
 
 static void test_metrics__count_delays_up_to_each_bound(void **state)
 {
+    pthread_mutex_lock(&fake.lock);
     fake.totals.verdict_delays[0] = 5;
     fake.totals.verdict_delays[4] = 2;
     fake.totals.verdict_delays[LW_ENGINE_DELAYS - 1] = 1;
     fake.totals.verdict_delay_sum_s = 4.5;
+    pthread_mutex_unlock(&fake.lock);
     client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
     assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"0.0001\"} 5\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_verdict_seconds_bucket{le=\"0.001\"} 7\n"));
