@@ -107,6 +107,10 @@ void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
 /* The entity's earliest sample from a moment on that no closed step has taken; INT64_MAX: none. */
 int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns);
 
+/* entity_bytes.c: what an entity, or all that are gone, has counted. */
+void lw_entity_counts_save(const struct lw_entity_counts *counts, struct lw_writer *writer);
+void lw_entity_counts_load(struct lw_entity_counts *ret_counts, struct lw_reader *reader);
+
 /* A verdict that says nothing yet: NaN everywhere, time_ns INT64_MIN. */
 void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series);
 

@@ -186,6 +186,30 @@ static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader 
     return status;
 }
 
+void lw_entity_counts_save(const struct lw_entity_counts *counts, struct lw_writer *writer)
+{
+    lw_write_u64(writer, counts->samples);
+    lw_write_u64(writer, counts->verdicts);
+    lw_write_u64(writer, counts->late);
+    lw_write_u64(writer, counts->duplicates);
+    lw_write_u64(writer, counts->not_finite);
+    lw_write_u64(writer, counts->overflow);
+    lw_write_u64(writer, counts->resets);
+    lw_write_u64(writer, counts->untold);
+}
+
+void lw_entity_counts_load(struct lw_entity_counts *ret_counts, struct lw_reader *reader)
+{
+    ret_counts->samples = lw_read_u64(reader);
+    ret_counts->verdicts = lw_read_u64(reader);
+    ret_counts->late = lw_read_u64(reader);
+    ret_counts->duplicates = lw_read_u64(reader);
+    ret_counts->not_finite = lw_read_u64(reader);
+    ret_counts->overflow = lw_read_u64(reader);
+    ret_counts->resets = lw_read_u64(reader);
+    ret_counts->untold = lw_read_u64(reader);
+}
+
 static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
 {
     lw_write_u32(writer, ENTITY_MAGIC);
@@ -195,14 +219,7 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
     lw_write_u64(writer, entity->sharing);
     lw_write_i64(writer, entity->watermark_ns);
     lw_write_i64(writer, entity->closed_ns);
-    lw_write_u64(writer, entity->counts.samples);
-    lw_write_u64(writer, entity->counts.verdicts);
-    lw_write_u64(writer, entity->counts.late);
-    lw_write_u64(writer, entity->counts.duplicates);
-    lw_write_u64(writer, entity->counts.not_finite);
-    lw_write_u64(writer, entity->counts.overflow);
-    lw_write_u64(writer, entity->counts.resets);
-    lw_write_u64(writer, entity->counts.untold);
+    lw_entity_counts_save(&entity->counts, writer);
     lw_write_u32(writer, entity->n_series);
 }
 
@@ -266,14 +283,7 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
     entity->sharing = lw_read_u64(reader);
     entity->watermark_ns = lw_read_i64(reader);
     entity->closed_ns = lw_read_i64(reader);
-    entity->counts.samples = lw_read_u64(reader);
-    entity->counts.verdicts = lw_read_u64(reader);
-    entity->counts.late = lw_read_u64(reader);
-    entity->counts.duplicates = lw_read_u64(reader);
-    entity->counts.not_finite = lw_read_u64(reader);
-    entity->counts.overflow = lw_read_u64(reader);
-    entity->counts.resets = lw_read_u64(reader);
-    entity->counts.untold = lw_read_u64(reader);
+    lw_entity_counts_load(&entity->counts, reader);
     n_series = lw_read_u32(reader);
     for (uint32_t i = 0; status == LW_OK && i < n_series; i++) {
         status = load_series(entity, reader, reterr);

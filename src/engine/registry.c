@@ -99,6 +99,7 @@ static void counts_keep(struct shard *shard, const struct lw_entity *entity)
     shard->gone.not_finite += counts.not_finite;
     shard->gone.overflow += counts.overflow;
     shard->gone.resets += counts.resets;
+    shard->gone.untold += counts.untold;
 }
 
 /* Shard's lock held. */

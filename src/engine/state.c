@@ -38,6 +38,7 @@ static void tally_counts(struct lw_entity_counts *sum, const struct lw_entity_co
     sum->not_finite += counts->not_finite;
     sum->overflow += counts->overflow;
     sum->resets += counts->resets;
+    sum->untold += counts->untold;
 }
 
 static void tally_take(struct lw_engine *engine, struct tally *ret_tally)
@@ -87,13 +88,7 @@ static void tally_save(const struct tally *tally, struct lw_writer *writer)
     }
     lw_write_i64(writer, tally->first_ns);
     lw_write_i64(writer, tally->last_ns);
-    lw_write_u64(writer, tally->gone.samples);
-    lw_write_u64(writer, tally->gone.verdicts);
-    lw_write_u64(writer, tally->gone.late);
-    lw_write_u64(writer, tally->gone.duplicates);
-    lw_write_u64(writer, tally->gone.not_finite);
-    lw_write_u64(writer, tally->gone.overflow);
-    lw_write_u64(writer, tally->gone.resets);
+    lw_entity_counts_save(&tally->gone, writer);
 }
 
 static void tally_load(struct tally *ret_tally, struct lw_reader *reader)
@@ -105,13 +100,7 @@ static void tally_load(struct tally *ret_tally, struct lw_reader *reader)
     }
     ret_tally->first_ns = lw_read_i64(reader);
     ret_tally->last_ns = lw_read_i64(reader);
-    ret_tally->gone.samples = lw_read_u64(reader);
-    ret_tally->gone.verdicts = lw_read_u64(reader);
-    ret_tally->gone.late = lw_read_u64(reader);
-    ret_tally->gone.duplicates = lw_read_u64(reader);
-    ret_tally->gone.not_finite = lw_read_u64(reader);
-    ret_tally->gone.overflow = lw_read_u64(reader);
-    ret_tally->gone.resets = lw_read_u64(reader);
+    lw_entity_counts_load(&ret_tally->gone, reader);
 }
 
 /* ---- saving ---- */

@@ -20,21 +20,11 @@ struct lw_tier1 {
     struct lw_calibration calibration;
 };
 
-static bool row_missing(const float *row, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isnan(row[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 double lw_tier1_energy(const struct lw_tier1 *tier1, const float *row)
 {
     float distance;
 
-    if (row_missing(row, lw_tier1_n_columns(tier1))) {
+    if (lw_model_row_is_missing(row, lw_tier1_n_columns(tier1))) {
         return NAN;
     }
     tier1->class->score(tier1->model, row, 1, &distance);

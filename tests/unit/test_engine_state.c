@@ -250,7 +250,7 @@ static void test_state__refuses_an_entity_twice(void **state)
 
     lw_writer_init(&tail);
     lw_tail_save(&(struct lw_tail){0}, &tail);
-    head = 8 * (2 + 16 + 2 + 7) + 1 + 4 + strlen("timed") + 8 + 8 + tail.n_bytes + 1;
+    head = 8 * (2 + 16 + 2 + 8) + 1 + 4 + strlen("timed") + 8 + 8 + tail.n_bytes + 1;
     lw_writer_fini(&tail);
     (void)state;
     lw_test_feed_push(&first->feed, lw_test_feed_series(&first->feed, "cpu", "a"), 5, 1);
