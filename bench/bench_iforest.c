@@ -48,7 +48,7 @@ static void bench_batch(void *context)
 {
     struct bench *bench = context;
 
-    bench->forest->score(bench->model, bench->test.values, BATCH_ROWS, bench->by_batch);
+    bench->forest->score(bench->model, NULL, bench->test.values, BATCH_ROWS, bench->by_batch);
 }
 
 static void bench_rows(void *context)
@@ -56,7 +56,7 @@ static void bench_rows(void *context)
     struct bench *bench = context;
 
     for (size_t i = 0; i < BATCH_ROWS; i++) {
-        bench->forest->score(bench->model, bench->test.values + i * bench->test.n_dims, 1,
+        bench->forest->score(bench->model, NULL, bench->test.values + i * bench->test.n_dims, 1,
                              bench->by_row + i);
     }
 }
@@ -66,7 +66,7 @@ static void bench_attribute(void *context)
     struct bench *bench = context;
 
     for (size_t i = 0; i < BATCH_ROWS; i++) {
-        bench->forest->attribute(bench->model, bench->test.values + i * bench->test.n_dims,
+        bench->forest->attribute(bench->model, NULL, bench->test.values + i * bench->test.n_dims,
                                  bench->shares);
     }
 }

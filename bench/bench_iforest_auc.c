@@ -34,7 +34,7 @@ static void forest_areas(const struct lw_test_table *table, double *ret_areas)
             (void)fprintf(stderr, "%s\n", error.message);
             exit(1);
         }
-        forest->score(model, table->values, table->n_rows, scores);
+        forest->score(model, NULL, table->values, table->n_rows, scores);
         ret_areas[seed] = 100.0 * lw_test_table_auc(table, scores);
         forest->destroy(model);
     }

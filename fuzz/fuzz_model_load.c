@@ -25,21 +25,25 @@ static float row_value(size_t i)
 static void model_use(const struct lw_model_class *model_class, const struct lw_model *model)
 {
     size_t n_dims = model_class->n_dims(model);
+    size_t n_state = model_class->n_state == NULL ? 0 : model_class->n_state(model);
     float *rows = malloc(N_ROWS * n_dims * sizeof(float)),
-          *results = malloc((N_ROWS + n_dims) * sizeof(float));
+          *results = malloc((N_ROWS + n_dims) * sizeof(float)),
+          *state = calloc(n_state + 1, sizeof(float));
 
-    if (rows != NULL && results != NULL) {
+    if (rows != NULL && results != NULL && state != NULL) {
         for (size_t i = 0; i < N_ROWS * n_dims; i++) {
             rows[i] = row_value(i);
         }
-        model_class->score(model, rows, N_ROWS, results);
-        model_class->attribute(model, rows, results + N_ROWS);
+        model_class->score(model, n_state > 0 ? state : NULL, rows, N_ROWS, results);
+        model_class->attribute(model, n_state > 0 ? state : NULL, rows + (N_ROWS - 1) * n_dims,
+                               results + N_ROWS);
         for (size_t i = 0; i < n_dims; i++) {
             if (!(isfinite(results[N_ROWS + i]) && results[N_ROWS + i] >= 0.0f)) {
                 abort();
             }
         }
     }
+    free(state);
     free(results);
     free(rows);
 }

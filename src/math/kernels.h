@@ -26,6 +26,19 @@ struct lw_kernels {
     /* Smallest |point - values[i]| over n > 0 floats; *ret_index is the first i that has it. n a
      * multiple of LW_LANES: pad with +inf. */
     float (*nearest)(const float *values, size_t n, float point, size_t *ret_index);
+    /* y[o] += sum over i of x[i] m[i][o], in the order of i: a product of a matrix stored by
+     * columns, float[n][n_out], n_out a multiple of LW_LANES; y does not overlap. Every output has
+     * a lane of its own. */
+    void (*product)(const float *m, const float *x, size_t n, size_t n_out, float *y);
+    /* d[p] = sum over i of (points[i][p] - x[i])^2, in the order of i, of points stored dimension
+     * by dimension: float[n][n_points], n_points a multiple of LW_LANES. */
+    void (*distances)(const float *points, const float *x, size_t n, size_t n_points, float *d);
+    /* Each of n floats to e^x, n a multiple of LW_LANES. Within 2 units in the last place; 0 below
+     * -87, the greatest finite power above 88, NaN for NaN. */
+    void (*exp)(float *values, size_t n);
+    /* To 1 / (1 + e^-x), and to tanh x, both within 1e-6 of the largest value; NaN for NaN. */
+    void (*sigmoid)(float *values, size_t n);
+    void (*tanh)(float *values, size_t n);
     /* Smallest and largest of n floats, n a multiple of LW_LANES and > 0, none NaN. */
     void (*extremes)(const float *values, size_t n, float *ret_least, float *ret_greatest);
 };

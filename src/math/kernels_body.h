@@ -163,11 +163,147 @@ static void kernel_extremes(const float *values, size_t n, float *ret_least, flo
     }
 }
 
+/* Four vectors of outputs at a time stay in registers while all inputs go by. */
+static void kernel_product(const float *m, const float *x, size_t n, size_t n_out, float *y)
+{
+    size_t o = 0;
+
+    for (; o + 4 * LW_LANES <= n_out; o += 4 * LW_LANES) {
+        f32x8 sum[4], column[4];
+
+        memcpy(sum, y + o, sizeof(sum));
+        for (size_t i = 0; i < n; i++) {
+            memcpy(column, m + i * n_out + o, sizeof(column));
+            sum[0] += column[0] * x[i];
+            sum[1] += column[1] * x[i];
+            sum[2] += column[2] * x[i];
+            sum[3] += column[3] * x[i];
+        }
+        memcpy(y + o, sum, sizeof(sum));
+    }
+    for (; o < n_out; o += LW_LANES) {
+        f32x8 sum, column;
+
+        lanes_load(&sum, y + o);
+        for (size_t i = 0; i < n; i++) {
+            lanes_load(&column, m + i * n_out + o);
+            sum += column * x[i];
+        }
+        memcpy(y + o, &sum, sizeof(sum));
+    }
+}
+
+static void kernel_distances(const float *points, const float *x, size_t n, size_t n_points,
+                             float *d)
+{
+    size_t p = 0;
+
+    for (; p + 4 * LW_LANES <= n_points; p += 4 * LW_LANES) {
+        f32x8 sum[4] = {{0}}, part[4];
+
+        for (size_t i = 0; i < n; i++) {
+            memcpy(part, points + i * n_points + p, sizeof(part));
+            for (size_t k = 0; k < 4; k++) {
+                part[k] -= x[i];
+                sum[k] += part[k] * part[k];
+            }
+        }
+        memcpy(d + p, sum, sizeof(sum));
+    }
+    for (; p < n_points; p += LW_LANES) {
+        f32x8 sum = {0}, part;
+
+        for (size_t i = 0; i < n; i++) {
+            lanes_load(&part, points + i * n_points + p);
+            part -= x[i];
+            sum += part * part;
+        }
+        memcpy(d + p, &sum, sizeof(sum));
+    }
+}
+
+/* The lanes of b where the mask is set, of a elsewhere. */
+KERNEL_INLINE void lanes_pick(f32x8 *a, const i32x8 *mask, const f32x8 *b)
+{
+    *a = (f32x8)(((i32x8)*b & *mask) | ((i32x8)*a & ~*mask));
+}
+
+/* 2^k e^r with x = k ln 2 + r and |r| <= ln(2) / 2: the series of e^r up to r^7, whose rest is
+ * below 3e-9; ln 2 in two parts, so that r keeps its bits. */
+KERNEL_INLINE void lanes_exp(f32x8 *x)
+{
+    const f32x8 zero = {0}, least = zero - 87.0f, greatest = zero + 88.0f, nothing = zero;
+    const f32x8 given = *x;
+    i32x8 below = given<least, above = given> greatest, is_nan = given != given;
+    i32x8 whole;
+    f32x8 k, r, e;
+
+    lanes_pick(x, &below, &least);
+    lanes_pick(x, &above, &greatest);
+    lanes_pick(x, &is_nan, &nothing);
+    k = *x * 1.44269504f + 12582912.0f; /* Adding 1.5 2^23 rounds to a whole number. */
+    whole = (i32x8)k - 0x4B400000;
+    k -= 12582912.0f;
+    r = (*x - k * 0.693359375f) + k * 2.12194440e-4f;
+    e = r * (1.0f / 5040.0f) + 1.0f / 720.0f;
+    e = e * r + 1.0f / 120.0f;
+    e = e * r + 1.0f / 24.0f;
+    e = e * r + 1.0f / 6.0f;
+    e = e * r + 0.5f;
+    e = (e * r) * r + r + 1.0f;
+    *x = e * (f32x8)((whole + 127) << 23);
+    lanes_pick(x, &below, &nothing);
+    lanes_pick(x, &is_nan, &given);
+}
+
+static void kernel_exp(float *values, size_t n)
+{
+    f32x8 x;
+
+    for (size_t i = 0; i < n; i += LW_LANES) {
+        lanes_load(&x, values + i);
+        lanes_exp(&x);
+        memcpy(values + i, &x, sizeof(x));
+    }
+}
+
+static void kernel_sigmoid(float *values, size_t n)
+{
+    f32x8 x;
+
+    for (size_t i = 0; i < n; i += LW_LANES) {
+        lanes_load(&x, values + i);
+        x = -x;
+        lanes_exp(&x);
+        x = 1.0f / (1.0f + x);
+        memcpy(values + i, &x, sizeof(x));
+    }
+}
+
+/* 1 - 2 / (e^2x + 1). */
+static void kernel_tanh(float *values, size_t n)
+{
+    f32x8 x;
+
+    for (size_t i = 0; i < n; i += LW_LANES) {
+        lanes_load(&x, values + i);
+        x += x;
+        lanes_exp(&x);
+        x = 1.0f - 2.0f / (x + 1.0f);
+        memcpy(values + i, &x, sizeof(x));
+    }
+}
+
 const struct lw_kernels LW_KERNELS_TABLE = {
     .name = LW_KERNELS_NAME,
     .dot = kernel_dot,
     .distance_squared = kernel_distance_squared,
     .add_scaled = kernel_add_scaled,
     .nearest = kernel_nearest,
+    .product = kernel_product,
+    .distances = kernel_distances,
+    .exp = kernel_exp,
+    .sigmoid = kernel_sigmoid,
+    .tanh = kernel_tanh,
     .extremes = kernel_extremes,
 };

@@ -214,11 +214,12 @@ static float iforest_sum_row(const struct lw_model *model, const float *row)
     return sum;
 }
 
-static void iforest_score(const struct lw_model *model, const float *rows, size_t n_rows,
-                          float *ret_distances)
+static void iforest_score(const struct lw_model *model, float *state, const float *rows,
+                          size_t n_rows, float *ret_distances)
 {
     size_t n, n_wide;
 
+    (void)state;
     for (size_t begin = 0; begin < n_rows; begin += n) {
         const float *block = rows + begin * model->n_dims;
         float *sums = ret_distances + begin;
@@ -245,8 +246,10 @@ static void iforest_score(const struct lw_model *model, const float *rows, size_
  * roots - mean h of the row) / c(sample). What is negative, columns that speak for the row, becomes
  * 0. After Saabas, "Interpreting random forests", 2014, there for predictions.
  */
-static void iforest_attribute(const struct lw_model *model, const float *row, float *ret_shares)
+static void iforest_attribute(const struct lw_model *model, const float *state, const float *row,
+                              float *ret_shares)
 {
+    (void)state;
     memset(ret_shares, 0, model->n_dims * sizeof(*ret_shares));
     if (lw_model_row_is_missing(row, model->n_dims)) {
         return;
@@ -271,16 +274,19 @@ const struct lw_model_class lw_model_iforest = {
     .title = "Isolation Forest",
     .formula = "2^(-mean over trees of h(x) / c(sample)), h(x) the cuts that isolate x in a tree",
     .source = "Liu, Ting and Zhou, \"Isolation Forest\", ICDM 2008",
-    .view = LW_VIEW_VALUES,
+    .view = LW_VIEW_RESIDUAL,
+    .unit = 0.3,
     .options = iforest_option_table,
     .n_options = sizeof(iforest_option_table) / sizeof(iforest_option_table[0]),
     .options_bytes = sizeof(struct lw_iforest_options),
     .fit = lw_iforest_fit,
+    .n_state = NULL,
     .score = iforest_score,
     .attribute = iforest_attribute,
     .update = NULL,
     .save = lw_iforest_save,
     .load = lw_iforest_load,
+    .export_onnx = NULL,
     .n_dims = iforest_n_dims,
     .bytes = lw_iforest_bytes,
     .destroy = lw_iforest_destroy,

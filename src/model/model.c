@@ -50,6 +50,10 @@ enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, cons
         return lw_error_set(reterr, LW_EINVAL, "%s: rows of %zu values, but 1 to %d are allowed",
                             model_class->name, rows->n_dims, LW_MODEL_DIMS_MAX);
     }
+    if (rows->n_rests >= rows->n_dims) {
+        return lw_error_set(reterr, LW_EINVAL, "%s: %zu of %zu columns are rests; one less at most",
+                            model_class->name, rows->n_rests, rows->n_dims);
+    }
     for (size_t i = 0; i < model_class->n_options; i++) {
         const struct lw_option *option = &model_class->options[i];
 
@@ -61,6 +65,16 @@ enum lw_status lw_model_check_fit(const struct lw_model_class *model_class, cons
         }
     }
     return LW_OK;
+}
+
+size_t lw_model_n_runs(const struct lw_model_rows *rows)
+{
+    return rows->runs == NULL ? 1 : rows->n_runs;
+}
+
+size_t lw_model_run(const struct lw_model_rows *rows, size_t i)
+{
+    return rows->runs == NULL ? rows->n_rows : rows->runs[i];
 }
 
 bool lw_model_row_is_missing(const float *row, size_t n_dims)

@@ -27,7 +27,7 @@ double lw_tier1_energy(const struct lw_tier1 *tier1, const float *row)
     if (lw_model_row_is_missing(row, lw_tier1_n_columns(tier1))) {
         return NAN;
     }
-    tier1->class->score(tier1->model, row, 1, &distance);
+    tier1->class->score(tier1->model, NULL, row, 1, &distance);
     return lw_energy((double)distance, tier1->median, UNIT_LEAST);
 }
 
@@ -46,8 +46,9 @@ static enum lw_status fit_once(const struct lw_model_class *class, const float *
     }
     lw_options_default(class->options, class->n_options, options);
     lw_rng_seed(&rng, seed);
-    status = class->fit(options, &(struct lw_model_rows){rows, n_rows, n_columns}, &rng, ret_model,
-                        reterr);
+    status = class->fit(
+        options, &(struct lw_model_rows){.values = rows, .n_rows = n_rows, .n_dims = n_columns},
+        &rng, ret_model, reterr);
     lw_mem_free(options);
     return status;
 }
@@ -113,7 +114,7 @@ static enum lw_status hold_out(struct lw_tier1 *tier1, const struct lw_training_
     if (status != LW_OK) {
         goto done;
     }
-    tier1->class->score(model, rows->rows + n_older * rows->stride, n_kept, distances);
+    tier1->class->score(model, NULL, rows->rows + n_older * rows->stride, n_kept, distances);
     n_known = known_only(distances, n_kept);
     if (n_known < LW_CALIBRATION_ROWS_MIN) {
         status = lw_error_set(reterr, LW_EINVAL,
@@ -174,7 +175,7 @@ size_t lw_tier1_n_columns(const struct lw_tier1 *tier1)
 
 void lw_tier1_attribute(const struct lw_tier1 *tier1, const float *row, float *ret_shares)
 {
-    tier1->class->attribute(tier1->model, row, ret_shares);
+    tier1->class->attribute(tier1->model, NULL, row, ret_shares);
 }
 
 const struct lw_calibration *lw_tier1_calibration(const struct lw_tier1 *tier1)

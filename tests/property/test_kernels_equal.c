@@ -61,6 +61,47 @@ static void compare_sums(const struct lw_kernels *plain, const struct lw_kernels
     }
 }
 
+/* product and distances, of as many inputs and outputs as fit into the trial's numbers. */
+static void compare_products(const struct lw_kernels *plain, const struct lw_kernels *other,
+                             const struct trial *trial)
+{
+    size_t n_out = trial->n / LW_LANES % 7 * LW_LANES;
+    size_t n = n_out == 0 ? 0 : trial->n / n_out;
+    float y[2][N_MAX];
+
+    memcpy(y[0], trial->b, sizeof(y[0]));
+    memcpy(y[1], trial->b, sizeof(y[1]));
+    plain->product(trial->a, trial->b, n, n_out, y[0]);
+    other->product(trial->a, trial->b, n, n_out, y[1]);
+    for (size_t i = 0; i < n_out; i++) {
+        assert_same(y[0][i], y[1][i], "product", other->name);
+    }
+    plain->distances(trial->a, trial->b, n, n_out, y[0]);
+    other->distances(trial->a, trial->b, n, n_out, y[1]);
+    for (size_t i = 0; i < n_out; i++) {
+        assert_same(y[0][i], y[1][i], "distances", other->name);
+    }
+}
+
+static void compare_curves(const struct lw_kernels *plain, const struct lw_kernels *other,
+                           const struct trial *trial)
+{
+    void (*const curves[][2])(float *, size_t) = {
+        {plain->exp, other->exp}, {plain->sigmoid, other->sigmoid}, {plain->tanh, other->tanh}};
+    size_t n = trial->n / LW_LANES * LW_LANES;
+    float y[2][N_MAX];
+
+    for (size_t k = 0; k < 3; k++) {
+        memcpy(y[0], trial->a, sizeof(y[0]));
+        memcpy(y[1], trial->a, sizeof(y[1]));
+        curves[k][0](y[0], n);
+        curves[k][1](y[1], n);
+        for (size_t i = 0; i < n; i++) {
+            assert_same(y[0][i], y[1][i], "exp, sigmoid or tanh", other->name);
+        }
+    }
+}
+
 /* nearest and extremes take whole vectors, and extremes no NaN. */
 static void compare_searches(const struct lw_kernels *plain, const struct lw_kernels *other,
                              const struct trial *trial)
@@ -96,6 +137,8 @@ static void test_kernels__all_tables_give_the_same_bits(void **state)
         fill(trial.b, N_MAX + LW_LANES, i % 4 == 1);
         for (size_t t = 1; t < n_tables; t++) {
             compare_sums(tables[0], tables[t], &trial);
+            compare_products(tables[0], tables[t], &trial);
+            compare_curves(tables[0], tables[t], &trial);
             if (i % 4 != 0) {
                 compare_searches(tables[0], tables[t], &trial);
             }

@@ -39,7 +39,8 @@ static uint64_t seed_of_run(void)
 
 static struct lw_model *trial_fit(const struct trial *trial, uint64_t seed)
 {
-    struct lw_model_rows rows = {trial->rows, trial->n_rows, trial->n_dims};
+    struct lw_model_rows rows = {
+        .values = trial->rows, .n_rows = trial->n_rows, .n_dims = trial->n_dims};
     struct lw_model *model = NULL;
     struct lw_error error = {0};
     struct lw_rng rng;
@@ -49,6 +50,27 @@ static struct lw_model *trial_fit(const struct trial *trial, uint64_t seed)
         fail_msg("%s: %s", trial->model_class->name, error.message);
     }
     return model;
+}
+
+/* A fresh state for classes that keep one; NULL for the others. */
+static float *fresh_state(const struct lw_model_class *model_class, const struct lw_model *model)
+{
+    return model_class->n_state == NULL ? NULL
+                                        : calloc(model_class->n_state(model) + 1, sizeof(float));
+}
+
+/* Scores all rows of the trial as one run, and tells the shares of the last. */
+static void score_run(const struct trial *trial, const struct lw_model *model, float *ret_scores,
+                      float *ret_shares)
+{
+    float *state = fresh_state(trial->model_class, model);
+
+    trial->model_class->score(model, state, trial->rows, trial->n_rows, ret_scores);
+    if (ret_shares != NULL) {
+        trial->model_class->attribute(
+            model, state, trial->rows + (trial->n_rows - 1) * trial->n_dims, ret_shares);
+    }
+    free(state);
 }
 
 static void trial_init(struct trial *trial, const struct lw_model_class *model_class, size_t n_rows,
@@ -69,7 +91,7 @@ static void trial_start(struct trial *trial, uint64_t fit_seed)
 {
     trial->fit_seed = fit_seed;
     trial->model = trial_fit(trial, fit_seed);
-    trial->model_class->score(trial->model, trial->rows, trial->n_rows, trial->scores);
+    score_run(trial, trial->model, trial->scores, NULL);
 }
 
 static void trial_fini(struct trial *trial)
@@ -106,8 +128,11 @@ static void check_scores(const struct trial *trial)
     for (size_t i = 0; i < trial->n_rows; i++) {
         int is_missing = lw_model_row_is_missing(trial->rows + i * trial->n_dims, trial->n_dims);
 
-        if (is_missing ? !isnan(trial->scores[i])
-                       : !(isfinite(trial->scores[i]) && trial->scores[i] >= 0.0f)) {
+        bool may_be_nan = is_missing || trial->model_class->n_state != NULL;
+
+        if (isnan(trial->scores[i])
+                ? !may_be_nan
+                : is_missing || !(isfinite(trial->scores[i]) && trial->scores[i] >= 0.0f)) {
             fail_msg("%s: row %zu scores %g", trial->model_class->name, i,
                      (double)trial->scores[i]);
         }
@@ -119,35 +144,44 @@ static void check_scores(const struct trial *trial)
 /* Single rows, and batches of every length up to 40 at odd places, give the bits of the whole. */
 static void check_batches(const struct trial *trial)
 {
+    const struct lw_model_class *model_class = trial->model_class;
+    float *by_batch = fresh_state(model_class, trial->model);
+    float *by_row = fresh_state(model_class, trial->model);
     float scores[40];
 
     for (size_t n = 0, at = 0; at < trial->n_rows; at += n) {
         n = n % 40 + 1;
         n = n < trial->n_rows - at ? n : trial->n_rows - at;
-        trial->model_class->score(trial->model, trial->rows + at * trial->n_dims, n, scores);
+        model_class->score(trial->model, by_batch, trial->rows + at * trial->n_dims, n, scores);
         assert_memory_equal(scores, trial->scores + at, n * sizeof(float));
     }
     for (size_t i = 0; i < trial->n_rows; i++) {
-        trial->model_class->score(trial->model, trial->rows + i * trial->n_dims, 1, scores);
+        model_class->score(trial->model, by_row, trial->rows + i * trial->n_dims, 1, scores);
         assert_memory_equal(scores, trial->scores + i, sizeof(float));
     }
+    free(by_row);
+    free(by_batch);
 }
 
 static void check_shares(const struct trial *trial)
 {
     float *shares = calloc(trial->n_dims, sizeof(float));
+    float *state = fresh_state(trial->model_class, trial->model);
 
     for (size_t i = 0; i < trial->n_rows; i++) {
         const float *row = trial->rows + i * trial->n_dims;
+        float score;
         int is_missing = lw_model_row_is_missing(row, trial->n_dims);
 
         memset(shares, 0xFF, trial->n_dims * sizeof(float));
-        trial->model_class->attribute(trial->model, row, shares);
+        trial->model_class->score(trial->model, state, row, 1, &score);
+        trial->model_class->attribute(trial->model, state, row, shares);
         for (size_t column = 0; column < trial->n_dims; column++) {
             assert_true(isfinite(shares[column]) && shares[column] >= 0.0f);
             assert_true(!is_missing || shares[column] == 0.0f);
         }
     }
+    free(state);
     free(shares);
 }
 
@@ -158,9 +192,9 @@ static void check_determinism(const struct trial *trial)
                     *other = trial_fit(trial, trial->fit_seed + 1);
     float *scores = calloc(trial->n_rows, sizeof(float));
 
-    trial->model_class->score(again, trial->rows, trial->n_rows, scores);
+    score_run(trial, again, scores, NULL);
     assert_memory_equal(scores, trial->scores, trial->n_rows * sizeof(float));
-    trial->model_class->score(other, trial->rows, trial->n_rows, scores);
+    score_run(trial, other, scores, NULL);
     for (size_t i = 0; i < trial->n_rows; i++) {
         assert_int_equal(isnan(scores[i]) != 0, isnan(trial->scores[i]) != 0);
     }
@@ -187,10 +221,9 @@ static void check_saved(const struct trial *trial)
     lw_reader_init(&reader, first.data, first.n_bytes);
     assert_int_equal(lw_model_load(&reader, &model_class, &loaded, &error), LW_OK);
     assert_ptr_equal(model_class, trial->model_class);
-    model_class->score(loaded, trial->rows, trial->n_rows, values);
+    score_run(trial, trial->model, values, shares);
+    score_run(trial, loaded, values, shares + trial->n_dims);
     assert_memory_equal(values, trial->scores, trial->n_rows * sizeof(float));
-    model_class->attribute(trial->model, trial->rows, shares);
-    model_class->attribute(loaded, trial->rows, shares + trial->n_dims);
     assert_memory_equal(shares, shares + trial->n_dims, trial->n_dims * sizeof(float));
     lw_model_save(model_class, loaded, &second);
     assert_int_equal(second.n_bytes, first.n_bytes);
@@ -227,8 +260,7 @@ static void check_damaged(const struct trial *trial, struct lw_rng *rng)
         lw_reader_init(&reader, bytes, n);
         if (trial->model_class->load(&reader, &model, &error) == LW_OK) {
             if (trial->model_class->n_dims(model) == trial->n_dims) {
-                trial->model_class->score(model, trial->rows, trial->n_rows, scores);
-                trial->model_class->attribute(model, trial->rows, shares);
+                score_run(trial, model, scores, shares);
             }
             trial->model_class->destroy(model);
         } else {
@@ -266,8 +298,7 @@ static void check_scoring_allocates_nothing(const struct trial *trial)
     float *values = calloc(trial->n_rows + trial->n_dims, sizeof(float));
     uint64_t before = lw_test_mem_calls();
 
-    trial->model_class->score(trial->model, trial->rows, trial->n_rows, values);
-    trial->model_class->attribute(trial->model, trial->rows, values);
+    score_run(trial, trial->model, values, values + trial->n_rows);
     assert_int_equal(lw_test_mem_calls(), before);
     free(values);
 }
@@ -354,7 +385,8 @@ static void test_model__fit_refuses_what_the_contract_excludes(void **state)
 
             trial_init(&trial, lw_model_classes()[i], 10, LW_MODEL_DIMS_MAX + 1);
             lw_rng_seed(&rng, 1);
-            rows = (struct lw_model_rows){trial.rows, shapes[shape][0], shapes[shape][1]};
+            rows = (struct lw_model_rows){
+                .values = trial.rows, .n_rows = shapes[shape][0], .n_dims = shapes[shape][1]};
             assert_int_equal(
                 trial.model_class->fit(trial.options, &rows, &rng, &trial.model, &error),
                 LW_EINVAL);

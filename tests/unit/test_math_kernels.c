@@ -150,6 +150,72 @@ static void test_kernels__best_is_the_last_of_all(void **state)
     assert_ptr_equal(lw_kernels_best(), tables[n_tables - 1]);
 }
 
+/* m is 8 inputs by 8 outputs, x the first 8 of b. */
+static void test_kernels__products_agree_with_double_loops(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 4);
+    for (size_t t = 0; t < n_tables; t++) {
+        struct arrays x = arrays_random(&rng);
+        float y[2][8] = {{1.0f, 2.0f}, {0}};
+
+        tables[t]->product(x.a, x.b, 8, 8, y[0]);
+        tables[t]->distances(x.a, x.b, 8, 8, y[1]);
+        for (size_t o = 0; o < 8; o++) {
+            double sum = o < 2 ? (double)o + 1.0 : 0.0, sizes = sum, distance = 0.0;
+
+            for (size_t i = 0; i < 8; i++) {
+                double away = (double)x.a[i * 8 + o] - (double)x.b[i];
+
+                sum += (double)x.a[i * 8 + o] * (double)x.b[i];
+                sizes += fabs((double)x.a[i * 8 + o] * (double)x.b[i]);
+                distance += away * away;
+            }
+            assert_sum(y[0][o], sum, sizes, 9);
+            assert_sum(y[1][o], distance, distance, 11);
+        }
+    }
+}
+
+static void assert_near(float got, double truth, double bound)
+{
+    if (!(fabs((double)got - truth) <= bound)) {
+        fail_msg("%.9g, but %.9g is right", (double)got, truth);
+    }
+}
+
+static void test_kernels__curves_agree_with_libm(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+
+    (void)state;
+    for (size_t t = 0; t < n_tables; t++) {
+        for (double x = -100.0; x < 100.0; x += 0.01) {
+            float e[8] = {(float)x, -INFINITY, INFINITY, NAN}, s[8], h[8];
+            double given = (double)(float)x;
+
+            memcpy(s, e, sizeof(e));
+            memcpy(h, e, sizeof(e));
+            tables[t]->exp(e, 8);
+            tables[t]->sigmoid(s, 8);
+            tables[t]->tanh(h, 8);
+            if (given >= -87.0 && given <= 88.0) {
+                assert_near(e[0], exp(given), 2.5e-7 * exp(given));
+            }
+            assert_near(s[0], 1.0 / (1.0 + exp(-given)), 1e-6);
+            assert_near(h[0], tanh(given), 1e-6);
+            assert_true(e[1] == 0.0f && s[1] <= 1e-37f && h[1] == -1.0f);
+            assert_true(isfinite(e[2]) && s[2] == 1.0f && h[2] == 1.0f);
+            assert_true(isnan(e[3]) && isnan(s[3]) && isnan(h[3]));
+        }
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -157,6 +223,8 @@ int main(void)
         cmocka_unit_test(test_kernels__add_scaled_touches_n_floats_and_no_more),
         cmocka_unit_test(test_kernels__nearest_finds_the_first_of_the_closest),
         cmocka_unit_test(test_kernels__extremes_are_those_of_the_array),
+        cmocka_unit_test(test_kernels__products_agree_with_double_loops),
+        cmocka_unit_test(test_kernels__curves_agree_with_libm),
         cmocka_unit_test(test_kernels__best_is_the_last_of_all),
     };
     return LW_TEST_RUN(tests);

@@ -209,7 +209,7 @@ static void forest_equals_reference(const char *path, const char *trees, const c
     }
     model = forest_fit(&table, trees, sample, 7);
     reference = reference_read(model);
-    forest_class()->score(model, table.values, table.n_rows, scores);
+    forest_class()->score(model, NULL, table.values, table.n_rows, scores);
     for (size_t row = 0; row < table.n_rows; row++) {
         const float *values = table.values + row * table.n_dims;
         double slow = slow_score(&reference, values);
@@ -219,7 +219,7 @@ static void forest_equals_reference(const char *path, const char *trees, const c
                      slow);
         }
         if (row % 16 == 0) {
-            forest_class()->attribute(model, values, shares);
+            forest_class()->attribute(model, NULL, values, shares);
             slow_shares(&reference, values, wanted);
             for (size_t i = 0; i < table.n_dims; i++) {
                 assert_float_equal(shares[i], wanted[i], 2e-6);
@@ -263,7 +263,7 @@ static void forest_is_on_par(const char *path, double mean, double deviation)
     for (uint64_t seed = 0; seed < N_SEEDS; seed++) {
         struct lw_model *model = forest_fit(&table, "100", "256", seed);
 
-        forest_class()->score(model, table.values, table.n_rows, scores);
+        forest_class()->score(model, NULL, table.values, table.n_rows, scores);
         sum += 100.0 * lw_test_table_auc(&table, scores) / N_SEEDS;
         forest_class()->destroy(model);
     }
@@ -302,7 +302,7 @@ static void test_iforest__blames_the_column_that_was_moved(void **state)
         }
         memcpy(row, table.values + 100 * table.n_dims, table.n_dims * sizeof(float));
         row[column] = most + (most - least);
-        forest_class()->attribute(model, row, shares);
+        forest_class()->attribute(model, NULL, row, shares);
         for (size_t i = 0; i < table.n_dims; i++) {
             top = shares[i] > shares[top] ? i : top;
         }
@@ -343,7 +343,7 @@ static void test_iforest__blames_a_real_anomaly_on_its_known_causes(void **state
     (void)state;
     for (size_t i = 0; i < test.n_rows; i++) {
         if (test.labels[i] != 0) {
-            forest_class()->attribute(model, test.values + i * test.n_dims, shares);
+            forest_class()->attribute(model, NULL, test.values + i * test.n_dims, shares);
             for (size_t column = 0; column < test.n_dims; column++) {
                 mean[smd_is_cause(column)] += (double)shares[column];
                 n[smd_is_cause(column)] += 1.0;
@@ -368,7 +368,7 @@ static void test_iforest__scores_are_the_same_bits_everywhere(void **state)
     uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a over the scores' bits. */
 
     (void)state;
-    forest_class()->score(model, table.values, table.n_rows, scores);
+    forest_class()->score(model, NULL, table.values, table.n_rows, scores);
     for (size_t i = 0; i < table.n_rows; i++) {
         uint32_t bits;
 
@@ -392,11 +392,11 @@ static void test_iforest__infinities_count_as_the_greatest_floats(void **state)
     table.values[5] = INFINITY;
     table.values[table.n_dims * 9 + 2] = -INFINITY;
     with_infinity = forest_fit(&table, "50", "256", 3);
-    forest_class()->score(with_infinity, table.values, table.n_rows, a);
+    forest_class()->score(with_infinity, NULL, table.values, table.n_rows, a);
     table.values[5] = FLT_MAX;
     table.values[table.n_dims * 9 + 2] = -FLT_MAX;
     with_greatest = forest_fit(&table, "50", "256", 3);
-    forest_class()->score(with_greatest, table.values, table.n_rows, b);
+    forest_class()->score(with_greatest, NULL, table.values, table.n_rows, b);
     assert_memory_equal(a, b, table.n_rows * sizeof(float));
     assert_true(a[0] > a[20]);
     forest_class()->destroy(with_infinity);
@@ -414,8 +414,8 @@ static void test_iforest__rows_all_alike_score_one_half(void **state)
     float score = 0.0f, far[2] = {100.0f, -5.0f}, shares[2] = {1.0f, 1.0f};
 
     (void)state;
-    forest_class()->score(model, far, 1, &score);
-    forest_class()->attribute(model, far, shares);
+    forest_class()->score(model, NULL, far, 1, &score);
+    forest_class()->attribute(model, NULL, far, shares);
     assert_true(score == 0.5f);
     assert_true(shares[0] == 0.0f && shares[1] == 0.0f);
     forest_class()->destroy(model);

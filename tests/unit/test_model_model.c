@@ -29,7 +29,9 @@ static struct lw_model *forest_fit(const struct lw_model_class *forest)
     assert_int_equal(
         lw_options_set(forest->options, forest->n_options, options, "trees", "3", &error), LW_OK);
     assert_int_equal(
-        forest->fit(options, &(struct lw_model_rows){rows, N_ROWS, N_DIMS}, &rng, &model, &error),
+        forest->fit(options,
+                    &(struct lw_model_rows){.values = rows, .n_rows = N_ROWS, .n_dims = N_DIMS},
+                    &rng, &model, &error),
         LW_OK);
     free(options);
     return model;
