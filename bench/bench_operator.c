@@ -4,16 +4,21 @@
  * operator_tier0_ns_per_sample: CPU time, 100,000 entities of one series; ..._10_series: 10,000
  * entities of ten. The clock starts when every series has seen 2,000 samples. So that this does not
  * take minutes, 2,000 different series are fed, and the others are loaded from their saved states,
- * which are the states they would have; some are held to ones that were fed all the way.
+ * which are the states they would have. A run counts only if every sample gave a verdict and if, of
+ * 1,000 series picked at random, all that the run made of them is what `lapwing replay` makes of
+ * the same samples, and the state is byte for byte that of one fed all the way. LW_SEED picks; it
+ * is said.
  *
  * tier0_bytes_per_series: what 100,000 series add to the resident set; no step is open.
  */
 #include "support/bench.h"
 #include "support/population.h"
+#include "support/replayed.h"
+
+#include "base/rng.h"
 
 #include "lapwing/lapwing.h"
 
-#include <math.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,12 +30,25 @@
 #define REPEATS 7u
 #define AHEAD 2u /* Series that are fetched before their turn. */
 #define SERIES_MOST 10u
-#define N_CHECKED 20u
+#define N_CHECKED 1000u /* Series, all those of N_CHECKED / n_series entities. */
+#define ROWS_TIMED ((size_t)ROUNDS * REPEATS)
 #define ROWS_TOUCHED 64u
+
+/* The detector, here and in replay, where each series has a budget for itself. */
+static const struct lw_replayed_option OPTIONS[] = {
+    {"step", "sample"}, {"budget_scope", "series"}, {NULL, NULL}};
 
 struct saved {
     void *bytes;
     size_t n_bytes;
+};
+
+/* An entity that is held to replay; it is the context of the one that is timed. */
+struct checked {
+    uint32_t number;
+    size_t n; /* Verdicts while the clock ran, the first ones kept. */
+    struct lw_verdict verdicts[SERIES_MOST * ROWS_TIMED];
+    struct lw_entity *fed; /* Its twin, fed all the way. */
 };
 
 struct bench {
@@ -41,9 +59,12 @@ struct bench {
     struct saved *saved;                  /* n_fed */
     struct lw_entity **entities;          /* n_entities */
     double *values;                       /* [ROUNDS][N_FED] */
+    struct checked *checked;              /* N_CHECKED / n_series */
+    struct lw_rng rng;
     struct lw_sink sink;
     uint64_t n_verdicts;
-    size_t row; /* Next one of every series. */
+    uint64_t n_alarms; /* Of the verdicts that were checked. */
+    size_t row;        /* Next one of every series. */
 };
 
 static void expect(enum lw_status status, const struct lw_error *error)
@@ -54,12 +75,18 @@ static void expect(enum lw_status status, const struct lw_error *error)
     }
 }
 
-static void verdict_count(void *context, const struct lw_entity *entity,
-                          const struct lw_verdict *verdict)
+static void verdict_take(void *context, const struct lw_entity *entity,
+                         const struct lw_verdict *verdict)
 {
-    (void)entity;
-    (void)verdict;
+    struct checked *checked = lw_entity_context(entity);
+
     (*(uint64_t *)context)++;
+    if (checked != NULL) {
+        if (checked->n < sizeof(checked->verdicts) / sizeof(checked->verdicts[0])) {
+            checked->verdicts[checked->n] = *verdict;
+        }
+        checked->n++;
+    }
 }
 
 static void detector_make(struct bench *bench)
@@ -68,7 +95,9 @@ static void detector_make(struct bench *bench)
     struct lw_spec *spec;
 
     expect(lw_spec_create(&spec, &error), &error);
-    expect(lw_spec_set(spec, "step", "sample", &error), &error);
+    for (const struct lw_replayed_option *option = OPTIONS; option->name != NULL; option++) {
+        expect(lw_spec_set(spec, option->name, option->value, &error), &error);
+    }
     expect(lw_detector_create(spec, "bench", &bench->detector, &error), &error);
     lw_spec_destroy(spec);
 }
@@ -189,37 +218,154 @@ static double repeats_run(struct bench *bench)
     return ns[REPEATS / 2];
 }
 
-/* Ends the bench when a sample was lost, or a loaded entity is not what it would be had it been
- * fed. */
-static void entities_check(const struct bench *bench)
+/* ---- the check: outside the measured time ---- */
+
+/* Picks entities at random, none twice; their verdicts are kept from now on. */
+static void entities_pick(struct bench *bench)
+{
+    bench->checked = calloc(N_CHECKED / bench->n_series, sizeof(*bench->checked));
+    for (uint32_t i = 0; i < N_CHECKED / bench->n_series;) {
+        uint32_t number = (uint32_t)lw_rng_below(&bench->rng, bench->n_entities);
+        struct checked *checked = &bench->checked[i];
+
+        if (lw_entity_context(bench->entities[number]) == NULL) {
+            /* Not zero, so that no page is new to the run. */
+            memset(checked->verdicts, 0xff, sizeof(checked->verdicts));
+            checked->number = number;
+            lw_entity_set_context(bench->entities[number], checked);
+            i++;
+        }
+    }
+}
+
+/* Entity and series as CSV has them. */
+static void names_write(char ret_names[2 * LW_NAME_MAX], uint32_t entity, uint32_t series)
+{
+    (void)snprintf(ret_names, (size_t)2 * LW_NAME_MAX,
+                   "web-%06u.example.net,\"requests_total{path=\"\"/v%u\"\"}\"", entity, series);
+}
+
+static void samples_write(const struct bench *bench, struct lw_replayed *replayed)
+{
+    char names[2 * LW_NAME_MAX];
+
+    for (size_t row = 0; row < bench->row; row++) {
+        for (uint32_t i = 0; i < N_CHECKED; i++) {
+            uint32_t number = bench->checked[i / bench->n_series].number;
+            uint32_t series = i % bench->n_series;
+
+            names_write(names, number, series);
+            lw_replayed_sample(replayed, names, lw_population_time(row),
+                               lw_population_value(&bench->population,
+                                                   number % bench->n_fed * bench->n_series + series,
+                                                   row));
+        }
+    }
+}
+
+static void verdict_keep(void *context, const struct lw_entity *entity,
+                         const struct lw_verdict *verdict)
+{
+    (void)entity;
+    *(struct lw_verdict *)context = *verdict;
+}
+
+/* One sample of the twin: its verdict and, from the rows that were timed, the run's are replay's.
+ */
+static void sample_check(struct bench *bench, struct checked *checked, size_t row, uint32_t series,
+                         struct lw_replayed *replayed)
+{
+    struct lw_verdict verdict = {.score = -1.0f}; /* Stays when there is none. */
+    const struct lw_sink sink = {.verdict = verdict_keep, .context = &verdict};
+    struct lw_sample sample = {
+        series, lw_population_time(row),
+        lw_population_value(&bench->population,
+                            checked->number % bench->n_fed * bench->n_series + series, row)};
+    char names[2 * LW_NAME_MAX];
+
+    lw_observe(checked->fed, &sample, 1, row, &sink);
+    names_write(names, checked->number, series);
+    lw_replayed_next(replayed, names, sample.time_ns);
+    lw_replayed_expect(replayed, &verdict, "the library says otherwise");
+    bench->n_alarms += verdict.alarm;
+    if (row >= ROWS_BEFORE) {
+        const struct lw_verdict *timed =
+            &checked->verdicts[(row - ROWS_BEFORE) * bench->n_series + series];
+
+        if (timed->series != series || timed->time_ns != sample.time_ns || timed->tag != row) {
+            lw_replayed_fail(replayed, "the run's verdict is about another sample");
+        }
+        lw_replayed_expect(replayed, timed, "the run said otherwise");
+    }
+}
+
+/* Ends the bench unless the timed entity is to the byte what its twin is. */
+static void state_check(const struct bench *bench, const struct checked *checked)
 {
     struct lw_error error = {0};
-    struct lw_pool *pool;
+    struct saved ours, theirs;
 
-    if (bench->n_verdicts != (uint64_t)N_SERIES * ROUNDS * REPEATS) {
-        (void)fprintf(stderr, "bench_operator: %lu verdicts of %lu samples\n", bench->n_verdicts,
-                      (uint64_t)N_SERIES * ROUNDS * REPEATS);
+    expect(lw_entity_save(checked->fed, &theirs.bytes, &theirs.n_bytes, &error), &error);
+    expect(lw_entity_save(bench->entities[checked->number], &ours.bytes, &ours.n_bytes, &error),
+           &error);
+    if (ours.n_bytes != theirs.n_bytes || memcmp(ours.bytes, theirs.bytes, ours.n_bytes) != 0) {
+        (void)fprintf(stderr, "bench_operator: entity %u differs from one fed all the way\n",
+                      checked->number);
         exit(1);
     }
-    expect(lw_pool_create(&pool, &error), &error);
-    for (uint32_t i = 0; i < N_CHECKED; i++) {
-        uint32_t number = (uint32_t)((uint64_t)i * 7919 % bench->n_entities);
-        struct lw_entity *fed = entity_make(pool, bench, number % bench->n_fed);
-        struct saved ours, theirs;
+    lw_bytes_free(ours.bytes);
+    lw_bytes_free(theirs.bytes);
+}
 
-        entity_feed(bench, fed, number % bench->n_fed, 0, bench->row);
-        expect(lw_entity_save(fed, &theirs.bytes, &theirs.n_bytes, &error), &error);
-        expect(lw_entity_save(bench->entities[number], &ours.bytes, &ours.n_bytes, &error), &error);
-        if (ours.n_bytes != theirs.n_bytes || memcmp(ours.bytes, theirs.bytes, ours.n_bytes) != 0) {
-            (void)fprintf(stderr, "bench_operator: entity %u differs from one fed all the way\n",
-                          number);
+/* Ends the bench when a sample was lost. */
+static void counts_check(const struct bench *bench)
+{
+    uint64_t wanted = (uint64_t)N_SERIES * ROWS_TIMED;
+
+    if (bench->n_verdicts != wanted) {
+        (void)fprintf(stderr, "bench_operator: %lu verdicts of %lu samples\n", bench->n_verdicts,
+                      wanted);
+        exit(1);
+    }
+    for (uint32_t i = 0; i < N_CHECKED / bench->n_series; i++) {
+        if (bench->checked[i].n != bench->n_series * ROWS_TIMED) {
+            (void)fprintf(stderr, "bench_operator: %zu verdicts of entity %u\n",
+                          bench->checked[i].n, bench->checked[i].number);
             exit(1);
         }
-        lw_bytes_free(ours.bytes);
-        lw_bytes_free(theirs.bytes);
     }
+}
+
+/* Ends the bench when what it timed is not what replay does. */
+static void entities_check(struct bench *bench)
+{
+    struct lw_error error = {0};
+    struct lw_replayed replayed = lw_replayed_begin();
+    struct lw_pool *pool;
+
+    counts_check(bench);
+    samples_write(bench, &replayed);
+    lw_replayed_run(&replayed, OPTIONS);
+    expect(lw_pool_create(&pool, &error), &error);
+    for (uint32_t i = 0; i < N_CHECKED / bench->n_series; i++) {
+        bench->checked[i].fed = entity_make(pool, bench, bench->checked[i].number % bench->n_fed);
+    }
+    for (size_t row = 0; row < bench->row; row++) {
+        for (uint32_t i = 0; i < N_CHECKED; i++) {
+            sample_check(bench, &bench->checked[i / bench->n_series], row, i % bench->n_series,
+                         &replayed);
+        }
+    }
+    for (uint32_t i = 0; i < N_CHECKED / bench->n_series; i++) {
+        state_check(bench, &bench->checked[i]);
+    }
+    lw_replayed_end(&replayed);
+    (void)fprintf(stderr, "bench_operator: %lu verdicts (%lu alarms) of %u series are replay's\n",
+                  replayed.n_rows, bench->n_alarms, N_CHECKED);
     lw_pool_destroy(pool);
 }
+
+/* ---- time ---- */
 
 static double time_shape(struct bench *bench, uint32_t n_series)
 {
@@ -229,15 +375,17 @@ static double time_shape(struct bench *bench, uint32_t n_series)
     bench->n_entities = N_SERIES / n_series;
     bench->n_fed = N_FED / n_series;
     bench->row = ROWS_BEFORE;
-    bench->n_verdicts = 0;
+    bench->n_verdicts = bench->n_alarms = 0;
     entities_save(bench);
     entities_load(bench);
+    entities_pick(bench);
     ns = repeats_run(bench);
     entities_check(bench);
     for (uint32_t i = 0; i < bench->n_fed; i++) {
         lw_bytes_free(bench->saved[i].bytes);
     }
     free(bench->saved);
+    free(bench->checked);
     free(bench->entities);
     lw_pool_destroy(bench->pool);
     return ns;
@@ -303,6 +451,16 @@ static void print_beside_peer(double ns)
     }
 }
 
+/* The seed of what is picked: another one every time, unless it is given. */
+static uint64_t seed_take(void)
+{
+    const char *text = getenv("LW_SEED");
+    uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
+
+    (void)fprintf(stderr, "bench_operator: LW_SEED=%lu\n", seed);
+    return seed;
+}
+
 int main(void)
 {
     struct bench bench = {.population = lw_population_read()};
@@ -311,7 +469,8 @@ int main(void)
     measure_bytes(&bench, 1, "tier0_bytes_per_series");
     measure_bytes(&bench, 10, "tier0_bytes_per_series_10_series");
     bench.values = calloc((size_t)ROUNDS * N_FED, sizeof(double));
-    bench.sink = (struct lw_sink){.verdict = verdict_count, .context = &bench.n_verdicts};
+    bench.sink = (struct lw_sink){.verdict = verdict_take, .context = &bench.n_verdicts};
+    lw_rng_seed(&bench.rng, seed_take());
     print_beside_peer(time_shape(&bench, 1));
     lw_bench_print("operator_tier0_ns_per_sample_10_series", time_shape(&bench, 10), "ns");
     free(bench.values);
