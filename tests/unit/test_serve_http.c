@@ -260,17 +260,18 @@ static void test_http__refuses_ambiguous_requests_and_hangs_up(void **state)
     static const struct {
         const char *fields;
         int code;
+        int code_too; /* Of the library, where a newer one refuses this before it asks us. */
     } cases[] = {
-        {"Content-Length: 0\r\nContent-Length: 3\r\n", 400},
-        {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400},
-        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
-        {"Transfer-Encoding: gzip\r\n", 501},
-        {"Transfer-Encoding: chunked\r\n", 413},
-        {"Content-Length: 64\r\n", 413},
-        {"Content-Length: -1\r\n", 400},
-        {"Host: localhost\r\n", 400},
-        {"Bad name: x\r\n", 400},
-        {"X: a\rb\r\n", 400},
+        {"Content-Length: 0\r\nContent-Length: 3\r\n", 400, 400},
+        {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400, 400},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400, 400},
+        {"Transfer-Encoding: gzip\r\n", 501, 400},
+        {"Transfer-Encoding: chunked\r\n", 413, 413},
+        {"Content-Length: 64\r\n", 413, 413},
+        {"Content-Length: -1\r\n", 400, 400},
+        {"Host: localhost\r\n", 400, 400},
+        {"Bad name: x\r\n", 400, 400},
+        {"X: a\rb\r\n", 400, 400},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -281,10 +282,9 @@ static void test_http__refuses_ambiguous_requests_and_hangs_up(void **state)
                          cases[i].fields);
 
         client_send(port_of(state), request, (size_t)n, &answer);
-        if (answer.code != cases[i].code) {
-            print_error("%s gave %d, not %d\n", cases[i].fields, answer.code, cases[i].code);
+        if (answer.code != cases[i].code && answer.code != cases[i].code_too) {
+            fail_msg("%s gave %d, not %d", cases[i].fields, answer.code, cases[i].code);
         }
-        assert_int_equal(answer.code, cases[i].code);
         assert_null(strstr(answer.text, "10015")); /* What followed was not read as a request. */
     }
 }
