@@ -14,6 +14,16 @@
 
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
+/* For kernels whose every output has a lane of its own: as wide as the registers. */
+#if defined(__AVX512F__)
+#define WIDE_LANES 16
+#elif defined(__AVX2__)
+#define WIDE_LANES 8
+#else
+#define WIDE_LANES 4
+#endif
+typedef float f32_wide __attribute__((vector_size(4 * WIDE_LANES)));
+typedef int32_t i32_wide __attribute__((vector_size(4 * WIDE_LANES)));
 
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 
@@ -163,23 +173,45 @@ static void kernel_extremes(const float *values, size_t n, float *ret_least, flo
     }
 }
 
-/* Four vectors of outputs at a time stay in registers while all inputs go by. */
+KERNEL_INLINE void wide_load(f32_wide *ret, const float *from)
+{
+    memcpy(ret, from, sizeof(*ret));
+}
+
+/* Adds the column times x to the sum. */
+KERNEL_INLINE void wide_add_scaled(f32_wide *sum, const float *column, float x)
+{
+    f32_wide part;
+
+    wide_load(&part, column);
+    *sum += part * x;
+}
+
+/* Four vectors of outputs at a time stay in registers while all inputs go by. They have a name
+ * each, for the compiler keeps an array of vectors in memory. */
 static void kernel_product(const float *m, const float *x, size_t n, size_t n_out, float *y)
 {
     size_t o = 0;
 
-    for (; o + 4 * LW_LANES <= n_out; o += 4 * LW_LANES) {
-        f32x8 sum[4], column[4];
+    for (; o + 4 * WIDE_LANES <= n_out; o += 4 * WIDE_LANES) {
+        f32_wide sum0, sum1, sum2, sum3;
 
-        memcpy(sum, y + o, sizeof(sum));
+        wide_load(&sum0, y + o);
+        wide_load(&sum1, y + o + WIDE_LANES);
+        wide_load(&sum2, y + o + 2 * WIDE_LANES);
+        wide_load(&sum3, y + o + 3 * WIDE_LANES);
         for (size_t i = 0; i < n; i++) {
-            memcpy(column, m + i * n_out + o, sizeof(column));
-            sum[0] += column[0] * x[i];
-            sum[1] += column[1] * x[i];
-            sum[2] += column[2] * x[i];
-            sum[3] += column[3] * x[i];
+            const float *column = m + i * n_out + o;
+
+            wide_add_scaled(&sum0, column, x[i]);
+            wide_add_scaled(&sum1, column + WIDE_LANES, x[i]);
+            wide_add_scaled(&sum2, column + 2 * WIDE_LANES, x[i]);
+            wide_add_scaled(&sum3, column + 3 * WIDE_LANES, x[i]);
         }
-        memcpy(y + o, sum, sizeof(sum));
+        memcpy(y + o, &sum0, sizeof(sum0));
+        memcpy(y + o + WIDE_LANES, &sum1, sizeof(sum1));
+        memcpy(y + o + 2 * WIDE_LANES, &sum2, sizeof(sum2));
+        memcpy(y + o + 3 * WIDE_LANES, &sum3, sizeof(sum3));
     }
     for (; o < n_out; o += LW_LANES) {
         f32x8 sum, column;
@@ -193,22 +225,36 @@ static void kernel_product(const float *m, const float *x, size_t n, size_t n_ou
     }
 }
 
+/* Adds (points[p] - x)^2 to the sum. */
+KERNEL_INLINE void wide_add_square(f32_wide *sum, const float *points, float x)
+{
+    f32_wide part;
+
+    wide_load(&part, points);
+    part -= x;
+    *sum += part * part;
+}
+
 static void kernel_distances(const float *points, const float *x, size_t n, size_t n_points,
                              float *d)
 {
     size_t p = 0;
 
-    for (; p + 4 * LW_LANES <= n_points; p += 4 * LW_LANES) {
-        f32x8 sum[4] = {{0}}, part[4];
+    for (; p + 4 * WIDE_LANES <= n_points; p += 4 * WIDE_LANES) {
+        f32_wide sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
 
         for (size_t i = 0; i < n; i++) {
-            memcpy(part, points + i * n_points + p, sizeof(part));
-            for (size_t k = 0; k < 4; k++) {
-                part[k] -= x[i];
-                sum[k] += part[k] * part[k];
-            }
+            const float *at = points + i * n_points + p;
+
+            wide_add_square(&sum0, at, x[i]);
+            wide_add_square(&sum1, at + WIDE_LANES, x[i]);
+            wide_add_square(&sum2, at + 2 * WIDE_LANES, x[i]);
+            wide_add_square(&sum3, at + 3 * WIDE_LANES, x[i]);
         }
-        memcpy(d + p, sum, sizeof(sum));
+        memcpy(d + p, &sum0, sizeof(sum0));
+        memcpy(d + p + WIDE_LANES, &sum1, sizeof(sum1));
+        memcpy(d + p + 2 * WIDE_LANES, &sum2, sizeof(sum2));
+        memcpy(d + p + 3 * WIDE_LANES, &sum3, sizeof(sum3));
     }
     for (; p < n_points; p += LW_LANES) {
         f32x8 sum = {0}, part;
@@ -220,6 +266,48 @@ static void kernel_distances(const float *points, const float *x, size_t n, size
         }
         memcpy(d + p, &sum, sizeof(sum));
     }
+}
+
+/* The k-th least is the greatest that fewer than k are less than: each goes by all lanes, which
+ * count how many are less than their own. */
+static float minima_bound(const float *minima, size_t k)
+{
+    float bound = -INFINITY;
+
+    for (size_t v = 0; v < LW_GROUPS; v += WIDE_LANES) {
+        f32_wide own;
+        i32_wide n_less = {0}, n_less_too = {0};
+
+        wide_load(&own, minima + v);
+        for (size_t i = 0; i < LW_GROUPS; i += 2) {
+            n_less -= minima[i] < own;
+            n_less_too -= minima[i + 1] < own;
+        }
+        n_less += n_less_too;
+        for (size_t lane = 0; lane < WIDE_LANES; lane++) {
+            float value = minima[v + lane];
+
+            bound = n_less[lane] < (int32_t)k && value > bound ? value : bound;
+        }
+    }
+    return bound;
+}
+
+/* Group by group, as many as a vector has. */
+static float kernel_minima(const float *values, size_t n, size_t k, float *ret_minima)
+{
+    for (size_t group = 0; group < LW_GROUPS; group += WIDE_LANES) {
+        f32_wide least = (f32_wide){0} + INFINITY, x;
+        i32_wide pick;
+
+        for (size_t i = group; i < n; i += LW_GROUPS) {
+            wide_load(&x, values + i);
+            pick = x < least;
+            least = (f32_wide)(((i32_wide)x & pick) | ((i32_wide)least & ~pick));
+        }
+        memcpy(ret_minima + group, &least, sizeof(least));
+    }
+    return k == 0 ? INFINITY : minima_bound(ret_minima, k);
 }
 
 /* The lanes of b where the mask is set, of a elsewhere. */
@@ -306,4 +394,5 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .sigmoid = kernel_sigmoid,
     .tanh = kernel_tanh,
     .extremes = kernel_extremes,
+    .minima = kernel_minima,
 };

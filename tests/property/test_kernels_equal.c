@@ -102,6 +102,26 @@ static void compare_curves(const struct lw_kernels *plain, const struct lw_kerne
     }
 }
 
+/* minima, of values without NaN, whose k is any. */
+static void compare_minima(const struct lw_kernels *plain, const struct lw_kernels *other,
+                           const struct trial *trial)
+{
+    float values[N_MAX], minima[2][LW_GROUPS];
+    size_t n = trial->n / LW_GROUPS * LW_GROUPS, k = trial->n % (LW_GROUPS + 1);
+
+    if (n == 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        values[i] = isnan(trial->a[i]) ? 0.0f : trial->a[i];
+    }
+    assert_same(plain->minima(values, n, k, minima[0]), other->minima(values, n, k, minima[1]),
+                "minima's bound", other->name);
+    for (size_t i = 0; i < LW_GROUPS; i++) {
+        assert_same(minima[0][i], minima[1][i], "minima", other->name);
+    }
+}
+
 /* nearest and extremes take whole vectors, and extremes no NaN. */
 static void compare_searches(const struct lw_kernels *plain, const struct lw_kernels *other,
                              const struct trial *trial)
@@ -138,6 +158,7 @@ static void test_kernels__all_tables_give_the_same_bits(void **state)
         for (size_t t = 1; t < n_tables; t++) {
             compare_sums(tables[0], tables[t], &trial);
             compare_products(tables[0], tables[t], &trial);
+            compare_minima(tables[0], tables[t], &trial);
             compare_curves(tables[0], tables[t], &trial);
             if (i % 4 != 0) {
                 compare_searches(tables[0], tables[t], &trial);

@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define N_MAX 67
@@ -139,6 +140,45 @@ static void test_kernels__extremes_are_those_of_the_array(void **state)
     }
 }
 
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void test_kernels__minima_are_those_of_the_groups_and_bound_the_kth(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    float values[5 * LW_GROUPS], minima[LW_GROUPS], sorted[LW_GROUPS];
+    struct lw_rng rng;
+
+    (void)state;
+    lw_rng_seed(&rng, 6);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t n = LW_GROUPS; n <= 5 * LW_GROUPS; n += LW_GROUPS) {
+            for (size_t i = 0; i < n; i++) {
+                values[i] = (float)lw_rng_below(&rng, 90); /* Many are alike. */
+            }
+            values[lw_rng_below(&rng, n)] = INFINITY;
+            for (size_t k = 0; k <= LW_GROUPS; k++) {
+                float bound = tables[t]->minima(values, n, k, minima);
+
+                for (size_t group = 0; group < LW_GROUPS; group++) {
+                    sorted[group] = INFINITY;
+                    for (size_t i = group; i < n; i += LW_GROUPS) {
+                        sorted[group] = fminf(sorted[group], values[i]);
+                    }
+                }
+                assert_memory_equal(minima, sorted, sizeof(sorted));
+                qsort(sorted, LW_GROUPS, sizeof(sorted[0]), compare_floats);
+                assert_true(bound == (k == 0 ? INFINITY : sorted[k - 1]));
+            }
+        }
+    }
+}
+
 static void test_kernels__best_is_the_last_of_all(void **state)
 {
     size_t n_tables;
@@ -223,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_kernels__add_scaled_touches_n_floats_and_no_more),
         cmocka_unit_test(test_kernels__nearest_finds_the_first_of_the_closest),
         cmocka_unit_test(test_kernels__extremes_are_those_of_the_array),
+        cmocka_unit_test(test_kernels__minima_are_those_of_the_groups_and_bound_the_kth),
         cmocka_unit_test(test_kernels__products_agree_with_double_loops),
         cmocka_unit_test(test_kernels__curves_agree_with_libm),
         cmocka_unit_test(test_kernels__best_is_the_last_of_all),
