@@ -1,12 +1,16 @@
 /* Every class of models there is. A new one is added to the array, and the contract test then runs
  * over it. */
+#include "model/ecod.h"
 #include "model/iforest.h"
 #include "model/model.h"
+#include "model/ocsvm.h"
 
 #include <string.h>
 
 static const struct lw_model_class *const registry_classes[] = {
     &lw_model_iforest,
+    &lw_model_ocsvm,
+    &lw_model_ecod,
     NULL,
 };
 
