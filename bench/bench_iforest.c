@@ -31,7 +31,9 @@ struct bench {
 static void bench_fit(void *context)
 {
     struct bench *bench = context;
-    struct lw_model_rows rows = {bench->train.values, bench->train.n_rows, bench->train.n_dims};
+    struct lw_model_rows rows = {.values = bench->train.values,
+                                 .n_rows = bench->train.n_rows,
+                                 .n_dims = bench->train.n_dims};
     struct lw_error error = {0};
     struct lw_rng rng;
 

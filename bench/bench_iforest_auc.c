@@ -19,7 +19,8 @@
 static void forest_areas(const struct lw_test_table *table, double *ret_areas)
 {
     const struct lw_model_class *forest = lw_model_class_find("iforest");
-    struct lw_model_rows rows = {table->values, table->n_rows, table->n_dims};
+    struct lw_model_rows rows = {
+        .values = table->values, .n_rows = table->n_rows, .n_dims = table->n_dims};
     void *options = calloc(1, forest->options_bytes);
     float *scores = calloc(table->n_rows, sizeof(float));
 

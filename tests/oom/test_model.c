@@ -20,8 +20,9 @@ struct subject {
 
 static enum lw_status subject_fit(const struct subject *subject, struct lw_model **ret_model)
 {
-    struct lw_model_rows rows = {subject->table.values, subject->table.n_rows,
-                                 subject->table.n_dims};
+    struct lw_model_rows rows = {.values = subject->table.values,
+                                 .n_rows = subject->table.n_rows,
+                                 .n_dims = subject->table.n_dims};
     struct lw_error error = {0};
     struct lw_rng rng;
 

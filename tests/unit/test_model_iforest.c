@@ -25,7 +25,8 @@ static struct lw_model *forest_fit(const struct lw_test_table *table, const char
                                    const char *sample, uint64_t seed)
 {
     const struct lw_model_class *forest = forest_class();
-    struct lw_model_rows rows = {table->values, table->n_rows, table->n_dims};
+    struct lw_model_rows rows = {
+        .values = table->values, .n_rows = table->n_rows, .n_dims = table->n_dims};
     void *options = malloc(forest->options_bytes);
     struct lw_error error = {0};
     struct lw_rng rng;
