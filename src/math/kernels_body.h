@@ -322,7 +322,8 @@ KERNEL_INLINE void lanes_exp(f32x8 *x)
 {
     const f32x8 zero = {0}, least = zero - 87.0f, greatest = zero + 88.0f, nothing = zero;
     const f32x8 given = *x;
-    i32x8 below = given<least, above = given> greatest, is_nan = given != given;
+    i32x8 below = given<least, above = given> greatest;
+    i32x8 is_nan = given != given; /* NOLINT(misc-redundant-expression): so only NaN is. */
     i32x8 whole;
     f32x8 k, r, e;
 
@@ -382,6 +383,8 @@ static void kernel_tanh(float *values, size_t n)
     }
 }
 
+#include "math/shapley_body.h"
+
 const struct lw_kernels LW_KERNELS_TABLE = {
     .name = LW_KERNELS_NAME,
     .dot = kernel_dot,
@@ -395,4 +398,5 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .tanh = kernel_tanh,
     .extremes = kernel_extremes,
     .minima = kernel_minima,
+    .shapley = kernel_shapley,
 };
