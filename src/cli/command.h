@@ -16,9 +16,11 @@ enum lw_exit {
 /* A subcommand: argv[0] is its name, as in "lapwing replay". Returns an enum lw_exit. */
 int lw_command_replay(int argc, char **argv);
 int lw_command_run(int argc, char **argv);
+int lw_command_eval(int argc, char **argv);
 
 /* Its options, for --help, the man page and the reference. */
 const struct argp *lw_replay_argp(void);
 const struct argp *lw_run_argp(void);
+const struct argp *lw_eval_argp(void);
 
 #endif

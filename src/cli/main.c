@@ -17,6 +17,7 @@ static const struct lw_command COMMANDS[] = {
     {"run", "Watch this host, or what a configuration names, and show it on a page", lw_command_run,
      lw_run_argp},
     {"replay", "Go through CSV files as if they came in live", lw_command_replay, lw_replay_argp},
+    {"eval", "Say how good scores are, by labels", lw_command_eval, lw_eval_argp},
     {"help", "Say what a subcommand does and which options it takes", help_run, NULL},
     {"version", "Say the version", version_run, NULL},
 };
