@@ -7,6 +7,7 @@
 
 #include "support/table.h"
 
+#include "base/bytes.h"
 #include "math/hyperbolic.h"
 #include "model/model.h"
 
@@ -53,6 +54,37 @@ static inline size_t lw_test_file_read(const char *path, uint8_t *ret_bytes, siz
     n_bytes = fread(ret_bytes, 1, capacity, file);
     (void)fclose(file);
     return n_bytes;
+}
+
+/* What a golden case is made of: the model's bytes into the first path, its rows as CSV into the
+ * second. */
+static inline void lw_test_golden_write(const struct lw_model_class *model_class,
+                                        const struct lw_model *model,
+                                        const struct lw_test_table *table, char *const *paths)
+{
+    FILE *bytes = fopen(paths[0], "wb"), *rows = fopen(paths[1], "w");
+    struct lw_writer writer;
+
+    lw_writer_init(&writer);
+    model_class->save(model, &writer);
+    if (bytes == NULL || rows == NULL ||
+        fwrite(writer.data, 1, writer.n_bytes, bytes) != writer.n_bytes) {
+        lw_test_table_fail(paths[0], "cannot be written");
+    }
+    for (size_t j = 0; j < table->n_dims; j++) {
+        (void)fprintf(rows, "%sm%02zu", j == 0 ? "" : ",", j + 1);
+    }
+    for (size_t i = 0; i < table->n_rows * table->n_dims; i++) {
+        (void)fputs(i % table->n_dims == 0 ? "\n" : ",", rows);
+        if (!isnan(table->values[i])) {
+            (void)fprintf(rows, "%.9g", (double)table->values[i]);
+        }
+    }
+    (void)fputs("\n", rows);
+    if (fclose(rows) != 0 || fclose(bytes) != 0) {
+        lw_test_table_fail(paths[1], "cannot be written");
+    }
+    lw_writer_fini(&writer);
 }
 
 #endif
