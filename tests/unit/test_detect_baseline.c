@@ -13,9 +13,15 @@
 #include <math.h>
 
 static const char *const names[] = {
-    "nab_elb_request_count_8c0756.csv", "nab_iio_network_in.csv",         "nab_nyc_taxi_2000.csv",
-    "nab_ec2_cpu_c6585a_2000.csv",      "mscloud_ingress_02_excerpt.csv", "mscloud_app1_04.csv",
-    "mscloud_purchase_02.csv",          "mscloud_outbound_23.csv",
+    "nab_elb_request_count_8c0756.csv",
+    "nab_iio_network_in.csv",
+    "nab_nyc_taxi_2000.csv",
+    "nab_ec2_cpu_c6585a_2000.csv",
+    "mscloud_ingress_02_excerpt.csv",
+    "mscloud_app1_04.csv",
+    "mscloud_purchase_02.csv",
+    "mscloud_outbound_23.csv",
+    "host_loop_disk_avail.csv",
 };
 
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
@@ -254,6 +260,124 @@ static void test_baseline__is_silent_on_a_constant_and_hears_its_end(void **stat
         fail_msg("row %zu: event %g, confidence %u", first, (double)results[first].event,
                  results[first].confidence);
     }
+    free(results);
+    free(series);
+}
+
+/* Rows of the disk in host_loop_disk_avail.csv: free and constant, then filled to the last byte. */
+#define DISK_FILLS 1001
+#define DISK_FREED 1044
+
+/* A disk that never moved fills up: told at once, and an alarm as long as it is full. */
+static void test_baseline__stays_in_alarm_while_a_disk_is_full(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("host_loop_disk_avail.csv");
+
+    (void)state;
+    for (int point = 0; point < 2; point++) {
+        struct lw_baseline_config config = config_of(point == 1);
+        struct lw_baseline_result *results = run(&config, series->times_ns, series->values,
+                                                 series->n);
+
+        for (size_t i = 0; i < series->n; i++) {
+            bool is_full = i >= DISK_FILLS && i < DISK_FREED;
+            bool is_over = i > DISK_FREED + 30;
+
+            /* At the point benchmark the swing that shrinks again may be told as well. */
+            if ((results[i].onset != (i == DISK_FILLS) && !(is_over && point == 1)) ||
+                (is_full && !results[i].alarm) || (results[i].alarm && i < DISK_FILLS) ||
+                (results[i].alarm && is_over && point == 0)) {
+                fail_msg("row %zu: onset %d, alarm %d, q %g", i, results[i].onset, results[i].alarm,
+                         (double)results[i].q);
+            }
+        }
+        free(results);
+    }
+    free(series);
+}
+
+/* It stays full: an alarm until that is confirmed to be the new level (1440 rows at most), and
+ * never again. Rows are a second, a minute and an hour apart. */
+static void test_baseline__is_in_alarm_until_a_shift_is_confirmed(void **state)
+{
+    static const int64_t steps_s[] = {1, 60, 3600};
+    static const size_t least[] = {1000, 1000, 100}, most[] = {2000, 2000, 200};
+    struct lw_test_series *series = lw_test_series_read("host_loop_disk_avail.csv");
+    struct lw_baseline_result result;
+
+    (void)state;
+    for (size_t step = 0; step < 3; step++) {
+        struct lw_baseline_config config = config_of(false);
+        struct lw_baseline *baseline = baseline_new();
+        size_t n_alarm = 0, last = 0;
+
+        for (size_t i = 0; i < DISK_FILLS + 4000; i++) {
+            lw_baseline_step(&config, baseline, (int64_t)i * steps_s[step] * INT64_C(1000000000),
+                             series->values[i < DISK_FREED ? i : DISK_FREED - 1], &result);
+            n_alarm += result.alarm;
+            last = result.alarm ? i : last;
+        }
+        if (n_alarm < least[step] || last - DISK_FILLS + 1 != n_alarm || n_alarm > most[step]) {
+            fail_msg("step %zu: %zu rows in alarm, the last %zu", step, n_alarm, last);
+        }
+        free(baseline);
+    }
+    free(series);
+}
+
+/* A restart in the middle of it changes no bit: it is still in alarm, and still ends. */
+static void test_baseline__is_in_alarm_after_a_restart(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("host_loop_disk_avail.csv");
+    struct lw_baseline_config config = config_of(false);
+    struct lw_baseline_result *whole = run(&config, series->times_ns, series->values, series->n),
+                              result;
+    struct lw_error error;
+
+    (void)state;
+    for (size_t cut = DISK_FILLS - 1; cut <= DISK_FREED + 1; cut++) {
+        struct lw_baseline *before = baseline_new(), *after = baseline_new();
+        struct lw_writer writer;
+        struct lw_reader reader;
+
+        for (size_t i = 0; i < cut; i++) {
+            lw_baseline_step(&config, before, series->times_ns[i], series->values[i], &result);
+        }
+        lw_writer_init(&writer);
+        lw_baseline_save(before, &writer);
+        lw_reader_init(&reader, writer.data, writer.n_bytes);
+        assert_int_equal(lw_baseline_load(after, &reader, &error), LW_OK);
+        for (size_t i = cut; i < series->n; i++) {
+            lw_baseline_step(&config, after, series->times_ns[i], series->values[i], &result);
+            assert_memory_equal(&result, &whole[i], sizeof(result));
+            assert_true(result.alarm || i < DISK_FILLS || i >= DISK_FREED);
+        }
+        lw_writer_fini(&writer);
+        free(after);
+        free(before);
+    }
+    free(whole);
+    free(series);
+}
+
+/* Data that starts to flow after a night of 0 is told, and soon what is normal now. */
+static void test_baseline__learns_a_series_that_comes_alive(void **state)
+{
+    struct lw_test_series *series = lw_test_series_read("mscloud_ingress_02_excerpt.csv");
+    struct lw_baseline_config config = config_of(false);
+    struct lw_baseline_result *results = run(&config, series->times_ns, series->values, series->n);
+    size_t first = 0, n_alarm = 0;
+
+    (void)state;
+    while (series->values[first] == 0.0) {
+        first++;
+    }
+    assert_true(results[first].onset && results[first].alarm);
+    for (size_t i = first; i < series->n; i++) {
+        n_alarm += results[i].alarm;
+        assert_true(!results[i].alarm || i < first + 300);
+    }
+    assert_true(n_alarm > 20);
     free(results);
     free(series);
 }
@@ -590,6 +714,10 @@ int main(void)
         cmocka_unit_test(test_baseline__is_nearly_invariant_to_shifts),
         cmocka_unit_test(test_baseline__survives_any_values),
         cmocka_unit_test(test_baseline__is_silent_on_a_constant_and_hears_its_end),
+        cmocka_unit_test(test_baseline__stays_in_alarm_while_a_disk_is_full),
+        cmocka_unit_test(test_baseline__is_in_alarm_until_a_shift_is_confirmed),
+        cmocka_unit_test(test_baseline__is_in_alarm_after_a_restart),
+        cmocka_unit_test(test_baseline__learns_a_series_that_comes_alive),
         cmocka_unit_test(test_baseline__says_how_sure_it_is),
         cmocka_unit_test(test_baseline__hears_a_big_change_after_ten_minutes),
         cmocka_unit_test(test_baseline__obeys_direction_floor_and_legal_range),

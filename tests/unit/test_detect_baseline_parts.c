@@ -51,7 +51,11 @@ static double plain_track_step(struct plain_track *track, size_t row, double row
     double scale = sqrt(variance), z, c;
 
     rate = fmax(rate, slow);
-    scale = scale > 0 ? scale : fabs(d);
+    if (scale == 0 && d != 0) { /* The first change: its scale is the root mean square so far. */
+        track->level += d * rate;
+        *(d < 0 ? &track->below : &track->above) = d * d * rate;
+        return d / sqrt(d * d * rate);
+    }
     z = scale > 0 ? d / scale : 0;
     c = fmin(fmax(z, -clip), clip);
     for (int side = 0; side < 2; side++) {

@@ -38,6 +38,7 @@
 #define FULL_ROWS_LEAST 300.0 /* Full confidence after a day, within these rows. */
 #define FULL_ROWS_MOST 600.0
 #define FULL_ROWS_FEW 100.0
+#define ALIVE_EXTENTS 4.0 /* There and back twice. */
 #define BENCHMARK_ROWS 800.0
 #define BENCHMARK_DAYS 7.0
 #define PRIOR_SHARE                                                                                \
@@ -164,25 +165,54 @@ static struct lw_season_phase row_phase(const struct lw_calendar *calendar, int6
     return phase;
 }
 
+/*
+ * What does a constant teach? If the series then moves and stays, or comes back, it was a level
+ * that all its rows speak for, and the change is an incident: a disk that fills, a flag that is
+ * raised. If it goes on to move to and fro, it was not yet in operation when it was constant, and
+ * what is normal now must be learnt from the rows since. The two are told apart by the path that
+ * the values cover after the first change: a step or a ramp, however long it lasts, covers its
+ * extent once, an incident that ends twice, and a living series soon many times.
+ */
+static void baseline_follow_life(struct lw_baseline *baseline, double value)
+{
+    if (baseline->unit == 0.0) {
+        baseline->still = baseline->rows;
+        return;
+    }
+    if (baseline->alive != 0) {
+        return;
+    }
+    baseline->extent = fabs(value) > (double)baseline->extent ? (float)fabs(value)
+                                                              : baseline->extent;
+    if (baseline->rows > baseline->still + 1) {
+        baseline->path += (float)fabs(value - (double)baseline->last);
+    }
+    baseline->alive = (double)baseline->path > ALIVE_EXTENTS * (double)baseline->extent;
+}
+
+/* Rows that have taught what is normal. */
+static uint32_t baseline_taught(const struct lw_baseline *baseline)
+{
+    return baseline->alive != 0 ? baseline->rows - baseline->still : baseline->rows;
+}
+
 static void row_prepare(struct row *row, struct lw_baseline *baseline, int64_t time_ns,
                         double value)
 {
     int64_t learnt = lw_cadence_step(&baseline->cadence, time_ns);
     int64_t step_ns = row->config->step_ns > 0 ? row->config->step_ns : learnt;
     double slow, early;
-    uint32_t lively;
+    uint32_t taught;
 
     row->value = baseline_to_units(baseline, value);
-    if (baseline->unit == 0.0) {
-        baseline->still = baseline->rows;
-    }
-    lively = baseline->rows - baseline->still;
-    early = 1.0 / ((double)lively + 1.0);
+    baseline_follow_life(baseline, row->value);
+    taught = baseline_taught(baseline);
+    early = 1.0 / ((double)taught + 1.0);
     row->rows_a_day = step_ns > 0 ? (double)DAY_NS / (double)step_ns : 1440.0;
     row->rows_a_day = row->rows_a_day > 1.0 ? row->rows_a_day : 1.0;
     slow = 1.0 / (MEMORY_DAYS * row->rows_a_day);
     row->pace.rate = early > slow ? early : slow;
-    row->pace.clip = lively < TRACK_EARLY_ROWS ? TRACK_CLIP_EARLY : TRACK_CLIP;
+    row->pace.clip = taught < TRACK_EARLY_ROWS ? TRACK_CLIP_EARLY : TRACK_CLIP;
     row->pace.shift_rows = (uint16_t)(row->rows_a_day < 100.0
                                           ? 100.0
                                           : (row->rows_a_day > 1440.0 ? 1440.0 : row->rows_a_day));
@@ -435,7 +465,7 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
                         struct lw_baseline_result *result)
 {
     double budget = row_budget(row);
-    struct lw_incident_rule rule = {.rows = (double)(baseline->rows - baseline->still),
+    struct lw_incident_rule rule = {.rows = (double)baseline_taught(baseline),
                                     .tail = row->config->tail};
     double strength, novelty, outside = row_outside(row, baseline, value);
 
@@ -447,6 +477,9 @@ static double row_event(const struct row *row, struct lw_baseline *baseline, dou
     result->kind = row_kind(row, baseline, novelty, strength);
     strength = novelty > strength ? novelty : strength;
     strength = outside > strength ? outside : strength;
+    if (strength >= 1.0) {
+        lw_incident_told(&baseline->incident, row->smoothed);
+    }
     return lw_refractory_step(&baseline->refractory, baseline->rows, strength);
 }
 

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define BASELINE_VERSION 1
+#define BASELINE_VERSION 2
 
 /* One of the two is NULL. */
 struct visit {
@@ -172,6 +172,9 @@ static void visit_baseline(struct visit *visit, struct lw_baseline *baseline)
     visit_f64s(visit, &baseline->inverse_unit, 1);
     visit_u32s(visit, &baseline->rows, 1);
     visit_u32s(visit, &baseline->still, 1);
+    visit_f32s(visit, &baseline->path, 1);
+    visit_f32s(visit, &baseline->extent, 1);
+    visit_u16s(visit, &baseline->alive, 1);
     visit_i64(visit, &baseline->cadence.first_ns);
     visit_i64(visit, &baseline->cadence.last_ns);
     visit_i64(visit, &baseline->cadence.step_ns);

@@ -38,10 +38,11 @@ struct lw_baseline {
     double unit; /* 0 until a second value differs from the origin. */
     double inverse_unit;
     uint32_t rows;  /* With a value; saturates. */
-    uint32_t still; /* Rows before the first change: a constant teaches no scale, so learning starts
-                       anew after it. */
+    uint32_t still; /* Rows before the first change. */
+    float path;     /* How far the values have gone, all in all, since the first change ... */
+    float extent;   /* ... and how far from the origin at most. */
+    uint16_t alive; /* 1 once they went there and back often enough: see baseline_follow_life. */
     uint16_t ring_at;
-    uint16_t reserved;
     struct lw_cadence cadence;
     float last;        /* The value before. */
     float short_mean;  /* Of the season's residual over 5 rows. */

@@ -77,6 +77,13 @@ double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BI
     return return_rows;
 }
 
+void lw_incident_told(struct lw_incident *incident, double q)
+{
+    if (q >= INCIDENT_SURPRISE && incident->alarmed == 0.0f) {
+        incident->alarmed = (float)q;
+    }
+}
+
 double lw_refractory_step(struct lw_refractory *refractory, uint32_t row, double strength)
 {
     unsigned n = refractory->n, expired = 0;

@@ -36,6 +36,10 @@ struct lw_incident_rule {
 double lw_incident_step(struct lw_incident *incident, uint16_t counts[LW_TAIL_BINS],
                         const struct lw_incident_rule *rule, double q, double *ret_strength);
 
+/* This row, with a surprise of q, was told for another reason: while it stays surprising the alarm
+ * lasts, as after one of its own. */
+void lw_incident_told(struct lw_incident *incident, double q);
+
 /* The last rows' event strengths, as a falling queue: the front is their maximum. All zero is a
  * fresh one. */
 struct lw_refractory {

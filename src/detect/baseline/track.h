@@ -103,9 +103,22 @@ static inline void lw_track_learn(struct lw_track *track, const struct lw_track_
 }
 
 /*
- * Score a row against what came before it, then learn it: the usual way. The first deviation of a
- * signal that never varied is its scale: z is then 1.
+ * The first deviation of a signal that never varied. Its scale is the root mean square over all
+ * rows so far, and all but this one were 0: after n rows z is sqrt(n + 1), not 1, so what was
+ * constant for long is surprised by a change and does not take it for the new normal at once.
  */
+static inline double track_begin(struct lw_track *track, const struct lw_track_pace *pace,
+                                 double deviation)
+{
+    float *side = deviation < 0.0 ? &track->below : &track->above;
+    double z = 1.0 / sqrt(pace->rate);
+
+    track->level += pace->rate * deviation;
+    *side = (float)(pace->rate * deviation * deviation);
+    return deviation < 0.0 ? -z : z;
+}
+
+/* Score a row against what came before it, then learn it: the usual way. */
 static inline double lw_track_step(struct lw_track *track, const struct lw_track_pace *pace,
                                    double x)
 {
@@ -113,8 +126,8 @@ static inline double lw_track_step(struct lw_track *track, const struct lw_track
     double scale = lw_track_scale(track, deviation, pace->floor);
     double z;
 
-    if (!(scale > 0.0)) {
-        scale = fabs(deviation);
+    if (!(scale > 0.0) && deviation != 0.0) {
+        return track_begin(track, pace, deviation);
     }
     z = scale > 0.0 ? deviation / scale : 0.0;
     lw_track_learn(track, pace, z, scale);

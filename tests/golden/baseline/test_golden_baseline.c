@@ -1,5 +1,5 @@
 /*
- * Tier 0 on seven kinds of real series: what it says of each is written down, at both operating
+ * Tier 0 on eight kinds of real series: what it says of each is written down, at both operating
  * points.
  *
  * Each case lies in a text beside this file: the onsets with row, kind, surprise and event score,
@@ -115,6 +115,12 @@ static void test_golden__constant_that_comes_alive(void **state)
     golden_equals("constant", "mscloud_ingress_02_excerpt.csv", false);
 }
 
+static void test_golden__constant_that_moves(void **state)
+{
+    (void)state;
+    golden_equals("full_disk", "host_loop_disk_avail.csv", false);
+}
+
 static void test_golden__nearly_constant(void **state)
 {
     (void)state;
@@ -155,6 +161,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden__constant_that_comes_alive),
+        cmocka_unit_test(test_golden__constant_that_moves),
         cmocka_unit_test(test_golden__nearly_constant),
         cmocka_unit_test(test_golden__sparse),
         cmocka_unit_test(test_golden__small_integers),
