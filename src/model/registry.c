@@ -2,6 +2,8 @@
  * over it. */
 #include "model/ecod.h"
 #include "model/iforest.h"
+#include "model/knn.h"
+#include "model/lof.h"
 #include "model/model.h"
 #include "model/ocsvm.h"
 
@@ -11,6 +13,8 @@ static const struct lw_model_class *const registry_classes[] = {
     &lw_model_iforest,
     &lw_model_ocsvm,
     &lw_model_ecod,
+    &lw_model_knn,
+    &lw_model_lof,
     NULL,
 };
 
