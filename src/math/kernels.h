@@ -17,6 +17,9 @@
 /* The groups that the kernel minima looks at. */
 #define LW_GROUPS 64
 
+struct lw_shapley_lanes;
+struct lw_shapley_tree;
+
 struct lw_kernels {
     const char *name; /* "plain", "avx2", "avx512", "neon" */
     /* Sum of a[i] b[i] over n floats, in LW_LANES partial sums. Any n, any alignment. */
@@ -47,6 +50,11 @@ struct lw_kernels {
      * multiple of LW_GROUPS and > 0, none NaN. Returns the k-th least of them, which at least k of
      * the values do not exceed; k <= LW_GROUPS, and with k 0 the time for that is saved: +inf. */
     float (*minima)(const float *values, size_t n, size_t k, float *ret_minima);
+    /* Adds to values, by column and point, what one pass over one tree makes of the row: the sums
+     * over points and passes are the exact Shapley values. values and scratch are aligned to 32
+     * bytes. See math/shapley.h. */
+    void (*shapley)(const struct lw_shapley_tree *tree, const struct lw_shapley_lanes *points,
+                    const float *row, void *scratch, struct lw_shapley_lanes *values);
 };
 
 /* The fastest table this CPU can run; the same pointer at every call. Never NULL. Any thread. */
