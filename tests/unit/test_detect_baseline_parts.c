@@ -30,7 +30,7 @@ static struct lw_track_pace pace_of(size_t row, double rows_a_day)
 {
     double slow = 1.0 / (7.0 * rows_a_day), early = 1.0 / ((double)row + 1.0);
     struct lw_track_pace pace = {
-        .rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 2.5, .shift_rows = 288};
+        .rate = early > slow ? early : slow, .clip = row < 20 ? 6.0 : 2.75, .shift_rows = 288};
 
     pace.shift_rate = 4.0 / 288.0;
     return pace;
@@ -45,7 +45,7 @@ struct plain_track {
 static double plain_track_step(struct plain_track *track, size_t row, double rows_a_day, double x)
 {
     double slow = 1.0 / (7.0 * rows_a_day), rate = 1.0 / (double)(row + 1),
-           clip = row < 20 ? 6.0 : 2.5;
+           clip = row < 20 ? 6.0 : 2.75;
     double d = x - track->level, both = track->above + track->below;
     double variance = fmax(d < 0 ? track->below : track->above, 0.5 * both);
     double scale = sqrt(variance), z, c;
@@ -191,7 +191,7 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
         near_enough(view.expected, i < 30 ? lags[0] : level + spread * predicted, 1e-3, i);
         plain_forecast_learn(
             &plain, phi, error / spread,
-            view.scale > 0 && fabs(error) > 2.5 * view.scale ? 2.5 * view.scale / fabs(error) : 1);
+            view.scale > 0 && fabs(error) > 2.75 * view.scale ? 2.75 * view.scale / fabs(error) : 1);
         mean8 += (*x - mean8) / 8;
         mean64 += (*x - mean64) / 64;
     }
@@ -343,7 +343,7 @@ static void test_incident__return_rows_equal_the_sum_over_all_peaks(void **state
         quiet = q > 3 ? 0 : quiet + 1;
         peak = q > 3 && (float)q > peak ? (double)(float)q : peak;
         length += peak > 0;
-        if (peak > 0 && (quiet >= 50 || length >= 400)) {
+        if (peak > 0 && (quiet >= 50 || length >= 300)) {
             peaks[n++] = peak;
             peak = 0;
             length = 0;

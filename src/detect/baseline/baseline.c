@@ -49,7 +49,7 @@
  * kept by asking for less than B. Measured at one a series and week on nab, kpi and mscloud:
  * docs/models/baseline.md.
  */
-#define BUDGET_SHARE_BENCHMARK 0.75
+#define BUDGET_SHARE_BENCHMARK 0.7
 #define BUDGET_SHARE 0.3
 #define BAND_SCALES 3.0
 

@@ -4,8 +4,8 @@
  * Inputs: 1, the last two u, the u one learnt period ago (or three rows), and averages over 8 and
  * 64 rows; so slow series are followed as well as quick ones. Forgetting is 1 - 1/2000 a row, held
  * back while the matrix's trace is 50 or more: without it a quiet stretch winds the matrix up and
- * the next change throws the coefficients away. A row whose error passes 2.5 scales gets the
- * weight 2.5 scales / error, rows beyond 50 spreads are not learnt at all, and the first 30 rows
+ * the next change throws the coefficients away. A row whose error passes 2.75 scales gets the
+ * weight 2.75 scales / error, rows beyond 50 spreads are not learnt at all, and the first 30 rows
  * predict the last value. Only the upper triangle of the matrix is kept.
  *
  * Source: Ljung and Soderstrom, "Theory and Practice of Recursive Identification", 1983, 2.2. We

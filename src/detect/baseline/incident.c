@@ -3,7 +3,7 @@
  *
  * What is calibrated is the incident, not the row: rows turned into p-values by their own history
  * teach themselves that anomalies are normal, incidents come one at a time. An incident opens when
- * the surprise passes 3 and closes after 50 quiet rows or 400 rows in all; its peak then enters a
+ * the surprise passes 3 and closes after 50 quiet rows or 300 rows in all; its peak then enters a
  * histogram. The return period of q is (rows + prior) / (incidents at least as bad + prior's
  * share). An incident alarms once, again only for more than twice the surprise or after 50 rows
  * without surprise: some series are never quiet.
@@ -13,7 +13,7 @@
 #include "math/elementary.h"
 
 #define INCIDENT_OPEN 3.0
-#define INCIDENT_LENGTH_MAX 400
+#define INCIDENT_LENGTH_MAX 300
 #define INCIDENT_STRENGTH_MAX 1.9
 #define REFRACTORY_ROWS 50
 

@@ -2,11 +2,11 @@
  * A level and two scales that follow one signal: the smallest part of tier 0, used six times a
  * series.
  *
- * z = (x - level) / scale of that side; c = z clipped to +-2.5. The level moves by rate c scale and
- * the variance of that side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row at a
- * time, so a row counts as at most 2.5 scales whatever it is. This is the contamination guard: an
- * anomaly bends the baseline no more than an ordinary large row does. Two variances, because load
- * and latency rise further than they fall.
+ * z = (x - level) / scale of that side; c = z clipped to +-2.75. The level moves by rate c scale
+ * and the variance of that side by rate (c^2 scale^2 - variance): Huber's proposal 2 taken one row
+ * at a time, so a row counts as at most 2.75 scales whatever it is. This is the contamination
+ * guard: an anomaly bends the baseline no more than an ordinary large row does. Two variances,
+ * because load and latency rise further than they fall.
  *
  * Shift rule: rows at 3 scales or more on one side are counted (+1, and -4 for any other row); when
  * the count passes the limit (a day, at least 100 and at most 1440 rows) the change is taken for
@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRACK_CLIP 2.5
+#define TRACK_CLIP 2.75
 #define TRACK_FAR 3.0        /* Counts towards a shift. */
 #define TRACK_CLIP_EARLY 6.0 /* While the first rows still find the scale. */
 #define TRACK_EARLY_ROWS 20
