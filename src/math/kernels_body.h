@@ -383,8 +383,6 @@ static void kernel_tanh(float *values, size_t n)
     }
 }
 
-#include "math/shapley_body.h"
-
 const struct lw_kernels LW_KERNELS_TABLE = {
     .name = LW_KERNELS_NAME,
     .dot = kernel_dot,
@@ -398,5 +396,4 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .tanh = kernel_tanh,
     .extremes = kernel_extremes,
     .minima = kernel_minima,
-    .shapley = kernel_shapley,
 };
