@@ -1,10 +1,27 @@
-/* Any bytes as a configuration: read, or refused with a sentence that names the file. */
+/*
+ * Any bytes as a configuration: read, or refused with a sentence that names the file.
+ *
+ * libfyaml 0.7.12 leaks the iterator's array of a quoted scalar with more than a few escapes
+ * (its issue 233). That one leak is let pass, by the whole stack, so that any other is found.
+ */
 #include "cli/config.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
+const char *__asan_default_options(void);
+const char *__lsan_default_suppressions(void);
+
+const char *__asan_default_options(void)
+{
+    return "fast_unwind_on_malloc=0"; /* The library has no frame pointers. */
+}
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:fy_atom_iter_chunk_next\n";
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
