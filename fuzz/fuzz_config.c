@@ -10,8 +10,9 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-const char *__asan_default_options(void);
-const char *__lsan_default_suppressions(void);
+/* What the sanitizers ask for, from a library of their own. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 
 const char *__asan_default_options(void)
 {
