@@ -383,6 +383,8 @@ static void kernel_tanh(float *values, size_t n)
     }
 }
 
+#include "math/shapley_body.h"
+
 const struct lw_kernels LW_KERNELS_TABLE = {
     .name = LW_KERNELS_NAME,
     .dot = kernel_dot,
@@ -396,4 +398,5 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .tanh = kernel_tanh,
     .extremes = kernel_extremes,
     .minima = kernel_minima,
+    .shapley = kernel_shapley,
 };
