@@ -360,6 +360,33 @@ static void test_baseline__is_in_alarm_after_a_restart(void **state)
     free(series);
 }
 
+/* The alarm state goes with the surprise: what is told and surprising is in alarm, what is merely
+ * new is told. */
+static void test_baseline__is_in_alarm_only_by_surprise(void **state)
+{
+    size_t n_new = 0, n_surprising = 0;
+
+    (void)state;
+    for (size_t k = 0; k < N_NAMES; k++) {
+        struct lw_test_series *series = lw_test_series_read(names[k]);
+        struct lw_baseline_config config = config_of(true);
+        struct lw_baseline_result *results = run(&config, series->times_ns, series->values,
+                                                 series->n);
+
+        for (size_t i = 0; i < series->n; i++) {
+            bool is_surprising = results[i].q >= 6.0f;
+
+            assert_true(is_surprising || !results[i].alarm);
+            assert_true(!is_surprising || !results[i].onset || results[i].alarm);
+            n_new += results[i].onset && !results[i].alarm;
+            n_surprising += results[i].alarm;
+        }
+        free(results);
+        free(series);
+    }
+    assert_true(n_new > 0 && n_surprising > 0);
+}
+
 /* Data that starts to flow after a night of 0 is told, and soon what is normal now. */
 static void test_baseline__learns_a_series_that_comes_alive(void **state)
 {
@@ -717,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_baseline__stays_in_alarm_while_a_disk_is_full),
         cmocka_unit_test(test_baseline__is_in_alarm_until_a_shift_is_confirmed),
         cmocka_unit_test(test_baseline__is_in_alarm_after_a_restart),
+        cmocka_unit_test(test_baseline__is_in_alarm_only_by_surprise),
         cmocka_unit_test(test_baseline__learns_a_series_that_comes_alive),
         cmocka_unit_test(test_baseline__says_how_sure_it_is),
         cmocka_unit_test(test_baseline__hears_a_big_change_after_ten_minutes),

@@ -563,7 +563,7 @@ void lw_baseline_step(const struct lw_baseline_config *config, struct lw_baselin
     ret_result->score = (float)state;
     ret_result->event = (float)share_of(event);
     ret_result->onset = event >= 1.0;
-    ret_result->alarm = ret_result->onset || baseline->outside ||
+    ret_result->alarm = baseline->outside ||
                         (baseline->incident.alarmed > 0.0f && row.smoothed >= INCIDENT_SURPRISE);
 }
 

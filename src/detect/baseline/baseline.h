@@ -71,8 +71,8 @@ struct lw_baseline_result {
     float expected, lower, upper; /* In the metric's unit; at the bounds one member of the surprise
                                      is 3. NaN for a missing value and while score is. */
     bool onset;                   /* Something worth telling starts at this row. */
-    bool alarm; /* The alarm state: an onset, outside the legal range, or still 6 and more after an
-                   alarm. */
+    bool alarm; /* The alarm state, the state score's: outside the legal range, or q of 6 and more
+                   since an onset. What is new but not surprising is an onset without it. */
     uint8_t confidence; /* enum lw_confidence */
     uint8_t kind;       /* A hint for the anomaly's type: enum lw_baseline_kind. */
 };
