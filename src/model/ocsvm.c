@@ -147,18 +147,25 @@ void lw_ocsvm_clean(const struct lw_model *model, const float *row, float *ret_p
     }
 }
 
-double lw_ocsvm_log_kernel(const struct lw_model *model, const float *point, float *ret_parts)
+float lw_ocsvm_bells(const struct lw_model *model, const float *point, float *ret_bells)
 {
     const struct lw_kernels *kernels = lw_kernels_best();
     float least, greatest;
 
-    kernels->distances(model->vectors, point, model->n_dims, model->n_wide, ret_parts);
-    kernels->extremes(ret_parts, model->n_wide, &least, &greatest);
+    kernels->distances(model->vectors, point, model->n_dims, model->n_wide, ret_bells);
+    kernels->extremes(ret_bells, model->n_wide, &least, &greatest);
     for (size_t i = 0; i < model->n_wide; i++) {
-        ret_parts[i] = (least - ret_parts[i]) * model->gamma;
+        ret_bells[i] = (least - ret_bells[i]) * model->gamma;
     }
-    kernels->exp(ret_parts, model->n_wide);
-    return lw_log((double)kernels->dot(model->coefs, ret_parts, model->n_wide)) -
+    kernels->exp(ret_bells, model->n_wide);
+    return least;
+}
+
+double lw_ocsvm_log_kernel(const struct lw_model *model, const float *point, float *ret_bells)
+{
+    float least = lw_ocsvm_bells(model, point, ret_bells);
+
+    return lw_log((double)lw_kernels_best()->dot(model->coefs, ret_bells, model->n_wide)) -
            (double)least / model->width;
 }
 
@@ -174,7 +181,7 @@ static void ocsvm_score(const struct lw_model *model, float *state, const float 
                         size_t n_rows, float *ret_distances)
 {
     LW_UNINITIALIZED float point[LW_MODEL_DIMS_MAX];
-    LW_UNINITIALIZED float parts[LW_OCSVM_ROWS_MAX];
+    LW_UNINITIALIZED float bells[LW_OCSVM_ROWS_MAX];
 
     (void)state;
     for (size_t i = 0; i < n_rows; i++) {
@@ -185,7 +192,7 @@ static void ocsvm_score(const struct lw_model *model, float *state, const float 
         } else {
             lw_ocsvm_clean(model, row, point);
             ret_distances[i] = (float)ocsvm_distance(model,
-                                                     lw_ocsvm_log_kernel(model, point, parts));
+                                                     lw_ocsvm_log_kernel(model, point, bells));
         }
     }
 }
@@ -199,7 +206,7 @@ static void ocsvm_attribute(const struct lw_model *model, const float *state, co
                             float *ret_shares)
 {
     LW_UNINITIALIZED float point[LW_MODEL_DIMS_MAX];
-    LW_UNINITIALIZED float parts[LW_OCSVM_ROWS_MAX];
+    LW_UNINITIALIZED float bells[LW_OCSVM_ROWS_MAX];
     const struct lw_kernels *kernels = lw_kernels_best();
     double distance, sum = 0.0, scale;
     float weight;
@@ -210,13 +217,13 @@ static void ocsvm_attribute(const struct lw_model *model, const float *state, co
         return;
     }
     lw_ocsvm_clean(model, row, point);
-    distance = ocsvm_distance(model, lw_ocsvm_log_kernel(model, point, parts));
-    weight = kernels->dot(model->coefs, parts, model->n_wide);
+    distance = ocsvm_distance(model, lw_ocsvm_log_kernel(model, point, bells));
+    weight = kernels->dot(model->coefs, bells, model->n_wide);
     for (size_t i = 0; i < model->n_wide; i++) {
-        parts[i] *= model->coefs[i] / weight;
+        bells[i] *= model->coefs[i] / weight;
     }
     for (size_t i = 0; i < model->n_dims; i++) {
-        float mean = kernels->dot(model->vectors + i * model->n_wide, parts, model->n_wide);
+        float mean = kernels->dot(model->vectors + i * model->n_wide, bells, model->n_wide);
 
         ret_shares[i] = isnan(row[i]) ? 0.0f : (point[i] - mean) * (point[i] - mean);
         sum += (double)ret_shares[i];

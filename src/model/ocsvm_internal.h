@@ -54,9 +54,11 @@ void lw_ocsvm_pad(struct lw_model *model);
 void lw_ocsvm_destroy(struct lw_model *model);
 /* The row without holes and within the limits: float[n_dims]. */
 void lw_ocsvm_clean(const struct lw_model *model, const float *row, float *ret_point);
-/* ln of the kernel sum at a cleaned point; ret_parts, float[n_wide], gets each support vector's
- * kernel in proportion to the nearest one's. */
-double lw_ocsvm_log_kernel(const struct lw_model *model, const float *point, float *ret_parts);
+/* Each support vector's bell at a cleaned point, in proportion to the nearest one's, to
+ * float[n_wide]; returns the nearest one's squared distance. */
+float lw_ocsvm_bells(const struct lw_model *model, const float *point, float *ret_bells);
+/* ln of the kernel sum at a cleaned point; the bells come with it. */
+double lw_ocsvm_log_kernel(const struct lw_model *model, const float *point, float *ret_bells);
 
 /* model/ocsvm_train.c and model/ocsvm_saved.c */
 enum lw_status lw_ocsvm_fit(const void *options, const struct lw_model_rows *rows,

@@ -5,13 +5,15 @@
  *
  * and keeps the rows with a > 0. See model/ocsvm.c.
  *
- * libsvm gets Q ready-made. Its own Gaussian kernel calls libm's exp, whose last bits differ from
- * machine to machine; what is left to it adds, multiplies and compares. So the same rows, options
- * and seed give the same machine. Q takes 16 bytes times the square of the rows (16 MB for 1,000),
- * and bounds the time: sequential minimal optimisation needs a small multiple of rows^2 steps of
- * memory in practice (10 ms for 1,000 rows), and libsvm gives up after ten million turns, 20
- * seconds for 1,000 rows; what it has by then is kept, for it is a valid machine, only not the
- * best.
+ * libsvm gets Q ready-made, by the kernels that score. Its own Gaussian kernel calls libm's exp,
+ * whose last bits differ from machine to machine; what is left to it adds, multiplies and compares.
+ * So the same rows, options and seed give the same machine. Q takes 16 bytes times the square of
+ * the rows: 16 MB for 1,000.
+ *
+ * Time. rows^2 bells, and as many steps of sequential minimal optimisation as the data needs, each
+ * in proportion to the rows: 5 ms for 1,000 rows of a server, below 25 ms for every nu and gamma
+ * tried. libsvm gives up after ten million steps; what it has by then is a valid machine, only not
+ * the best, and is kept.
  *
  * libsvm allocates by itself and does not look whether it got memory. We ask for as much just
  * before, so that a lack of it is an error here rather than a crash there.
@@ -21,7 +23,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "math/elementary.h"
 #include "model/ocsvm.h"
 
 #include <libsvm/svm.h>
@@ -38,9 +39,11 @@ struct training {
     const struct lw_model_rows *rows;
     size_t n_known;         /* Rows of which something is known. */
     double *sums;           /* [n_dims][3]: known values, their sum, and squared deviations. */
-    struct lw_model centre; /* Only n_dims and fill, for lw_ocsvm_clean. */
+    float *fill;            /* [n_dims]: the columns' means. */
+    double width;           /* v */
     size_t n;               /* Rows trained on. */
-    float *points;          /* [n][n_dims], cleaned. */
+    struct lw_model *drawn; /* These rows as if all were support vectors; without coefficients. */
+    float *points;          /* [n][n_dims]: they, row by row. */
     struct svm_node *nodes; /* [n][n + 2]: libsvm's form of Q. */
     struct svm_node **node_rows;
     double *targets; /* [n]: unused by the method, read by libsvm. */
@@ -79,14 +82,13 @@ static void training_measure(struct training *training)
     for (size_t k = 0; k < n_dims; k++) {
         double *sum = training->sums + 3 * k;
 
-        training->centre.fill[k] = sum[0] > 0.0 ? (float)(sum[1] / sum[0]) : 0.0f;
+        training->fill[k] = sum[0] > 0.0 ? (float)(sum[1] / sum[0]) : 0.0f;
     }
     for (size_t i = 0; i < rows->n_rows; i++) {
         const float *row = rows->values + i * n_dims;
 
         for (size_t k = 0; k < n_dims; k++) {
-            double apart = isnan(row[k]) ? 0.0
-                                         : value_clamp(row[k]) - (double)training->centre.fill[k];
+            double apart = isnan(row[k]) ? 0.0 : value_clamp(row[k]) - (double)training->fill[k];
 
             training->sums[3 * k + 2] += apart * apart;
         }
@@ -104,10 +106,10 @@ static double training_width(const struct training *training)
         width = 1.0 / options->gamma;
     } else {
         for (size_t k = 0; k < n_dims; k++) {
-            mean += (double)training->centre.fill[k] / (double)n_dims;
+            mean += (double)training->fill[k] / (double)n_dims;
         }
         for (size_t k = 0; k < n_dims; k++) {
-            double apart = (double)training->centre.fill[k] - mean;
+            double apart = (double)training->fill[k] - mean;
 
             width += n_rows > 0 ? training->sums[3 * k + 2] / (double)n_rows : 0.0;
             width += options->width == LW_OCSVM_SCALE ? apart * apart : 0.0;
@@ -124,6 +126,7 @@ static double training_width(const struct training *training)
 static void training_draw(struct training *training, struct lw_rng *rng)
 {
     const struct lw_model_rows *rows = training->rows;
+    struct lw_model *drawn = training->drawn;
     size_t n_left = training->n_known == 0 ? rows->n_rows : training->n_known, n_taken = 0;
 
     for (size_t i = 0; n_taken < training->n; i++) {
@@ -131,41 +134,35 @@ static void training_draw(struct training *training, struct lw_rng *rng)
             continue;
         }
         if (lw_rng_below(rng, n_left) < training->n - n_taken) {
-            lw_ocsvm_clean(&training->centre, rows->values + i * rows->n_dims,
-                           training->points + n_taken * rows->n_dims);
+            float *point = training->points + n_taken * rows->n_dims;
+
+            lw_ocsvm_clean(drawn, rows->values + i * rows->n_dims, point);
+            for (size_t k = 0; k < rows->n_dims; k++) {
+                drawn->vectors[k * drawn->n_wide + n_taken] = point[k];
+            }
             n_taken++;
         }
         n_left--;
     }
+    lw_ocsvm_pad(drawn);
 }
 
-static double points_bell(const float *a, const float *b, size_t n, double width)
+/* Q as libsvm wants it: node 0 has the row's number from 1, nodes 1 to n the kernel. A row's
+ * nearest is itself, so its bells are the kernel as it is. */
+static void training_fill(struct training *training)
 {
-    double square = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        square += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    }
-    return lw_exp(-square / width);
-}
-
-/* Q as libsvm wants it: node 0 has the row's number from 1, nodes 1 to n the kernel. */
-static void training_fill(struct training *training, double width)
-{
-    size_t n = training->n, n_dims = training->rows->n_dims;
+    LW_UNINITIALIZED float bells[LW_OCSVM_ROWS_MAX];
+    size_t n = training->n;
 
     for (size_t i = 0; i < n; i++) {
         struct svm_node *nodes = training->nodes + i * (n + 2);
 
+        (void)lw_ocsvm_bells(training->drawn, training->points + i * training->drawn->n_dims,
+                             bells);
         training->node_rows[i] = nodes;
         nodes[0] = (struct svm_node){.index = 0, .value = (double)(i + 1)};
-        for (size_t k = 0; k <= i; k++) {
-            double bell = points_bell(training->points + i * n_dims, training->points + k * n_dims,
-                                      n_dims, width);
-
-            nodes[k + 1] = (struct svm_node){.index = (int)k + 1, .value = bell};
-            training->nodes[k * (n + 2) + i + 1] = (struct svm_node){.index = (int)i + 1,
-                                                                     .value = bell};
+        for (size_t k = 0; k < n; k++) {
+            nodes[k + 1] = (struct svm_node){.index = (int)k + 1, .value = (double)bells[k]};
         }
         nodes[n + 1].index = -1;
     }
@@ -177,7 +174,8 @@ static void training_fini(struct training *training)
     lw_mem_free(training->node_rows);
     lw_mem_free(training->nodes);
     lw_mem_free(training->points);
-    lw_mem_free(training->centre.fill);
+    lw_ocsvm_destroy(training->drawn);
+    lw_mem_free(training->fill);
     lw_mem_free(training->sums);
 }
 
@@ -186,20 +184,31 @@ static double training_cache_mib(const struct training *training)
     return 4.0 * (double)training->n * (double)training->n / MIB + 1.0;
 }
 
-/* Room for what follows from the shape; what was allocated stays the caller's to free. */
-static bool training_alloc(struct training *training)
+/* Room for what follows from the shape; on failure training_fini frees what there is. */
+static enum lw_status training_alloc(struct training *training, struct lw_error *reterr)
 {
-    size_t n = training->n, n_dims = training->rows->n_dims;
-    void *probe = lw_mem_alloc(
-        (size_t)(training_cache_mib(training) * MIB + SVM_ROW_BYTES * (double)n));
+    const struct lw_model shape = {.n_dims = (uint32_t)training->rows->n_dims,
+                                   .n_vectors = (uint32_t)training->n,
+                                   .width = training->width};
+    size_t n = training->n;
+    void *probe;
+    enum lw_status st = lw_ocsvm_create(&shape, &training->drawn, reterr);
 
-    training->points = lw_mem_calloc(n * n_dims, sizeof(*training->points));
+    if (st != LW_OK) {
+        return st;
+    }
+    memcpy(training->drawn->fill, training->fill, shape.n_dims * sizeof(float));
+    training->points = lw_mem_calloc(n * shape.n_dims, sizeof(*training->points));
     training->nodes = lw_mem_calloc(n * (n + 2), sizeof(*training->nodes));
     training->node_rows = lw_mem_calloc(n, sizeof(*training->node_rows));
     training->targets = lw_mem_calloc(n, sizeof(*training->targets));
+    probe = lw_mem_alloc((size_t)(training_cache_mib(training) * MIB + SVM_ROW_BYTES * (double)n));
     lw_mem_free(probe); /* libsvm's share. */
-    return probe != NULL && training->points != NULL && training->nodes != NULL &&
-           training->node_rows != NULL && training->targets != NULL;
+    if (probe == NULL || training->points == NULL || training->nodes == NULL ||
+        training->node_rows == NULL || training->targets == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "ocsvm: no memory to learn from %zu rows", n);
+    }
+    return LW_OK;
 }
 
 static void svm_is_quiet(const char *text)
@@ -229,10 +238,10 @@ static bool coef_counts(const struct svm_model *solved, int i)
 
 /* Of what was solved, the support vectors that count. */
 static enum lw_status training_keep(const struct training *training, const struct svm_model *solved,
-                                    double width, struct lw_model **ret_model,
-                                    struct lw_error *reterr)
+                                    struct lw_model **ret_model, struct lw_error *reterr)
 {
-    struct lw_model shape = {.n_dims = (uint32_t)training->rows->n_dims, .width = width}, *model;
+    struct lw_model shape = {.n_dims = (uint32_t)training->rows->n_dims, .width = training->width};
+    struct lw_model *model;
     enum lw_status st;
     size_t at = 0;
 
@@ -244,7 +253,7 @@ static enum lw_status training_keep(const struct training *training, const struc
     if (st != LW_OK) {
         return st;
     }
-    memcpy(model->fill, training->centre.fill, shape.n_dims * sizeof(float));
+    memcpy(model->fill, training->fill, shape.n_dims * sizeof(float));
     for (int i = 0; i < solved->l; i++) {
         const float *point = training->points + (size_t)(solved->sv_indices[i] - 1) * shape.n_dims;
 
@@ -264,11 +273,11 @@ static enum lw_status training_keep(const struct training *training, const struc
 /* Kmax, over the rows trained on. */
 static void training_peak(const struct training *training, struct lw_model *model)
 {
-    LW_UNINITIALIZED float parts[LW_OCSVM_ROWS_MAX];
+    LW_UNINITIALIZED float bells[LW_OCSVM_ROWS_MAX];
 
     model->log_peak = -LW_OCSVM_LOG_PEAK_MAX;
     for (size_t i = 0; i < training->n; i++) {
-        double log_kernel = lw_ocsvm_log_kernel(model, training->points + i * model->n_dims, parts);
+        double log_kernel = lw_ocsvm_log_kernel(model, training->points + i * model->n_dims, bells);
 
         model->log_peak = log_kernel > model->log_peak ? log_kernel : model->log_peak;
     }
@@ -279,21 +288,20 @@ static enum lw_status training_run(struct training *training, struct lw_rng *rng
 {
     struct svm_model *solved;
     enum lw_status st;
-    double width;
     size_t n;
 
     training_measure(training);
-    width = training_width(training);
+    training->width = training_width(training);
     n = training->n_known == 0 ? training->rows->n_rows : training->n_known;
     training->n = n < (size_t)training->options->rows ? n : (size_t)training->options->rows;
-    if (!training_alloc(training)) {
-        return lw_error_set(reterr, LW_ENOMEM, "ocsvm: no memory to learn from %zu rows",
-                            training->n);
+    st = training_alloc(training, reterr);
+    if (st != LW_OK) {
+        return st;
     }
     training_draw(training, rng);
-    training_fill(training, width);
+    training_fill(training);
     solved = training_solve(training);
-    st = training_keep(training, solved, width, ret_model, reterr);
+    st = training_keep(training, solved, ret_model, reterr);
     svm_free_and_destroy_model(&solved);
     if (st == LW_OK) {
         training_peak(training, *ret_model);
@@ -311,10 +319,9 @@ enum lw_status lw_ocsvm_fit(const void *options, const struct lw_model_rows *row
     if (st != LW_OK) {
         return st;
     }
-    training.centre.n_dims = (uint32_t)rows->n_dims;
-    training.centre.fill = lw_mem_calloc(rows->n_dims, sizeof(float));
+    training.fill = lw_mem_calloc(rows->n_dims, sizeof(float));
     training.sums = lw_mem_calloc(rows->n_dims, 3 * sizeof(double));
-    if (training.centre.fill == NULL || training.sums == NULL) {
+    if (training.fill == NULL || training.sums == NULL) {
         st = lw_error_set(reterr, LW_ENOMEM, "ocsvm: no memory to learn from rows of %zu values",
                           rows->n_dims);
     } else {
