@@ -108,7 +108,7 @@ static size_t tally_add(struct tally *tally, size_t at, size_t n)
 /* Knots at chosen ranks: from the left end up to the middle, then the same seen from the right. */
 static void tally_choose(struct tally *tally, size_t n)
 {
-    size_t ranks[LW_ECOD_KNOTS_MAX / 2], n_ranks = 0, next = 0;
+    size_t ranks[LW_ECOD_KNOTS_MAX / 2] = {0}, n_ranks = 0, next = 0;
     double factor = ranks_factor(n, tally->knots_max / 2);
 
     for (double rank = 1.0; rank <= (double)n / 2.0; rank = rank_after(rank, factor)) {
