@@ -345,8 +345,13 @@ static enum lw_status row_take(struct reading *reading, struct lw_error *reterr)
     struct line line;
     struct lw_eval_rows *rows;
     uint32_t group = 0, place = PLACE_WHOLE;
-    enum lw_status status = group_find(reading, &group, &place, reterr);
+    enum lw_status status;
 
+    if (reading->columns->by_series && reading->series >= 0 &&
+        reading->csv.fields[reading->series].n_bytes == 0) {
+        return LW_OK; /* The entity as a whole. */
+    }
+    status = group_find(reading, &group, &place, reterr);
     if (status == LW_OK) {
         status = line_take(reading, &line, reterr);
     }

@@ -103,12 +103,51 @@ struct lw_eval_nab_result {
     double threshold, raw, false_alarm_rows, windows_hit, windows, files;
 };
 
+#define LW_EVAL_POINTS 3 /* As operated, at the threshold given, at the shared best. */
+
+/* What an evaluation came to. */
+struct lw_eval_point_result {
+    bool is_there;
+    double threshold; /* NaN: as operated. */
+    struct lw_eval_figure figures[LW_EVAL_POINT_N];
+};
+
+struct lw_eval_nab_figures {
+    bool is_there;
+    struct lw_eval_figure score;
+    struct lw_eval_nab_result rest;
+};
+
+struct lw_eval_series_result {
+    double best_threshold;
+    double rows, events;
+    struct lw_eval_figure figures[LW_EVAL_RANKING_N];
+};
+
+struct lw_evaluation {
+    enum lw_eval_unit unit;
+    size_t n_series;
+    double n_with_events, n_rows, n_events, n_units;
+    struct lw_eval_figure ranking[LW_EVAL_RANKING_N];
+    struct lw_eval_point_result points[LW_EVAL_POINTS];
+    struct lw_eval_nab_figures nab[2][LW_EVAL_PROFILES]; /* At the threshold, as operated. */
+    struct lw_eval_series_result *series;
+};
+
 /* What is drawn. */
 struct lw_eval_units {
     uint32_t n_units, n_strata;
     uint32_t *stratum_starts; /* n_strata + 1 units. */
     uint64_t seed;
 };
+
+/* ---- figures.c ---- */
+
+/* Options within their bounds, finite scores, windows in order, and a row that counts: LW_EINVAL,
+ * LW_ELIMIT. */
+enum lw_status lw_eval_check(const struct lw_eval_series *series, size_t n_series,
+                             const struct lw_eval_options *options,
+                             struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- ranking.c ---- */
 
