@@ -1,9 +1,11 @@
 /* Every class of models there is. A new one is added to the array, and the contract test then runs
  * over it. */
+#include "model/autoencoder.h"
 #include "model/ecod.h"
 #include "model/iforest.h"
 #include "model/knn.h"
 #include "model/lof.h"
+#include "model/lstm.h"
 #include "model/model.h"
 #include "model/ocsvm.h"
 
@@ -15,6 +17,8 @@ static const struct lw_model_class *const registry_classes[] = {
     &lw_model_ecod,
     &lw_model_knn,
     &lw_model_lof,
+    &lw_model_autoencoder,
+    &lw_model_lstm,
     NULL,
 };
 
