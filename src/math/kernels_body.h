@@ -272,25 +272,25 @@ static void kernel_distances(const float *points, const float *x, size_t n, size
  * count how many are less than their own. */
 static float minima_bound(const float *minima, size_t k)
 {
-    float bound = -INFINITY;
+    f32_wide bound = (f32_wide){0} - INFINITY;
+    float greatest = -INFINITY;
 
     for (size_t v = 0; v < LW_GROUPS; v += WIDE_LANES) {
         f32_wide own;
-        i32_wide n_less = {0}, n_less_too = {0};
+        i32_wide n_less = {0}, n_less_too = {0}, pick;
 
         wide_load(&own, minima + v);
         for (size_t i = 0; i < LW_GROUPS; i += 2) {
             n_less -= minima[i] < own;
             n_less_too -= minima[i + 1] < own;
         }
-        n_less += n_less_too;
-        for (size_t lane = 0; lane < WIDE_LANES; lane++) {
-            float value = minima[v + lane];
-
-            bound = n_less[lane] < (int32_t)k && value > bound ? value : bound;
-        }
+        pick = (n_less + n_less_too < (int32_t)k) & (own > bound);
+        bound = (f32_wide)(((i32_wide)own & pick) | ((i32_wide)bound & ~pick));
     }
-    return bound;
+    for (size_t lane = 0; lane < WIDE_LANES; lane++) {
+        greatest = bound[lane] > greatest ? bound[lane] : greatest;
+    }
+    return greatest + 0.0f; /* One zero, whichever lane it came from. */
 }
 
 /* Group by group, as many as a vector has. */
