@@ -239,6 +239,8 @@ static void about_print(const struct lw_evaluation *evaluation,
                       100.0 * command->options.confidence, value_of(&about, "units"),
                       unit == LW_EVAL_UNIT_SERIES ? "series" : "blocks of events",
                       command->options.n_resamples, (unsigned long long)command->options.seed);
+    } else if (command->options.n_resamples > 0) {
+        (void)fputs("No intervals: there is one event only, or none.\n", terminal->stream);
     }
 }
 

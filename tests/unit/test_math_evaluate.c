@@ -367,12 +367,12 @@ static void test_evaluate__draws_the_same_from_the_same_seed(void **state)
     assert_true(figures[2].low != figures[0].low || figures[2].high != figures[0].high);
 }
 
-/* Events closer than the buffers reach stay together, and no block is without one. */
+/* Events closer than one is long in the mean stay together, and no block is without one. */
 static void test_units__cut_between_events_that_lie_apart(void **state)
 {
-    static const struct lw_eval_span spans[] = {{10, 12}, {20, 25}, {200, 210}, {312, 313}};
+    static const struct lw_eval_span spans[] = {{10, 12}, {16, 25}, {200, 210}, {312, 313}};
     struct lw_eval_span events[4];
-    struct lw_eval_work work = {.n = N, .n_events = 4, .events = events};
+    struct lw_eval_work work = {.n = N, .n_events = 4, .n_positive = 26, .events = events};
     struct lw_eval_options options;
     struct lw_eval_units units;
     struct lw_error error;

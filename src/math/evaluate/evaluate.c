@@ -118,6 +118,12 @@ static enum lw_status work_init(const struct lw_eval_series *series, uint32_t fi
     return lw_eval_order(work->scores, work->n, work->order, reterr);
 }
 
+/* Something can be drawn at all: otherwise every resample is the sample itself. */
+static bool can_draw(const struct making *making)
+{
+    return making->options->n_resamples > 0 && making->units.n_units > making->units.n_strata;
+}
+
 static enum lw_status works_init(struct making *making, const struct lw_eval_series *series,
                                  struct lw_error *reterr)
 {
@@ -146,7 +152,7 @@ static enum lw_status works_init(struct making *making, const struct lw_eval_ser
     unit = making->options->n_resamples > 0 ? unit : LW_EVAL_UNIT_AUTO;
     status = lw_eval_units_init(making->works, making->n_works, unit, making->options,
                                 &making->units, reterr);
-    evaluation->unit = unit;
+    evaluation->unit = can_draw(making) ? unit : LW_EVAL_UNIT_AUTO;
     evaluation->n_units = (double)making->units.n_units;
     return status;
 }
@@ -275,12 +281,6 @@ static enum lw_status series_rank(const struct making *making, size_t series,
     lw_eval_vus_destroy(ranked.vus);
     lw_mem_free(ranked.ranks);
     return status;
-}
-
-/* Something can be drawn at all: otherwise every resample is the sample itself. */
-static bool can_draw(const struct making *making)
-{
-    return making->options->n_resamples > 0 && making->units.n_units > making->units.n_strata;
 }
 
 /* The mean over series as drawn, for each resample. */

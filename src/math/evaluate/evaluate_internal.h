@@ -154,6 +154,8 @@ enum lw_status lw_eval_check(const struct lw_eval_series *series, size_t n_serie
 /* Row numbers by falling score, equal scores in order of time. LW_ENOMEM. */
 enum lw_status lw_eval_order(const double *scores, uint32_t n, uint32_t *ret_order,
                              struct lw_error *reterr) LW_MUST_USE;
+/* The block of a row: the last one that starts at or before it. */
+uint32_t lw_eval_block_of(const struct lw_eval_work *work, uint32_t row);
 /* One word a rank, for lw_eval_ranking_walk: the row's block, its label, and whether its score is
  * the last of equal ones. */
 void lw_eval_ranks(const struct lw_eval_work *work, uint32_t *ret_ranks);

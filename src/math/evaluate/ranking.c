@@ -70,8 +70,7 @@ enum lw_status lw_eval_order(const double *scores, uint32_t n, uint32_t *ret_ord
     return LW_OK;
 }
 
-/* The block of a row: the last one that starts at or before it. */
-static uint32_t block_of(const struct lw_eval_work *work, uint32_t row)
+uint32_t lw_eval_block_of(const struct lw_eval_work *work, uint32_t row)
 {
     uint32_t low = 0, high = work->n_blocks;
 
@@ -93,7 +92,7 @@ void lw_eval_ranks(const struct lw_eval_work *work, uint32_t *ret_ranks)
         uint32_t row = work->order[i];
         bool is_end = i + 1 == work->n || work->scores[work->order[i + 1]] < work->scores[row];
 
-        ret_ranks[i] = block_of(work, row) << RANK_BLOCK_SHIFT |
+        ret_ranks[i] = lw_eval_block_of(work, row) << RANK_BLOCK_SHIFT |
                        (work->labels[row] != 0 ? RANK_POSITIVE : 0) | (is_end ? RANK_ENDS : 0);
     }
 }

@@ -3,11 +3,11 @@
  *
  * Rows of a series depend on each other, so rows are never drawn. Drawn with replacement are whole
  * series, or, where there are few, blocks: each series is cut midway between its events where they
- * lie farther apart than the buffers of the volumes reach, so that a block has at least one event
- * and nothing counted in one block reaches into the next; each series then keeps its number of
- * blocks. An interval is that of percentiles (Efron, "Bootstrap Methods: Another Look at the
- * Jackknife", Annals of Statistics 1979; clusters: Davison and Hinkley, "Bootstrap Methods and
- * Their Application", 1997, section 3.8).
+ * lie farther apart than an event is long in the mean, and than an episode or its slack reaches, so
+ * that a block has at least one event; each series then keeps its number of blocks. An interval is
+ * that of percentiles (Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of
+ * Statistics 1979; clusters: Davison and Hinkley, "Bootstrap Methods and Their Application", 1997,
+ * section 3.8).
  */
 #include "math/evaluate/evaluate_internal.h"
 
@@ -25,6 +25,15 @@
 static bool event_begins_block(const struct lw_eval_work *work, uint32_t event, uint32_t apart)
 {
     return event > 0 && work->events[event].first - work->events[event - 1].last > apart;
+}
+
+/* How far apart events must lie, to lie in blocks of their own. */
+static uint32_t apart_of(const struct lw_eval_work *work, const struct lw_eval_options *options)
+{
+    uint32_t apart = (work->n_positive + work->n_events - 1) / work->n_events;
+
+    apart = options->gap > apart ? options->gap : apart;
+    return options->slack > apart / 2 ? 2 * options->slack : apart;
 }
 
 /* Cuts a series at `starts`, which has room for the most blocks there may be. */
@@ -83,7 +92,7 @@ static enum lw_status series_cut(struct lw_eval_work *work, bool is_whole,
     } else if (work->n_events == 0) {
         blocks_quiet(work);
     } else {
-        blocks_cut(work, options->no_vus ? 0 : options->vus_window, blocks_max(options));
+        blocks_cut(work, apart_of(work, options), blocks_max(options));
     }
     return LW_OK;
 }

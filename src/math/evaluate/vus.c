@@ -13,7 +13,8 @@
  * level of its rows and buffer. So a series is counted once into histograms over levels, and each w
  * costs the rows near events plus the 250 levels, not a pass over the series. The histograms are
  * kept by block, cumulative, so that a resample adds those of the blocks it drew. Its thresholds
- * are those of the series itself. Blocks are cut where no buffers meet: see resample.c.
+ * are those of the series itself, a buffer row has the weight it has there, and where a group of
+ * events lies in several blocks each event has an equal share of it.
  */
 #include "math/evaluate/evaluate_internal.h"
 
@@ -29,11 +30,12 @@ struct lw_eval_vus {
     uint32_t window, half, n_blocks;
     uint32_t *alarms;    /* [block][level]: rows in alarm, cumulative. */
     uint32_t *positives; /* [block][level]: labelled ones of them, cumulative. */
-    uint32_t *found;     /* [half-width][block][level]: events found, cumulative. */
-    uint32_t *groups;    /* [half-width][block]: events, merged where buffers touch. */
+    double *found;       /* [half-width][block][level]: groups of events found, cumulative. */
+    double *groups;      /* [half-width][block]: groups of events whose buffers meet. */
     double *extra;       /* [width][block][level]: weight of buffer rows in alarm, cumulative. */
     uint32_t n_rows_of[LW_EVAL_BLOCKS_MAX], n_positive_of[LW_EVAL_BLOCKS_MAX];
     double sum_alarms[LEVELS], sum_positives[LEVELS]; /* Of a resample. */
+    double one_alarm[LEVELS]; /* 1 / sum_alarms; 0 where a resample misses the highest scores. */
 };
 
 /* Where rows are while a series is counted. */
@@ -207,14 +209,20 @@ static void buffers_count(const struct counting *counting, const uint32_t *rows,
     }
 }
 
-/* Adds one group of events, found from its best level on. */
-static void group_add(struct lw_eval_vus *vus, uint32_t half, uint32_t block, uint32_t level)
+/* A group of n events, found from its best level on: each event's block has its share of it. */
+static void group_add(const struct counting *counting, uint32_t half, uint32_t event, uint32_t n,
+                      uint32_t level)
 {
-    size_t at = (size_t)half * vus->n_blocks + block;
+    const struct lw_eval_work *work = counting->work;
+    struct lw_eval_vus *vus = counting->vus;
 
-    vus->groups[at]++;
-    for (uint32_t k = level; k < LEVELS; k++) {
-        vus->found[at * LEVELS + k]++;
+    for (uint32_t e = event; e < event + n; e++) {
+        size_t at = (size_t)half * vus->n_blocks + lw_eval_block_of(work, work->events[e].first);
+
+        vus->groups[at] += 1.0 / (double)n;
+        for (uint32_t k = level; k < LEVELS; k++) {
+            vus->found[at * LEVELS + k] += 1.0 / (double)n;
+        }
     }
 }
 
@@ -246,20 +254,18 @@ static void events_count(const struct counting *counting, uint8_t *best)
 
     memset(best, UINT8_MAX, work->n_events);
     for (uint32_t half = 0; half <= counting->vus->half; half++) {
-        uint32_t block = 0, group_level = LEVELS;
+        uint32_t first = 0, level = LEVELS;
 
         reach_widen(counting, half, best);
         for (uint32_t e = 0; e < work->n_events; e++) {
             bool joins = e + 1 < work->n_events &&
                          work->events[e + 1].first - work->events[e].last <= 2 * half;
 
-            group_level = best[e] < group_level ? best[e] : group_level;
-            while (work->events[e].first >= work->block_starts[block + 1]) {
-                block++;
-            }
+            level = best[e] < level ? best[e] : level;
             if (!joins) {
-                group_add(counting->vus, half, block, group_level);
-                group_level = LEVELS;
+                group_add(counting, half, first, e + 1 - first, level);
+                first = e + 1;
+                level = LEVELS;
             }
         }
     }
@@ -331,27 +337,28 @@ struct drawn {
     double extra[LEVELS], found[LEVELS];
 };
 
-/* Areas under both curves of one width, added to the sums. */
+/* Areas under both curves of one width, added to the sums. The first loop has no value that the
+ * next level needs, so that the compiler can take several at once. */
 static void areas_add(const struct lw_eval_vus *vus, const struct drawn *drawn, double *sum_pr,
                       double *sum_roc)
 {
-    double recall_before = 0.0, fall_before = 0.0;
+    double recall[LEVELS + 1] = {0.0}, fall[LEVELS + 1] = {0.0}, precision[LEVELS];
+    double one_group = 1.0 / drawn->n_groups;
 
     for (uint32_t level = 0; level < LEVELS; level++) {
         double hits = vus->sum_positives[level] + drawn->extra[level];
         double positives = drawn->n_positive + drawn->extra[level] / 2.0;
         double share = hits / positives;
-        double recall = (share < 1.0 ? share : 1.0) * drawn->found[level] / drawn->n_groups;
-        double fall = (vus->sum_alarms[level] - hits) / (drawn->n_rows - positives);
 
-        if (vus->sum_alarms[level] > 0.0) { /* A resample may miss the highest scores. */
-            *sum_pr += (recall - recall_before) * hits / vus->sum_alarms[level];
-        }
-        *sum_roc += (fall - fall_before) * (recall + recall_before) / 2.0;
-        recall_before = recall;
-        fall_before = fall;
+        recall[level + 1] = (share < 1.0 ? share : 1.0) * (drawn->found[level] * one_group);
+        fall[level + 1] = (vus->sum_alarms[level] - hits) / (drawn->n_rows - positives);
+        precision[level] = hits * vus->one_alarm[level];
     }
-    *sum_roc += (1.0 - fall_before) * (1.0 + recall_before) / 2.0;
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        *sum_pr += (recall[level + 1] - recall[level]) * precision[level];
+        *sum_roc += (fall[level + 1] - fall[level]) * (recall[level + 1] + recall[level]) / 2.0;
+    }
+    *sum_roc += (1.0 - fall[LEVELS]) * (1.0 + recall[LEVELS]) / 2.0;
 }
 
 /* Adds weight times from[LEVELS] to to[LEVELS]. */
@@ -359,6 +366,13 @@ static void counts_add(const uint32_t *from, double weight, double *to)
 {
     for (uint32_t level = 0; level < LEVELS; level++) {
         to[level] += weight * (double)from[level];
+    }
+}
+
+static void weights_add(const double *from, double weight, double *to)
+{
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        to[level] += weight * from[level];
     }
 }
 
@@ -378,12 +392,12 @@ static void width_draw(const struct lw_eval_vus *vus, const uint32_t *weights, u
         if (weights[block] == 0) {
             continue;
         }
-        for (uint32_t level = 0; width >= 2 && level < LEVELS; level++) {
-            drawn->extra[level] += weight * extra[level];
+        if (width >= 2) {
+            weights_add(extra, weight, drawn->extra);
         }
         if (width % 2 == 0) {
-            counts_add(vus->found + at * LEVELS, weight, drawn->found);
-            drawn->n_groups += weight * (double)vus->groups[at];
+            weights_add(vus->found + at * LEVELS, weight, drawn->found);
+            drawn->n_groups += weight * vus->groups[at];
         }
     }
 }
@@ -403,6 +417,9 @@ void lw_eval_vus_read(struct lw_eval_vus *vus, const uint32_t *weights, double *
         counts_add(vus->positives + (size_t)block * LEVELS, weight, vus->sum_positives);
         drawn.n_rows += weight * (double)vus->n_rows_of[block];
         drawn.n_positive += weight * (double)vus->n_positive_of[block];
+    }
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        vus->one_alarm[level] = vus->sum_alarms[level] > 0.0 ? 1.0 / vus->sum_alarms[level] : 0.0;
     }
     *ret_pr = *ret_roc = NAN;
     if (drawn.n_positive <= 0.0 || drawn.n_positive >= drawn.n_rows) {
