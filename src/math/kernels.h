@@ -50,6 +50,9 @@ struct lw_kernels {
      * multiple of LW_GROUPS and > 0, none NaN. Returns the k-th least of them, which at least k of
      * the values do not exceed; k <= LW_GROUPS, and with k 0 the time for that is saved: +inf. */
     float (*minima)(const float *values, size_t n, size_t k, float *ret_minima);
+    /* How far a row is outside a box: the sum over i of least[i] - row[i] or row[i] - greatest[i],
+     * whichever is above 0; NaN is inside. n a multiple of LW_LANES. */
+    float (*reach)(const float *least, const float *greatest, const float *row, size_t n);
     /* Adds to values, by column and point, what one pass over one tree makes of the row: the sums
      * over points and passes are the exact Shapley values. values and scratch are aligned to 32
      * bytes. See math/shapley.h. */

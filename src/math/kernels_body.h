@@ -383,6 +383,23 @@ static void kernel_tanh(float *values, size_t n)
     }
 }
 
+static float kernel_reach(const float *least, const float *greatest, const float *row, size_t n)
+{
+    f32x8 sum = {0}, a, b, x;
+
+    for (size_t i = 0; i < n; i += LW_LANES) {
+        lanes_load(&a, least + i);
+        lanes_load(&b, greatest + i);
+        lanes_load(&x, row + i);
+        a -= x;
+        x -= b;
+        a = (f32x8)((i32x8)a & (a > 0.0f));
+        x = (f32x8)((i32x8)x & (x > 0.0f));
+        sum += a + x;
+    }
+    return lanes_sum(&sum);
+}
+
 #include "math/shapley_body.h"
 
 const struct lw_kernels LW_KERNELS_TABLE = {
@@ -398,5 +415,6 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .tanh = kernel_tanh,
     .extremes = kernel_extremes,
     .minima = kernel_minima,
+    .reach = kernel_reach,
     .shapley = kernel_shapley,
 };
