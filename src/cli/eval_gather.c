@@ -78,15 +78,17 @@ static enum lw_status table_join(struct gathering *gathering, const char *id, co
 
     for (size_t i = 0; i < scores->n_groups && status == LW_OK; i++) {
         struct lw_eval_rows *rows = &scores->groups[i];
-        const struct lw_eval_rows *own = labels == NULL ? rows
-                                                        : labels_find(labels, rows->name, id);
+        const struct lw_eval_rows *own = rows;
         char name[LW_EVAL_PATH_MAX];
         struct lw_eval_join join = join_of(gathering, name, path, labels_path);
 
         series_name(id, scores, i, name);
-        if (own == NULL) {
-            return lw_error_set(reterr, LW_EFORMAT, "%s: no labels for \"%.200s\" in %s", path,
-                                rows->name[0] == '\0' ? id : rows->name, labels_path);
+        if (labels != NULL) {
+            own = labels_find(labels, rows->name, id);
+            if (own == NULL) {
+                return lw_error_set(reterr, LW_EFORMAT, "%s: no labels for \"%.200s\" in %s", path,
+                                    name, labels_path);
+            }
         }
         status = lw_eval_inputs_join(gathering->inputs, &join, rows, own, reterr);
     }

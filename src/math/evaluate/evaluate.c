@@ -283,22 +283,28 @@ static enum lw_status series_rank(const struct making *making, size_t series,
     return status;
 }
 
-/* The mean over series as drawn, for each resample. */
-static void means_resample(const struct making *making)
+/* Adds a series to the means of a resample, as often as it was drawn. */
+static void mean_add(const struct making *making, size_t series, size_t resample)
 {
     size_t n = making->options->n_resamples;
 
-    for (size_t resample = 0; resample < n; resample++) {
+    for (size_t i = 0; i < LW_EVAL_RANKING_N; i++) {
+        double value = making->works[series].ranking[i];
+
+        if (isfinite(value)) {
+            making->ranking_samples[i * n + resample] += making->weights[series] * value;
+            making->ranking_n[i * n + resample] += making->weights[series];
+        }
+    }
+}
+
+/* The mean over series as drawn, for each resample. */
+static void means_resample(const struct making *making)
+{
+    for (size_t resample = 0; resample < making->options->n_resamples; resample++) {
         lw_eval_draw(&making->units, 0, (uint32_t)resample, making->weights);
         for (size_t series = 0; series < making->n_works; series++) {
-            for (size_t i = 0; i < LW_EVAL_RANKING_N; i++) {
-                double value = making->works[series].ranking[i];
-
-                if (isfinite(value)) {
-                    making->ranking_samples[i * n + resample] += making->weights[series] * value;
-                    making->ranking_n[i * n + resample] += making->weights[series];
-                }
-            }
+            mean_add(making, series, resample);
         }
     }
 }

@@ -110,25 +110,30 @@ static void rows_count(const struct counting *counting)
     }
 }
 
-/* Calls that the two passes over the rows near events share: counts places, or fills them. */
+/* A row at a distance of an event: its place is counted, or filled. */
+static void near_take(const struct counting *counting, uint32_t row, uint32_t distance,
+                      bool is_filling)
+{
+    const struct lw_eval_work *work = counting->work;
+
+    if (row >= work->n || work->labels[row] != 0) {
+        return; /* A row before the first has wrapped round. */
+    }
+    if (is_filling) {
+        counting->distances[counting->starts[row]] = distance;
+    }
+    counting->starts[row]++;
+}
+
+/* What the two passes over the rows near events share. */
 static void near_visit(const struct counting *counting, bool is_filling)
 {
     const struct lw_eval_work *work = counting->work;
-    uint32_t half = counting->vus->half;
 
     for (uint32_t e = 0; e < work->n_events; e++) {
-        for (uint32_t d = 1; d <= half; d++) {
-            uint32_t rows[2] = {work->events[e].last + d, work->events[e].first - d};
-
-            for (int side = 0; side < 2; side++) {
-                if (rows[side] >= work->n || work->labels[rows[side]] != 0) {
-                    continue; /* A row before the first has wrapped round. */
-                }
-                if (is_filling) {
-                    counting->distances[counting->starts[rows[side]]] = d;
-                }
-                counting->starts[rows[side]]++;
-            }
+        for (uint32_t d = 1; d <= counting->vus->half; d++) {
+            near_take(counting, work->events[e].last + d, d, is_filling);
+            near_take(counting, work->events[e].first - d, d, is_filling);
         }
     }
 }
