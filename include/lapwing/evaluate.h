@@ -122,7 +122,7 @@ LW_API void lw_eval_options_default(struct lw_eval_options *ret_options);
  *         LW_EVAL_ROWS_MAX rows; LW_ENOMEM.
  *
  * Cost    O(n log n) for n rows, and O(n_resamples) times the number of series, or of rows where
- *         events are drawn; 40 bytes a row, and at most 60 MB where events are drawn.
+ *         events are drawn; 60 bytes a row, and at most 60 MB where events are drawn.
  * Threads Any: nothing is shared between calls. The same input gives the same bits.
  * Source  Areas: Davis and Goadrich, ICML 2006, with average precision as the area. Volumes:
  *         Paparrizos et al., "Volume Under the Surface", PVLDB 2022. NAB: Lavin and Ahmad, ICMLA

@@ -11,6 +11,7 @@
 #define NAB_PERCENT 15.0
 #define NAB_ROWS_MAX 750.0
 #define SECOND_NS 1e9
+#define ROW_NUMBERS_NS INT64_C(100000000000000000) /* 1973: numbers below are no times. */
 
 static size_t warmup_rows(const struct lw_eval_warmup *warmup, size_t n)
 {
@@ -30,26 +31,38 @@ static size_t warmup_rows(const struct lw_eval_warmup *warmup, size_t n)
     case LW_EVAL_WARMUP_GIVEN:
         break;
     }
+    rows = rows > 0.0 ? rows : 0.0;
     return rows < (double)n ? (size_t)rows : n;
 }
 
-/* Seconds between most rows; 0 where there are no times, or no distance that most rows have. */
+/* From the row before; times may lie as far apart as 64 bits allow, and then it wraps round. */
+static int64_t distance_of(const struct lw_eval_rows *rows, size_t row)
+{
+    return (int64_t)((uint64_t)rows->times[row] - (uint64_t)rows->times[row - 1]);
+}
+
+/* Seconds between most rows; 0 where there are no times, or no distance that most rows have, or
+ * where the times are the rows' numbers. */
 static double step_find(const struct lw_eval_rows *rows)
 {
     int64_t best = 0;
     size_t n_best = 0, run = 0;
 
+    if (rows->times == NULL || rows->n == 0 || rows->times[rows->n - 1] < ROW_NUMBERS_NS) {
+        return 0.0;
+    }
+
     /* Majority vote (Boyer and Moore 1981): exact where one distance has more than half. */
-    for (size_t i = 1; rows->times != NULL && i < rows->n; i++) {
-        int64_t distance = rows->times[i] - rows->times[i - 1];
+    for (size_t i = 1; i < rows->n; i++) {
+        int64_t distance = distance_of(rows, i);
 
         if (run == 0) {
             best = distance;
         }
         run = distance == best ? run + 1 : run - 1;
     }
-    for (size_t i = 1; rows->times != NULL && i < rows->n; i++) {
-        n_best += rows->times[i] - rows->times[i - 1] == best;
+    for (size_t i = 1; i < rows->n; i++) {
+        n_best += distance_of(rows, i) == best;
     }
     return best > 0 && 2 * n_best > rows->n - 1 ? (double)best / SECOND_NS : 0.0;
 }

@@ -106,7 +106,7 @@ static const char ABOUT[] =
     "Exit codes: 0 done; 1 no memory; 2 wrong usage; 3 a file could not be read, or does not fit "
     "the "
     "others.\n\n"
-    "Limits: files are read row by row, and about 50 bytes a row are kept; 4096 columns, 1 MiB a "
+    "Limits: files are read row by row, and about 75 bytes a row are kept; 4096 columns, 1 MiB a "
     "line; windows files of 64 MiB.";
 
 static uint32_t count_take(const char *option, const char *text, uint32_t max,

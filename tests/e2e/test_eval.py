@@ -193,6 +193,7 @@ def test_lines_of_an_entity_make_one_row():
     labels = [int(row[-1]) for row in read(machine)[1]]
     got = evaluate("--scores", path, "--labels", machine, "--no-vus", "--resamples", 0)
     assert len(best) == len(labels) == value(got["about"], "rows")
+    assert got["as_operated"]["false_alarms_per_day"]["value"] is None, "the rows' numbers are no times"
     same(value(got["ranking"], "auc_roc"), reference.auc_roc([lowest if s is None else s for s in best], labels), "entity")
     each = evaluate("--scores", path, "--labels", machine, "--by", "series", "--no-vus", "--resamples", 0)
     ids = [one["id"] for one in each["per_series"]]

@@ -274,6 +274,43 @@ static void test_nab__is_0_without_alarms_and_100_for_the_perfect_detector(void 
     }
 }
 
+static void test_nab__values_an_alarm_by_its_place(void **state)
+{
+    static const struct lw_eval_window window = {200, 240}; /* 41 rows. */
+    static const struct {
+        size_t row;
+        double place;
+        bool is_inside;
+    } cases[] = {{150, 9.0, false},        {200, -1.0, true},         {220, -21.0 / 41.0, true},
+                 {240, -1.0 / 41.0, true}, {241, 1.0 / 40.0, false},  {340, 2.5, false},
+                 {360, 3.0, false},        {361, 121.0 / 40.0, false}};
+    struct lw_eval_options options;
+    struct made made;
+
+    (void)state;
+    made_init(&made, 1);
+    made.series.windows = &window;
+    made.series.n_windows = 1;
+    made.series.has_windows = true;
+    lw_eval_options_default(&options);
+    options.n_resamples = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        double y = cases[i].place;
+        double value = y > 3.0 ? -1.0 : 2.0 / (1.0 + exp(5.0 * y)) - 1.0;
+        double first = 2.0 / (1.0 + exp(-5.0)) - 1.0;
+        struct lw_evaluation *evaluation;
+
+        memset(made.alarms, 0, sizeof(made.alarms));
+        made.alarms[cases[i].row] = 1;
+        evaluation = evaluated(&made.series, 1, &options);
+        assert_near(figure_read(evaluation, LW_EVAL_NAB_OPERATED, 0, "raw").value,
+                    cases[i].is_inside ? value / first : -1.0 + 0.11 * value, 1e-12, "standard");
+        assert_near(figure_read(evaluation, LW_EVAL_NAB_OPERATED, 2, "raw").value,
+                    cases[i].is_inside ? value / first : -2.0 + 0.11 * value, 1e-12, "low FN");
+        lw_evaluation_destroy(evaluation);
+    }
+}
+
 /* ---- edges ---- */
 
 static void test_evaluate__tells_nothing_that_it_cannot_know(void **state)
@@ -420,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_evaluate__is_one_for_labels_as_scores_and_nothing_for_their_opposite),
         cmocka_unit_test(test_vus__blocks_add_up),
         cmocka_unit_test(test_nab__is_0_without_alarms_and_100_for_the_perfect_detector),
+        cmocka_unit_test(test_nab__values_an_alarm_by_its_place),
         cmocka_unit_test(test_evaluate__tells_nothing_that_it_cannot_know),
         cmocka_unit_test(test_evaluate__refuses_what_it_cannot_take),
         cmocka_unit_test(test_evaluate__draws_the_same_from_the_same_seed),
