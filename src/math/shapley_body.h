@@ -25,10 +25,10 @@ SHAPLEY_INLINE uint32_t shapley_second(const struct lw_shapley_cut *cut, const f
 
 /* Scratch of one tree. */
 struct shapley_walk {
-    f64x4 *sums;       /* [2 n_cuts + 1]: leaves, then cuts: the leaves below, times the factors
-                          between. */
-    f64x4 *factors;    /* By slot: the factors above. */
-    double *r;         /* By slot: r of that side; 0 when the row does not keep to it. */
+    f64x4 *sums;         /* [2 n_cuts + 1]: leaves, then cuts: the leaves below, times the factors
+                            between. */
+    f64x4 *factors;      /* By slot: the factors above. */
+    double *r;           /* By slot: r of that side; 0 when the row does not keep to it. */
     uint32_t (*ways)[2]; /* By cut: the kid on the side the row takes, and the other one. */
 };
 

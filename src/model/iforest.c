@@ -109,14 +109,16 @@ size_t lw_iforest_bytes(const struct lw_model *model)
 {
     size_t n_nodes = (size_t)model->n_trees << model->depth;
 
-    return sizeof(*model) +
+    return sizeof(*model) + model->laid_out_bytes + model->n_trees * sizeof(uint16_t) +
            n_nodes * (sizeof(struct lw_iforest_split) + 2 * sizeof(float) + 2 * sizeof(uint16_t));
 }
 
 enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model **ret_model,
                                  struct lw_error *reterr)
 {
-    struct lw_model head = *shape, *model;
+    struct lw_model head = {
+        .n_dims = shape->n_dims, .n_trees = shape->n_trees, .n_sample = shape->n_sample};
+    struct lw_model *model;
     size_t n_nodes;
 
     head.depth = 32u - (uint32_t)__builtin_clz(head.n_sample - 1); /* ceil(log2(n_sample)) */
@@ -130,14 +132,18 @@ enum lw_status lw_iforest_create(const struct lw_model *shape, struct lw_model *
     *model = head;
     model->splits = (struct lw_iforest_split *)(model + 1);
     model->expected = (float *)(model->splits + n_nodes);
-    model->counts = (void *)(model->expected + 2 * n_nodes);
+    model->counts = (uint16_t *)(model->expected + 2 * n_nodes);
+    model->n_cuts = model->counts + 2 * n_nodes;
     *ret_model = model;
     return LW_OK;
 }
 
 void lw_iforest_destroy(struct lw_model *model)
 {
-    lw_mem_free(model);
+    if (model != NULL) {
+        lw_mem_free(model->leaves);
+        lw_mem_free(model);
+    }
 }
 
 static size_t iforest_n_dims(const struct lw_model *model)
@@ -239,32 +245,23 @@ static void iforest_score(const struct lw_model *model, float *state, const floa
     }
 }
 
-/*
- * The row's way down each tree, told by column: a cut that leads to a part where rows are, in the
- * mean, isolated sooner than in the whole adds the difference to its column. Before clipping, the
- * shares of a row add up to what the forest expects of any row, less what it finds: (mean h at the
- * roots - mean h of the row) / c(sample). What is negative, columns that speak for the row, becomes
- * 0. After Saabas, "Interpreting random forests", 2014, there for predictions.
- */
+/* What is less than the expected path, by column: the negative part of the exact Shapley values, in
+ * units of c(sample). */
 static void iforest_attribute(const struct lw_model *model, const float *state, const float *row,
                               float *ret_shares)
 {
+    LW_UNINITIALIZED double values[LW_MODEL_DIMS_MAX];
+
     (void)state;
     memset(ret_shares, 0, model->n_dims * sizeof(*ret_shares));
     if (lw_model_row_is_missing(row, model->n_dims)) {
         return;
     }
-    for (size_t tree = 0; tree < model->n_trees; tree++) {
-        const struct lw_iforest_split *splits = tree_splits(model, tree);
-        const float *expected = tree_expected(model, tree);
-
-        for (uint32_t i = 1, next; i < 1u << model->depth; i = next) {
-            next = 2 * i + split_second(splits[i], row);
-            ret_shares[splits[i].column & ~LW_IFOREST_SIGN] += expected[i] - expected[next];
-        }
-    }
+    lw_iforest_shapley(model, row, values);
     for (size_t i = 0; i < model->n_dims; i++) {
-        ret_shares[i] = ret_shares[i] > 0.0f ? (float)(ret_shares[i] / model->unit) : 0.0f;
+        double share = -values[i] * model->n_trees / model->unit;
+
+        ret_shares[i] = share > 0.0 ? (float)share : 0.0f;
     }
 }
 

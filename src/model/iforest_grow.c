@@ -201,6 +201,11 @@ enum lw_status lw_iforest_fit(const void *options, const struct lw_model_rows *r
         growth_tree(&growth, model, tree);
     }
     growth_fini(&growth);
+    st = lw_iforest_lay_out(model, reterr);
+    if (st != LW_OK) {
+        lw_iforest_destroy(model);
+        return st;
+    }
     *ret_model = model;
     return LW_OK;
 }

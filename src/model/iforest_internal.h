@@ -41,6 +41,12 @@ struct lw_model {
     struct lw_iforest_split *splits; /* [n_trees][1 << depth] */
     float *expected;  /* [n_trees][2 << depth]: mean h of the training rows that reach the node. */
     uint16_t *counts; /* [n_trees][2 << depth]: training rows that reach the node. */
+    /* The same trees once more, as explaining walks them: see math/shapley.h. */
+    uint16_t *n_cuts;                /* [n_trees] */
+    struct lw_shapley_cut *cuts;     /* Of all trees in their order. */
+    struct lw_shapley_lanes *leaves; /* By tree and pass. Owned; the cuts are in the same block. */
+    double path_expected;            /* Mean h of the training rows over all trees. */
+    size_t laid_out_bytes;           /* Of that block. */
 };
 
 /* The node after i in preorder, 0 after the last: down to the first child of a split, else to the
@@ -97,6 +103,9 @@ void lw_iforest_destroy(struct lw_model *model);
 size_t lw_iforest_bytes(const struct lw_model *model);
 /* Computes what follows from a tree's splits and counts; called once, after they are complete. */
 void lw_iforest_finish_tree(struct lw_model *model, size_t tree);
+
+/* Lays the finished trees out for explaining; called once. On failure the model is as before. */
+enum lw_status lw_iforest_lay_out(struct lw_model *model, struct lw_error *reterr);
 
 /* The class's functions that have a file of their own: model/iforest_grow.c and
  * model/iforest_saved.c. */

@@ -147,6 +147,11 @@ enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_m
         }
         lw_iforest_finish_tree(model, tree);
     }
+    st = lw_iforest_lay_out(model, reterr);
+    if (st != LW_OK) {
+        lw_iforest_destroy(model);
+        return st;
+    }
     *ret_model = model;
     return LW_OK;
 }

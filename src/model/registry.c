@@ -8,6 +8,7 @@
 #include "model/lstm.h"
 #include "model/model.h"
 #include "model/ocsvm.h"
+#include "model/rcf.h"
 
 #include <string.h>
 
@@ -19,6 +20,7 @@ static const struct lw_model_class *const registry_classes[] = {
     &lw_model_lof,
     &lw_model_autoencoder,
     &lw_model_lstm,
+    &lw_model_rcf,
     NULL,
 };
 

@@ -2,14 +2,14 @@
  * Isolation Forest against a slow reference written from the paper, on real tables.
  *
  * The reference knows the forest by its documented bytes only: it builds pointer trees from them,
- * walks them by recursion and computes h, c and the shares as the paper and model/iforest.c define
- * them.
+ * walks them by recursion and computes h and c as the paper defines them.
  */
 #include "support/table.h"
 #include "support/test.h"
 
 #include "base/bytes.h"
 #include "base/option.h"
+#include "model/iforest.h"
 #include "model/model.h"
 
 #include <float.h>
@@ -146,17 +146,6 @@ static double slow_h(const struct node *node, const float *row)
     return node->first == NULL ? slow_c(node->n_rows) : 1.0 + slow_h(node_step(node, row), row);
 }
 
-/* Mean h of the training rows in a node, counted from it. */
-static double slow_expected(const struct node *node)
-{
-    if (node->first == NULL) {
-        return slow_c(node->n_rows);
-    }
-    return 1.0 + (node->first->n_rows * slow_expected(node->first) +
-                  node->second->n_rows * slow_expected(node->second)) /
-                     node->n_rows;
-}
-
 static double slow_score(const struct reference *reference, const float *row)
 {
     double sum = 0.0;
@@ -167,23 +156,14 @@ static double slow_score(const struct reference *reference, const float *row)
     return pow(2.0, -sum / (double)reference->n_trees / slow_c((double)reference->n_sample));
 }
 
-static void slow_shares(const struct reference *reference, const float *row, double *ret_shares)
+/* The negative part of the exact Shapley values of the mean path, in units of c(sample); these are
+ * held to their definition in test_explain_treeshap.c. */
+static void slow_shares(const struct reference *reference, const struct lw_model *model,
+                        const float *row, double *ret_shares)
 {
-    double unit = (double)reference->n_trees * slow_c((double)reference->n_sample);
-
-    memset(ret_shares, 0, reference->n_dims * sizeof(*ret_shares));
-    for (size_t tree = 0; tree < reference->n_trees; tree++) {
-        const struct node *node = reference->roots[tree];
-
-        while (node->first != NULL) {
-            const struct node *next = node_step(node, row);
-
-            ret_shares[node->column] += slow_expected(node) - slow_expected(next) - 1.0;
-            node = next;
-        }
-    }
+    lw_iforest_shapley(model, row, ret_shares);
     for (size_t i = 0; i < reference->n_dims; i++) {
-        ret_shares[i] = fmax(ret_shares[i], 0.0) / unit;
+        ret_shares[i] = fmax(-ret_shares[i], 0.0) / slow_c((double)reference->n_sample);
     }
 }
 
@@ -221,7 +201,7 @@ static void forest_equals_reference(const char *path, const char *trees, const c
         }
         if (row % 16 == 0) {
             forest_class()->attribute(model, NULL, values, shares);
-            slow_shares(&reference, values, wanted);
+            slow_shares(&reference, model, values, wanted);
             for (size_t i = 0; i < table.n_dims; i++) {
                 assert_float_equal(shares[i], wanted[i], 2e-6);
             }
