@@ -2,9 +2,10 @@
  * Scoring by Isolation Forest: 100 trees of 256 on 38 metrics of a real server, on one core, beside
  * scikit-learn.
  *
- * Prints iforest_vectors_per_s_core (batches of 1,024), iforest_row_vs_sklearn and
- * iforest_batch_vs_sklearn (microseconds a vector; the ratio is how many of our vectors fit into
- * one of the peer's), and the cost of a fit and of shares.
+ * Prints iforest_vectors_per_s_core (batches of 1,024), iforest_row_vs_sklearn,
+ * iforest_batch_vs_sklearn, iforest_batch_vs_isotree and iforest_batch_vs_onnxruntime (microseconds
+ * a vector; the ratio is how many of our vectors fit into one of the peer's), and the cost of a fit
+ * and of shares. onnxruntime runs scikit-learn's forest as skl2onnx exports it.
  */
 #include "../tests/support/table.h"
 #include "support/bench.h"
@@ -95,6 +96,26 @@ static void bench_peer(double row_us, double batch_us)
     }
 }
 
+static void bench_peer_batch(const char *figure, const char *peer, const char *packages,
+                             double batch_us)
+{
+    char version[64], arguments[1024];
+    double peer_us;
+    FILE *pipe;
+
+    (void)snprintf(arguments, sizeof(arguments), "%s '" TRAIN "' '" TEST "'", peer);
+    pipe = lw_bench_peer_open(PEERS, "iforest_batch.py", packages, arguments);
+    if (pipe == NULL || fscanf(pipe, "%63s %lf", version, &peer_us) != 2) {
+        (void)fprintf(stderr, "bench_iforest: no result of %s, so there is no ratio\n", peer);
+        lw_bench_print(figure, batch_us, "us");
+    } else {
+        lw_bench_print_peer(figure, batch_us, "us", peer, version, peer_us);
+    }
+    if (pipe != NULL) {
+        (void)pclose(pipe);
+    }
+}
+
 int main(void)
 {
     struct bench bench = {.forest = lw_model_class_find("iforest"),
@@ -122,6 +143,9 @@ int main(void)
     lw_bench_print("iforest_attribute",
                    lw_bench_median_s(bench_attribute, &bench) / BATCH_ROWS * 1e6, "us");
     bench_peer(row_us, batch_us);
+    bench_peer_batch("iforest_batch_vs_isotree", "isotree", "isotree", batch_us);
+    bench_peer_batch("iforest_batch_vs_onnxruntime", "onnxruntime",
+                     "scikit-learn skl2onnx 'onnxruntime<1.29'", batch_us);
     bench.forest->destroy(bench.model);
     free(bench.shares);
     free(bench.by_row);
