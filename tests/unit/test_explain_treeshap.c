@@ -10,6 +10,8 @@
 #include "base/bytes.h"
 #include "base/option.h"
 #include "explain/treeshap.h"
+#include "math/kernels.h"
+#include "math/shapley.h"
 
 #define N_DIMS_SLOW 9 /* Of breastw and glass at most: 512 subsets. */
 
@@ -262,6 +264,43 @@ static void test_treeshap__values_are_those_of_the_shap_package(void **state)
     lw_test_table_free(&rows);
 }
 
+/* A cut of column 0 and below its second side one of column 1, then again of column 0. */
+static void test_treeshap__values_are_the_same_bits_on_every_instruction_set(void **state)
+{
+    static const struct lw_shapley_cut cuts[] = {
+        {.threshold = 0.5f, .column = 0, .r = {4.0, 4.0 / 3}, .kids = {0, 5}, .slot = 1},
+        {.threshold = 1.0f, .column = 1, .r = {3.0, 1.5}, .kids = {1, 6}, .slot = 3},
+        {.threshold = 2.0f,
+         .column = 0,
+         .r = {8.0 / 3, 8.0 / 3},
+         .kids = {2, 3},
+         .slot = 5,
+         .above = 3}};
+    struct lw_shapley_lanes points = lw_shapley_points(1, 0), leaves[4];
+    struct lw_shapley_tree tree = {.cuts = cuts, .leaves = leaves, .n_cuts = 3};
+    _Alignas(32) char scratch[LW_SHAPLEY_SCRATCH_BYTES(3)];
+    _Alignas(32) struct lw_shapley_lanes first[2], values[2];
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        leaves[i] = lw_shapley_leaf(1, 0, 0.7 + (double)i, i == 0 ? 1 : 2);
+    }
+    for (size_t x = 0; x < 16; x++) {
+        const float row[2] = {(float)(x % 4), (float)x / 8.0f};
+
+        for (size_t k = 0; k < n_tables; k++) {
+            memset(values, 0, sizeof(values));
+            tables[k]->shapley(&tree, &points, row, scratch, values);
+            if (k == 0) {
+                memcpy(first, values, sizeof(first));
+            }
+            assert_memory_equal(values, first, sizeof(first));
+        }
+    }
+}
+
 static void test_treeshap__other_classes_are_refused(void **state)
 {
     const struct lw_model_class *other = lw_model_class_find("rcf");
@@ -283,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_treeshap__values_are_the_definitions),
         cmocka_unit_test(test_treeshap__values_add_up_to_the_path),
         cmocka_unit_test(test_treeshap__values_are_those_of_the_shap_package),
+        cmocka_unit_test(test_treeshap__values_are_the_same_bits_on_every_instruction_set),
         cmocka_unit_test(test_treeshap__other_classes_are_refused),
     };
     return LW_TEST_RUN(tests);
