@@ -116,7 +116,7 @@ static bool load_shape(struct lw_reader *reader, struct lw_model *ret_shape)
 }
 
 /* Allocates at most 82 MB, once the shape is within the limits of the option table and each tree
- * can have a node. */
+ * can have a node, and at most 104 bytes for each split that was read. */
 enum lw_status lw_iforest_load(struct lw_reader *reader, struct lw_model **ret_model,
                                struct lw_error *reterr)
 {
