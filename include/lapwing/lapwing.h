@@ -198,6 +198,26 @@ LW_API enum lw_status lw_spec_set_metric(struct lw_spec *spec, const char *patte
                                          const char *option, const char *value,
                                          struct lw_error *reterr) LW_MUST_USE;
 
+/**
+ * Serve the models of a model file (lapwing/train.h) instead of training by itself.
+ *
+ * Entities the file knows go on from where training ended; others are served by the file's shared
+ * model once enough of them has been seen to learn their scale, or train by themselves when the
+ * file has a model for each entity.
+ *
+ * @param spec     Changed only on LW_OK. The file counts as one of its options: another file gives
+ *                 another lw_detector_hash().
+ * @param bytes    The model file; borrowed. NULL: none again.
+ * @param n_bytes  Its length.
+ * @param reterr   Filled on failure; may be NULL.
+ * @return LW_OK; LW_EFORMAT for damaged bytes; LW_EVERSION for a newer format, or one older than
+ * two versions; LW_ENOTFOUND for a class of models this program does not have; LW_ENOMEM.
+ *
+ * Threads: one thread per spec.
+ */
+LW_API enum lw_status lw_spec_set_models(struct lw_spec *spec, const void *bytes, size_t n_bytes,
+                                         struct lw_error *reterr) LW_MUST_USE;
+
 /* ---- detector: a spec compiled ---- */
 
 struct lw_detector;

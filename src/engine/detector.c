@@ -36,26 +36,24 @@ static enum lw_status parse_step(struct lw_detector *detector, const char *text,
     return LW_OK;
 }
 
-static enum lw_status find_model(struct lw_detector *detector, const char *text,
-                                 struct lw_error *reterr)
+static enum lw_status compile_plan(struct lw_detector *detector, struct lw_error *reterr)
 {
-    if (strcmp(text, "none") == 0 || text[0] == '\0') {
+    const struct lw_detector_options *options = &detector->spec->detector;
+    struct lw_error error = {0};
+    enum lw_status status;
+
+    detector->models = detector->spec->models;
+    if (strcmp(options->models, "none") == 0 || options->models[0] == '\0') {
         return LW_OK;
     }
-    detector->model = lw_model_class_find(text);
-    if (detector->model == NULL) {
-        char known[256] = "none";
-
-        for (const struct lw_model_class *const *class = lw_model_classes(); *class != NULL;
-             class ++) {
-            size_t at = strlen(known);
-
-            (void)snprintf(known + at, sizeof(known) - at, ", %s", (*class)->name);
-        }
-        return lw_error_set(reterr, LW_ENOTFOUND, "option \"models\" is \"%s\"; known are %s", text,
-                            known);
+    detector->plan = lw_mem_calloc(1, sizeof(*detector->plan));
+    if (detector->plan == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for detector \"%s\"", detector->name);
     }
-    return LW_OK;
+    status = lw_plan_parse(options->models, options->tuning, detector->plan, &error);
+    return status == LW_OK ? LW_OK
+                           : lw_error_set(reterr, status, "options \"models\" and \"tuning\": %s",
+                                          error.message);
 }
 
 static enum lw_status compile_calendar(struct lw_detector *detector, struct lw_error *reterr)
@@ -179,7 +177,7 @@ static enum lw_status compile(struct lw_detector *detector, struct lw_error *ret
         status = lw_hysteresis_parse(options->hysteresis, &detector->hysteresis, reterr);
     }
     if (status == LW_OK) {
-        status = find_model(detector, options->models, reterr);
+        status = compile_plan(detector, reterr);
     }
     if (status == LW_OK) {
         status = compile_calendar(detector, reterr);
@@ -251,6 +249,7 @@ void lw_detector_release(struct lw_detector *detector)
         detector->metrics = metric->next;
         lw_mem_free(metric);
     }
+    lw_mem_free(detector->plan);
     lw_calendar_destroy(detector->calendar);
     lw_spec_destroy(detector->spec);
     (void)pthread_mutex_destroy(&detector->lock);

@@ -13,8 +13,8 @@
 #include "detect/hysteresis.h"
 #include "engine/spec.h"
 #include "feature/feature.h"
-#include "model/model.h"
 #include "stream/aggregate.h"
+#include "train/plan.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,7 +51,8 @@ struct lw_detector {
     int64_t lateness_ns;
     struct lw_hysteresis hysteresis;
     struct lw_fault_config fault;
-    const struct lw_model_class *model; /* NULL: no tier 1. */
+    struct lw_plan *plan;               /* What tier 1 is made of; NULL: no tier 1. */
+    const struct lw_model_file *models; /* The spec's; NULL: none. */
     struct lw_calendar *calendar;       /* NULL: UTC without holidays. */
     bool has_features;
     struct lw_feature_layout features; /* Valid when has_features. */

@@ -82,6 +82,9 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
     (void)pthread_mutex_init(&engine->route, NULL);
     (void)pthread_mutex_init(&engine->ring_lock, NULL);
     status = tables_create(engine, reterr);
+    if (status == LW_OK) {
+        status = lw_trainer_create(1, &engine->trainer, reterr);
+    }
     for (uint32_t i = 0; status == LW_OK && i < engine->n_shards; i++) {
         status = lw_shard_start(&engine->shards[i], engine, i, reterr);
     }
@@ -112,6 +115,7 @@ void lw_engine_destroy(struct lw_engine *engine)
     for (uint32_t i = 0; engine->shards != NULL && i < engine->n_shards; i++) {
         lw_shard_stop(&engine->shards[i]);
     }
+    lw_trainer_destroy(engine->trainer);
     lw_intern_destroy(engine->series_names);
     lw_intern_destroy(engine->entity_names);
     lw_mem_free(engine->shards);

@@ -164,6 +164,7 @@ struct lw_engine {
 
     pthread_mutex_t route;
     struct shard *shards;
+    struct lw_trainer *trainer; /* Outlives the shards' pools. */
     struct engine_detector detectors[LW_ENGINE_DETECTORS_MAX];
     struct engine_feed feeds[FEEDS_MAX];
     uint32_t n_feeds;

@@ -12,9 +12,9 @@
 #include "detect/tail.h"
 #include "engine/detector.h"
 #include "engine/pool.h"
+#include "engine/training_job.h"
 #include "stream/aggregate.h"
 #include "stream/window.h"
-#include "train/tier1.h"
 
 /* Times further from 1970 than this are refused: beyond it a step, a look-back and a lateness of a
  * day each would leave 64 bits. */
@@ -32,19 +32,33 @@ struct lw_series {
     struct lw_feature_state *features; /* NULL without features. */
 };
 
+/* Steps an entity remembers, so that a new model knows what came before. */
+#define LW_TIER1_RECENT 64u
+
 /* Tier 1 of an entity; made when it has two series. */
 struct lw_tier1_state {
-    struct lw_tier1 *fitted; /* NULL: not trained yet. */
+    const struct lw_ensemble *ensemble; /* In service; NULL: none yet. */
+    struct lw_ensemble *own;            /* The same, where it is this entity's own; else NULL. */
+    float *state;                       /* [n_state] The entity's state under it. */
+    size_t n_state;
+    uint32_t group; /* Of the detector's model file that serves this entity, or
+                       LW_MODEL_GROUP_NONE. */
+    uint32_t *map;  /* [n_map] Series of each column of the group; LW_SERIES_NONE: not there. */
+    uint32_t n_map; /* 0 without a group: then column and series are the same number. */
     struct lw_training_rows rows;
     struct lw_calibrator calibrator;
-    uint64_t next_train;      /* Rows seen at which it is trained (again). */
-    uint64_t n_failed;        /* Trainings that failed, for want of memory or of known rows. */
-    uint64_t n_anomalous;     /* Rows of anomalies so far. */
-    double cut;               /* Of the budget, set with each training. */
-    int64_t first_ns;         /* Of the first row offered for training; INT64_MIN: none. */
-    struct lw_verdict newest; /* About the entity; time_ns INT64_MIN: none yet. */
-    uint32_t width;           /* Columns of row, shares and the training rows: room for series. */
-    float *row, *shares;
+    struct lw_training_job *job; /* A training on its way; NULL: none. */
+    uint64_t adopt_at;           /* Rows seen at which its result comes into service. */
+    uint64_t next_train;         /* Rows seen at which the next training begins. */
+    uint64_t n_failed;           /* Trainings that failed, for want of memory or of known rows. */
+    double cut;                  /* Of the budget, set when a model comes into service. */
+    int64_t first_ns;            /* Of the first row offered for training; INT64_MIN: none. */
+    struct lw_verdict newest;    /* About the entity; time_ns INT64_MIN: none yet. */
+    uint32_t width;    /* Columns of row, shares and the training rows: room for series. */
+    float *row;        /* [width] Values of this step by series; NaN: none. */
+    float *shares;     /* [width] */
+    float *recent;     /* [LW_TIER1_RECENT][width] Ring of the newest rows. */
+    uint64_t n_recent; /* Rows it was given. */
 };
 
 /*
@@ -116,11 +130,12 @@ void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series);
 
 /* entity_tier1.c: rows that the training store holds; room for the columns of all series; the
  * entity's thread. LW_ENOMEM. */
-size_t lw_training_capacity(const struct lw_detector *detector);
+uint32_t lw_training_capacity(const struct lw_detector *detector);
+/* Room for the state of an ensemble that comes into service; false when there is no memory. */
+bool lw_entity_tier1_room(struct lw_entity *entity, const struct lw_ensemble *ensemble);
 enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *reterr) LW_MUST_USE;
 void lw_entity_tier1_destroy(struct lw_entity *entity);
-/* The residuals of a step are in tier1->row: score them, contribute to the life of the step, learn.
- */
+/* The values of a step are in tier1->row: score them, contribute to the life of the step, learn. */
 void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,
                           const struct lw_sink *sink);
 /*

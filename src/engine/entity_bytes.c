@@ -14,8 +14,8 @@
 #include <math.h>
 
 #define ENTITY_MAGIC 0x31454C57u /* "WLE1" */
-#define ENTITY_VERSION 1u
-#define ENTITY_OLDEST 1u
+#define ENTITY_VERSION 2u
+#define ENTITY_OLDEST 2u /* Version 1 was never released. */
 #define HASH_BYTES 8u
 /* Rows no entity lives to see: beyond it the plan of training would overflow. */
 #define ROWS_SEEN_MAX (UINT64_C(1) << 60)
@@ -137,35 +137,82 @@ static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *re
     return status == LW_OK ? load_series_state(entity, number, reader, reterr) : status;
 }
 
+/* Whose models serve: nobody's yet, the entity's own, the detector's file's. */
+enum saved_models { SAVED_NONE, SAVED_OWN, SAVED_FILE };
+
 static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *writer)
 {
-    lw_write_u8(writer, state->fitted != NULL);
-    if (state->fitted != NULL) {
-        lw_tier1_save(state->fitted, writer);
+    lw_write_u8(writer, (uint8_t)(state->ensemble == NULL ? SAVED_NONE
+                                  : state->own != NULL    ? SAVED_OWN
+                                                          : SAVED_FILE));
+    if (state->own != NULL) {
+        lw_ensemble_save(state->own, writer);
     }
+    lw_write_f32s(writer, state->state, state->ensemble == NULL ? 0 : state->n_state);
     lw_training_rows_save(&state->rows, writer);
     lw_calibrator_save(&state->calibrator, writer);
     lw_write_u64(writer, state->next_train);
     lw_write_u64(writer, state->n_failed);
-    lw_write_u64(writer, state->n_anomalous);
     lw_write_f64(writer, state->cut);
     lw_write_i64(writer, state->first_ns);
     save_verdict(&state->newest, writer);
     lw_write_f32s(writer, state->row, state->width);
+    lw_write_u64(writer, state->n_recent);
+    lw_write_f32s(writer, state->recent, (size_t)LW_TIER1_RECENT * state->width);
+    lw_write_u8(writer, state->job != NULL);
+    if (state->job != NULL) {
+        lw_write_u64(writer, state->adopt_at);
+        lw_training_job_save(state->job, writer);
+    }
 }
 
-static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader *reader,
-                                 struct lw_error *reterr)
+/* The models in service and the entity's state under them. */
+static enum lw_status load_models(struct lw_entity *entity, struct lw_reader *reader,
+                                  struct lw_error *reterr)
 {
+    struct lw_tier1_state *state = entity->tier1;
+    uint8_t whose = lw_read_u8(reader);
     enum lw_status status = LW_OK;
 
-    if (lw_read_u8(reader) != 0) {
-        status = lw_tier1_load(reader, &state->fitted, reterr);
-        if (status == LW_OK && lw_tier1_n_columns(state->fitted) > state->width) {
-            return lw_error_set(reterr, LW_EFORMAT,
-                                "the state's model reads more columns than there are series");
-        }
+    state->ensemble = NULL;
+    if (whose == SAVED_OWN && state->group == LW_MODEL_GROUP_NONE) {
+        status = lw_ensemble_load(reader, &state->own, reterr);
+        state->ensemble = state->own;
+    } else if (whose == SAVED_FILE && state->group != LW_MODEL_GROUP_NONE) {
+        state->ensemble = entity->detector->models->groups[state->group].ensemble;
+    } else if (whose != SAVED_NONE) {
+        return lw_error_set(reterr, LW_EFORMAT, "the state's models are not the detector's");
     }
+    if (status != LW_OK || state->ensemble == NULL) {
+        return status;
+    }
+    if (!lw_entity_tier1_room(entity, state->ensemble)) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the state of tier 1");
+    }
+    lw_read_f32s(reader, state->state, state->n_state);
+    return LW_OK;
+}
+
+/* A training that was on its way begins anew; its result comes at the same row. */
+static enum lw_status load_job(struct lw_entity *entity, struct lw_reader *reader,
+                               struct lw_error *reterr)
+{
+    struct lw_tier1_state *state = entity->tier1;
+
+    if (lw_read_u8(reader) == 0) {
+        return LW_OK;
+    }
+    state->adopt_at = lw_read_u64(reader);
+    return lw_training_job_load(entity->detector, reader, lw_pool_trainer(entity->pool),
+                                &state->job, reterr);
+}
+
+static enum lw_status load_tier1(struct lw_entity *entity, struct lw_reader *reader,
+                                 struct lw_error *reterr)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    enum lw_status status = load_models(entity, reader, reterr);
+
     if (status == LW_OK) {
         status = lw_training_rows_load(&state->rows, reader, reterr);
     }
@@ -174,12 +221,17 @@ static enum lw_status load_tier1(struct lw_tier1_state *state, struct lw_reader 
     }
     state->next_train = lw_read_u64(reader);
     state->n_failed = lw_read_u64(reader);
-    state->n_anomalous = lw_read_u64(reader);
     state->cut = lw_read_f64(reader);
     state->first_ns = lw_read_i64(reader);
     load_verdict(&state->newest, LW_SERIES_NONE, reader);
     lw_read_f32s(reader, state->row, state->width);
+    state->n_recent = lw_read_u64(reader);
+    lw_read_f32s(reader, state->recent, (size_t)LW_TIER1_RECENT * state->width);
+    if (status == LW_OK) {
+        status = load_job(entity, reader, reterr);
+    }
     if (status == LW_OK && (state->next_train == 0 || state->next_train > ROWS_SEEN_MAX ||
+                            state->n_recent > ROWS_SEEN_MAX || state->adopt_at > ROWS_SEEN_MAX ||
                             state->rows.n_seen > ROWS_SEEN_MAX || !isfinite(state->cut))) {
         status = lw_error_set(reterr, LW_EFORMAT, "the state's training plan is damaged");
     }
@@ -298,7 +350,7 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
                               "the state and its options disagree about tier 1");
     }
     if (status == LW_OK && entity->tier1 != NULL) {
-        status = load_tier1(entity->tier1, reader, reterr);
+        status = load_tier1(entity, reader, reterr);
     }
     if (status == LW_OK && (reader->status != LW_OK || lw_reader_left(reader) != 0)) {
         status = lw_error_set(reterr, LW_EFORMAT, "the state does not end where it should");

@@ -1,10 +1,12 @@
 /*
- * Tier 1 of an entity: residuals of all its series as one vector, scored, and learnt from while
- * nothing is wrong.
+ * Tier 1 of an entity: values of all its series as one vector a step, scored by an ensemble, and
+ * learnt from while nothing is wrong.
  *
- * It is trained inside the step at which train_after rows in which something is known have been
- * seen, and again each time their number has doubled: the moment is a place in the input, so every
- * host trains at the same step on the same rows.
+ * Without a model file it trains by itself. A training begins with the rows kept when train_after
+ * rows in which something is known have been seen, and again each time their number has doubled;
+ * its result comes into service an eighth more rows later. Both moments are places in the input,
+ * and the rows are copied, so every host serves the same model from the same step on, however long
+ * the training took in the background.
  */
 #include "engine/entity.h"
 
@@ -15,18 +17,30 @@
 
 /* One false incident in so many rows at the operating point of the published tables. */
 #define BENCHMARK_ROWS 1260.0
-/* One in so many rows of an anomaly is learnt from. */
-#define ANOMALOUS_KEPT 8
+/* A floor of the metric's options is three units of z. */
+#define FLOOR_UNITS 3.0
+#define NATURAL_UNITS                                                                              \
+    100.0 /* The least unit is a hundredth of the natural one: detect/views.h.                     \
+           */
+
+uint32_t lw_training_capacity(const struct lw_detector *detector)
+{
+    return lw_training_rows_capacity((uint64_t)detector->spec->detector.train_rows);
+}
 
 static size_t rows_bytes(const struct lw_entity *entity, uint32_t width)
 {
-    return lw_training_capacity(entity->detector) * width * sizeof(float);
+    return (size_t)lw_training_capacity(entity->detector) * width * sizeof(float);
 }
 
-size_t lw_training_capacity(const struct lw_detector *detector)
+static size_t starts_bytes(const struct lw_entity *entity)
 {
-    return ((size_t)detector->spec->detector.train_rows + 1) / 2 * 2; /* The store wants an even
-                                                                         number. */
+    return lw_training_capacity(entity->detector) / LW_TRAINING_BLOCK * sizeof(uint64_t);
+}
+
+static size_t vectors_bytes(uint32_t width)
+{
+    return (size_t)(LW_TIER1_RECENT + 2) * width * sizeof(float);
 }
 
 void lw_entity_tier1_destroy(struct lw_entity *entity)
@@ -36,23 +50,104 @@ void lw_entity_tier1_destroy(struct lw_entity *entity)
     if (state == NULL) {
         return;
     }
-    lw_tier1_destroy(state->fitted);
+    lw_training_job_destroy(state->job);
+    lw_ensemble_destroy(state->own);
+    lw_pool_give(entity->pool, state->state, state->n_state * sizeof(float));
+    lw_pool_give(entity->pool, state->map, state->n_map * sizeof(*state->map));
     lw_pool_give(entity->pool, state->rows.rows, rows_bytes(entity, state->width));
-    lw_pool_give(entity->pool, state->row, state->width * sizeof(float));
-    lw_pool_give(entity->pool, state->shares, state->width * sizeof(float));
+    lw_pool_give(entity->pool, state->rows.starts, starts_bytes(entity));
+    lw_pool_give(entity->pool, state->recent, vectors_bytes(state->width));
     lw_pool_give(entity->pool, state, sizeof(*state));
     entity->tier1 = NULL;
 }
+
+/* ---- a model of the detector's file ---- */
+
+static const struct lw_model_group *group_of(const struct lw_entity *entity)
+{
+    uint32_t group = entity->tier1->group;
+
+    return group == LW_MODEL_GROUP_NONE ? NULL : &entity->detector->models->groups[group];
+}
+
+/* Which series is each column of the group. */
+static void map_columns(struct lw_entity *entity)
+{
+    const struct lw_model_group *group = group_of(entity);
+
+    for (uint32_t column = 0; group != NULL && column < group->n_columns; column++) {
+        entity->tier1->map[column] = LW_SERIES_NONE;
+        for (uint32_t i = 0; i < entity->n_series; i++) {
+            if (strcmp(entity->series[i]->name, group->columns[column]) == 0) {
+                entity->tier1->map[column] = i;
+            }
+        }
+    }
+}
+
+bool lw_entity_tier1_room(struct lw_entity *entity, const struct lw_ensemble *ensemble)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    size_t n = lw_ensemble_n_state(ensemble);
+    float *room = lw_pool_take(entity->pool, n * sizeof(*room));
+
+    if (room == NULL) {
+        return false;
+    }
+    lw_pool_give(entity->pool, state->state, state->n_state * sizeof(float));
+    state->state = room;
+    state->n_state = n;
+    return true;
+}
+
+/* The group that serves this entity, and, where it was trained on, the state it had then. */
+static bool take_up_file(struct lw_entity *entity)
+{
+    const struct lw_model_file *file = entity->detector->models;
+    struct lw_tier1_state *state = entity->tier1;
+    const struct lw_model_entity *known;
+    const struct lw_model_group *group;
+
+    state->group = file == NULL ? LW_MODEL_GROUP_NONE : lw_model_file_group(file, entity->name);
+    group = group_of(entity);
+    if (group == NULL) {
+        return true;
+    }
+    state->map = lw_pool_take(entity->pool, group->n_columns * sizeof(*state->map));
+    if (state->map == NULL) {
+        return false;
+    }
+    state->n_map = group->n_columns;
+    known = lw_model_file_entity(file, entity->name);
+    if (known == NULL) {
+        return true;
+    }
+    if (!lw_entity_tier1_room(entity, group->ensemble)) {
+        return false;
+    }
+    memcpy(state->state, known->state, known->n_state * sizeof(float));
+    state->calibrator = known->calibrator;
+    state->ensemble = group->ensemble;
+    return true;
+}
+
+/* ---- room ---- */
 
 static struct lw_tier1_state *state_create(struct lw_entity *entity)
 {
     struct lw_tier1_state *state = lw_pool_take(entity->pool, sizeof(*state));
 
-    if (state != NULL) {
-        lw_calibrator_init(&state->calibrator);
-        state->next_train = (uint64_t)entity->detector->spec->detector.train_after;
-        state->first_ns = INT64_MIN;
-        lw_verdict_none(&state->newest, LW_SERIES_NONE);
+    if (state == NULL) {
+        return NULL;
+    }
+    lw_calibrator_init(&state->calibrator);
+    state->next_train = (uint64_t)entity->detector->spec->detector.train_after;
+    state->first_ns = INT64_MIN;
+    lw_verdict_none(&state->newest, LW_SERIES_NONE);
+    entity->tier1 = state;
+    if (!take_up_file(entity)) {
+        lw_entity_tier1_destroy(entity);
+        return NULL;
     }
     return state;
 }
@@ -60,32 +155,38 @@ static struct lw_tier1_state *state_create(struct lw_entity *entity)
 /* Larger vectors in place of the old ones. */
 static bool widen(struct lw_entity *entity, struct lw_tier1_state *state, uint32_t width)
 {
+    uint32_t capacity = lw_training_capacity(entity->detector), old_width = state->width;
     float *rows = lw_pool_take(entity->pool, rows_bytes(entity, width));
-    float *row = lw_pool_take(entity->pool, width * sizeof(float));
-    float *shares = lw_pool_take(entity->pool, width * sizeof(float));
-    uint32_t capacity = (uint32_t)lw_training_capacity(entity->detector);
+    float *vectors = lw_pool_take(entity->pool, vectors_bytes(width));
+    uint64_t *starts = state->rows.starts != NULL
+                           ? state->rows.starts
+                           : lw_pool_take(entity->pool, starts_bytes(entity));
 
-    if (rows == NULL || row == NULL || shares == NULL) {
+    if (rows == NULL || vectors == NULL || starts == NULL) {
         lw_pool_give(entity->pool, rows, rows_bytes(entity, width));
-        lw_pool_give(entity->pool, row, width * sizeof(float));
-        lw_pool_give(entity->pool, shares, width * sizeof(float));
+        lw_pool_give(entity->pool, vectors, vectors_bytes(width));
+        if (starts != state->rows.starts) {
+            lw_pool_give(entity->pool, starts, starts_bytes(entity));
+        }
         return false;
     }
-    for (uint32_t i = 0; i < width; i++) {
-        row[i] = i < state->width ? state->row[i] : NAN;
+    for (size_t i = 0; i < (size_t)(LW_TIER1_RECENT + 1) * width; i++) {
+        size_t line = i / width, column = i % width;
+
+        vectors[i] = column < old_width ? state->recent[line * old_width + column] : NAN;
     }
-    if (state->width == 0) {
-        lw_training_rows_init(&state->rows, rows, capacity, width);
+    if (old_width == 0) {
+        lw_training_rows_init(&state->rows, rows, starts, capacity, width);
     } else {
         float *old = state->rows.rows;
 
         lw_training_rows_widen(&state->rows, rows, width);
-        lw_pool_give(entity->pool, old, rows_bytes(entity, state->width));
-        lw_pool_give(entity->pool, state->row, state->width * sizeof(float));
-        lw_pool_give(entity->pool, state->shares, state->width * sizeof(float));
+        lw_pool_give(entity->pool, old, rows_bytes(entity, old_width));
+        lw_pool_give(entity->pool, state->recent, vectors_bytes(old_width));
     }
-    state->row = row;
-    state->shares = shares;
+    state->recent = vectors;
+    state->row = vectors + (size_t)LW_TIER1_RECENT * width;
+    state->shares = state->row + width;
     state->width = width;
     return true;
 }
@@ -93,34 +194,30 @@ static bool widen(struct lw_entity *entity, struct lw_tier1_state *state, uint32
 enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *reterr)
 {
     const struct lw_detector *detector = entity->detector;
-    uint32_t width = entity->tier1 == NULL ? 4 : entity->tier1->width;
+    uint32_t width = (entity->n_series + 3) / 4 * 4;
 
-    if (detector->model == NULL || detector->step_kind == LW_STEP_SAMPLE || entity->n_series < 2) {
+    if (detector->plan == NULL || detector->step_kind == LW_STEP_SAMPLE || entity->n_series < 2) {
         return LW_OK; /* Of one series tier 0 knows all; series that step by themselves make no
                          vector. */
     }
-    if (entity->tier1 == NULL) {
-        entity->tier1 = state_create(entity);
-    } else if (entity->n_series <= entity->tier1->width) {
-        return LW_OK;
-    }
-    while (width < entity->n_series) {
-        width *= 2;
-    }
-    if (entity->tier1 == NULL || !widen(entity, entity->tier1, width)) {
+    if ((entity->tier1 == NULL && state_create(entity) == NULL) ||
+        (width > entity->tier1->width && !widen(entity, entity->tier1, width))) {
         if (entity->tier1 != NULL && entity->tier1->width == 0) {
             lw_entity_tier1_destroy(entity);
         }
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the vectors of entity \"%s\"",
                             entity->name);
     }
+    map_columns(entity);
     return LW_OK;
 }
 
 bool lw_entity_has_model(const struct lw_entity *entity)
 {
-    return entity->tier1 != NULL && entity->tier1->fitted != NULL;
+    return entity->tier1 != NULL && entity->tier1->ensemble != NULL;
 }
+
+/* ---- training ---- */
 
 /* The alarm budget in rows of this entity, by the step it has or has shown. */
 static double budget_rows(const struct lw_entity *entity, int64_t time_ns)
@@ -133,7 +230,7 @@ static double budget_rows(const struct lw_entity *entity, int64_t time_ns)
     if (detector->spec->detector.operating_point == LW_POINT_BENCHMARK) {
         return BENCHMARK_ROWS;
     }
-    if (step_ns == 0.0) {
+    if (step_ns == 0.0 && state->rows.n_seen > 0) {
         step_ns = ((double)time_ns - (double)state->first_ns) / (double)state->rows.n_seen;
     }
     rows = step_ns > 0.0 ? (double)detector->spec->detector.alarm_budget_ns / step_ns
@@ -146,49 +243,165 @@ static double budget_rows(const struct lw_entity *entity, int64_t time_ns)
     return rows;
 }
 
-static void train(struct lw_entity *entity, int64_t time_ns)
+/* A row by series as the columns of the model in service. */
+static void row_of_model(const struct lw_tier1_state *state, const float *row, size_t n_columns,
+                         float *ret_row)
+{
+    for (size_t i = 0; i < n_columns; i++) {
+        uint32_t series = state->n_map > 0 ? state->map[i] : (uint32_t)i;
+
+        ret_row[i] = series < state->width ? row[series] : NAN;
+    }
+}
+
+/* The entity's state under a model that comes into service: its scale is in it; the newest steps
+ * are led through it. */
+static void warm(struct lw_tier1_state *state)
+{
+    size_t n = state->n_recent < LW_TIER1_RECENT ? (size_t)state->n_recent : LW_TIER1_RECENT;
+    size_t n_columns = lw_ensemble_n_columns(state->ensemble);
+    size_t n_scale = lw_views_n_scale(n_columns);
+
+    memset(state->state + n_scale, 0, (state->n_state - n_scale) * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        size_t slot = (size_t)(state->n_recent - n + i) % LW_TIER1_RECENT;
+        float row[LW_VIEWS_COLUMNS_MAX];
+        const float *const rows[] = {row};
+        double energy;
+
+        row_of_model(state, state->recent + slot * state->width, n_columns, row);
+        lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, NULL);
+        if (!isnan(energy) && i >= n / 2) {
+            state->calibrator.smoothed = lw_energy_smooth(state->calibrator.smoothed, energy);
+        }
+    }
+}
+
+/* Natural units by series: the floors that a metric's options give. */
+static void natural_units(const struct lw_entity *entity, uint32_t n_columns, float *ret_natural)
+{
+    for (uint32_t i = 0; i < n_columns; i++) {
+        double floor_absolute = entity->series[i]->metric->options.floor_absolute;
+
+        ret_natural[i] = (float)(floor_absolute * NATURAL_UNITS / FLOOR_UNITS);
+    }
+}
+
+/* The models that a training made come into service. */
+static void adopt(struct lw_entity *entity)
 {
     struct lw_tier1_state *state = entity->tier1;
-    struct lw_tier1 *fitted = NULL;
-    struct lw_calibrator calibrator;
-    uint64_t seed = (uint64_t)entity->detector->spec->detector.seed;
+    struct lw_training_job *job = state->job;
+    struct lw_training_result result;
 
-    lw_calibrator_init(&calibrator);
-    if (lw_tier1_fit(entity->detector->model, &state->rows, seed, &calibrator, &fitted, NULL) ==
-        LW_OK) {
-        lw_tier1_destroy(state->fitted);
-        state->fitted = fitted;
-        state->calibrator = calibrator;
-        state->cut = lw_calibrate_cut(budget_rows(entity, time_ns));
-    } else {
+    state->job = NULL;
+    if (lw_training_job_finish(job, &result, NULL) != LW_OK) {
         state->n_failed++; /* Want of memory, or of rows in which something is known: the older
                               model serves on, and the next doubling tries again. */
+        return;
+    }
+    if (lw_entity_tier1_room(entity, result.ensemble)) {
+        bool alarm = state->calibrator.alarm, alarmed = state->calibrator.alarmed;
+
+        lw_ensemble_destroy(state->own);
+        state->own = result.ensemble;
+        state->ensemble = result.ensemble;
+        result.ensemble = NULL;
+        memcpy(state->state, result.states, result.n_state * sizeof(float));
+        state->calibrator = result.calibrators[0];
+        state->calibrator.alarm = alarm;
+        state->calibrator.alarmed = alarmed;
+        state->calibrator.smoothed = -1.0;
+        warm(state);
+        state->cut = 0.0;
+    } else {
+        state->n_failed++;
+    }
+    lw_training_result_fini(&result);
+}
+
+/* The shared model of a file serves an entity it does not know, whose scale was learnt from the
+ * rows kept. */
+static void adopt_shared(struct lw_entity *entity)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    const struct lw_model_group *group = group_of(entity);
+    const struct lw_training_rows *rows = &state->rows;
+    size_t n = group->n_columns;
+    float *mapped = lw_pool_take(entity->pool, rows->n_rows * n * sizeof(*mapped));
+
+    if (mapped == NULL || !lw_entity_tier1_room(entity, group->ensemble)) {
+        state->n_failed++;
+    } else {
+        for (uint32_t i = 0; i < rows->n_rows; i++) {
+            row_of_model(state, rows->rows + (size_t)i * rows->stride, n, mapped + i * n);
+        }
+        lw_views_learn_scale(mapped, rows->n_rows, n, NULL, state->state);
+        state->ensemble = group->ensemble;
+        warm(state);
+        state->cut = 0.0;
+    }
+    lw_pool_give(entity->pool, mapped, rows->n_rows * n * sizeof(*mapped));
+}
+
+static void plan_training(struct lw_entity *entity)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    uint32_t n_columns = entity->n_series < LW_VIEWS_COLUMNS_MAX ? entity->n_series
+                                                                 : LW_VIEWS_COLUMNS_MAX;
+    float natural[LW_VIEWS_COLUMNS_MAX];
+
+    natural_units(entity, n_columns, natural);
+    state->job = lw_training_job_create(
+        &(struct lw_training_need){entity->detector, &state->rows, n_columns, natural},
+        lw_pool_trainer(entity->pool));
+    state->n_failed += state->job == NULL ? 1 : 0;
+    state->adopt_at = state->rows.n_seen + state->rows.n_seen / 8;
+}
+
+/* What is due at this number of rows. */
+static void train(struct lw_entity *entity)
+{
+    struct lw_tier1_state *state = entity->tier1;
+
+    if (state->job != NULL && state->rows.n_seen >= state->adopt_at) {
+        adopt(entity);
+    }
+    if (state->rows.n_seen < state->next_train || state->job != NULL) {
+        return;
+    }
+    if (state->group == LW_MODEL_GROUP_NONE) {
+        plan_training(entity);
+    } else if (state->ensemble == NULL) {
+        adopt_shared(entity);
     }
     while (state->next_train <= state->rows.n_seen) {
         state->next_train *= 2;
     }
 }
 
+/* ---- scoring ---- */
+
 /* Shares the alarm of this step out among the series. */
 static void blame(struct lw_entity *entity)
 {
     struct lw_tier1_state *state = entity->tier1;
-    uint32_t n = entity->n_series;
-    float sum = 0.0f;
+    uint32_t n = (uint32_t)lw_ensemble_n_columns(state->ensemble);
+    float shares[LW_VIEWS_COLUMNS_MAX], sum = 0.0f;
 
-    if (lw_tier1_n_columns(state->fitted) < n) {
-        n = (uint32_t)lw_tier1_n_columns(state->fitted);
-    }
-    memset(state->shares, 0, state->width * sizeof(float));
-    lw_tier1_attribute(state->fitted, state->row, state->shares);
+    lw_ensemble_attribute(state->ensemble, state->state, shares);
     for (uint32_t i = 0; i < n; i++) {
-        sum += state->shares[i];
+        sum += shares[i];
     }
     for (uint32_t i = 0; i < n && sum > 0.0f; i++) {
-        const struct lw_verdict *newest = &entity->series[i]->newest;
+        uint32_t series = state->n_map > 0 ? state->map[i] : i;
 
-        lw_life_contribute(entity->life, i, state->shares[i] / sum, newest->value,
-                           newest->expected);
+        if (series < entity->n_series) {
+            const struct lw_verdict *newest = &entity->series[series]->newest;
+
+            lw_life_contribute(entity->life, series, shares[i] / sum, newest->value,
+                               newest->expected);
+        }
     }
 }
 
@@ -198,9 +411,17 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     struct lw_tier1_state *state = entity->tier1;
     struct lw_calibrate_result result;
     struct lw_verdict *verdict = &state->newest;
+    float row[LW_VIEWS_COLUMNS_MAX];
+    const float *const rows[] = {row};
+    double energy;
 
-    lw_calibrator_step(lw_tier1_calibration(state->fitted), state->cut, &state->calibrator,
-                       lw_tier1_energy(state->fitted, state->row), &result);
+    if (state->cut == 0.0) {
+        state->cut = lw_calibrate_cut(budget_rows(entity, time_ns));
+    }
+    row_of_model(state, state->row, lw_ensemble_n_columns(state->ensemble), row);
+    lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, NULL);
+    lw_calibrator_step(&state->ensemble->calibration, state->cut, &state->calibrator, energy,
+                       &result);
     lw_verdict_none(verdict, LW_SERIES_NONE);
     verdict->time_ns = time_ns;
     verdict->tag = tag;
@@ -228,21 +449,20 @@ void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t ta
                           const struct lw_sink *sink)
 {
     struct lw_tier1_state *state = entity->tier1;
+    bool collects = entity->detector->spec->detector.collect;
 
-    if (state->fitted != NULL) {
+    if (state->ensemble != NULL && !collects) {
         score(entity, time_ns, tag, sink);
         anomalous = anomalous || state->calibrator.alarm;
     }
     if (lw_model_row_is_missing(state->row, state->width)) {
-        return; /* While the series are new to tier 0 there is nothing to learn from. */
+        return; /* There is nothing to learn from. */
     }
     state->first_ns = state->first_ns == INT64_MIN ? time_ns : state->first_ns;
-    /* Trouble should not come to look normal: of its rows only a few are learnt from, so a new
-     * regime is learnt late but is. */
-    if (!anomalous || state->n_anomalous++ % ANOMALOUS_KEPT == 0) {
-        lw_training_rows_offer(&state->rows, state->row);
-    }
-    if (state->rows.n_seen >= state->next_train && state->rows.n_rows >= LW_TIER1_ROWS_MIN) {
-        train(entity, time_ns);
+    memcpy(state->recent + state->n_recent++ % LW_TIER1_RECENT * state->width, state->row,
+           state->width * sizeof(float));
+    lw_training_rows_offer(&state->rows, state->row, anomalous && !collects);
+    if (!collects) {
+        train(entity);
     }
 }

@@ -100,20 +100,6 @@ static void run_baseline(const struct lw_entity *entity, struct lw_series *serie
     lw_baseline_step(&config, lw_series_baseline(series), input->time_ns, input->value, ret_result);
 }
 
-/* Surprise of the step in scales of the band, compressed: what tier 1 reads. */
-static float residual_of(const struct lw_verdict *verdict)
-{
-    double above = (double)verdict->upper - (double)verdict->expected;
-    double below = (double)verdict->expected - (double)verdict->lower;
-    double half = above > below ? above : below; /* The legal range may have cut the other. */
-
-    if (isnan(verdict->value) || isnan(verdict->expected) || !(half > 0.0)) {
-        return NAN;
-    }
-    return (float)lw_scale_compress(3.0 * ((double)verdict->value - (double)verdict->expected) /
-                                    half);
-}
-
 /* A data fault speaks over what the values say. */
 static void apply_fault(struct lw_verdict *verdict, enum lw_anomaly_type active,
                         enum lw_anomaly_type begins)
@@ -165,7 +151,7 @@ static void score_series(struct lw_entity *entity, const struct step_input *inpu
                  : LW_TYPE_NONE;
     apply_fault(verdict, active, series->metric->faults ? input->fault : LW_TYPE_NONE);
     if (entity->tier1 != NULL) {
-        entity->tier1->row[input->series] = residual_of(verdict);
+        entity->tier1->row[input->series] = series->metric->watch ? verdict->value : NAN;
     }
     emit(entity, verdict, sink);
     lw_entity_step_tell(entity, verdict);

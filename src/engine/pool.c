@@ -29,6 +29,7 @@ struct pool_text {
 
 struct lw_pool {
     struct lw_pool_tie *ties;
+    struct lw_trainer *trainer; /* Borrowed. */
     struct pool_slab *slabs;
     uint8_t *next; /* Within the newest slab. */
     size_t left_bytes;
@@ -70,6 +71,16 @@ void lw_pool_destroy(struct lw_pool *pool)
     }
     lw_mem_free(pool->buckets);
     lw_mem_free(pool);
+}
+
+void lw_pool_set_trainer(struct lw_pool *pool, struct lw_trainer *trainer)
+{
+    pool->trainer = trainer;
+}
+
+struct lw_trainer *lw_pool_trainer(const struct lw_pool *pool)
+{
+    return pool->trainer;
 }
 
 void lw_pool_tie(struct lw_pool *pool, struct lw_pool_tie *tie)

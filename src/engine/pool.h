@@ -21,6 +21,11 @@ struct lw_pool_tie {
 /* What is tied is ended by lw_pool_destroy(), unless it is untied before. */
 void lw_pool_tie(struct lw_pool *pool, struct lw_pool_tie *tie);
 void lw_pool_untie(struct lw_pool_tie *tie);
+/* Who trains the models of the pool's entities in the background, outliving the pool; NULL (at
+ * first): they train in the step that needs the result. */
+struct lw_trainer;
+void lw_pool_set_trainer(struct lw_pool *pool, struct lw_trainer *trainer);
+struct lw_trainer *lw_pool_trainer(const struct lw_pool *pool);
 /* A cleared block of n_bytes (> 0), aligned to 64; NULL when there is no memory. */
 void *lw_pool_take(struct lw_pool *pool, size_t n_bytes);
 /* Gives back a block with the size it was taken with; takes NULL. */

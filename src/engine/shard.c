@@ -407,6 +407,7 @@ enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uin
     if (status != LW_OK) {
         return status;
     }
+    lw_pool_set_trainer(shard->pool, engine->trainer);
     if (!batches_create(shard)) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the queue of shard %u", number);
     }

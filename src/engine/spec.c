@@ -133,10 +133,25 @@ static const struct lw_option DETECTOR_OPTIONS[] = {
     {.name = "models",
      .type = LW_OPTION_TEXT,
      .offset = DETECTOR(models),
-     .fallback = "iforest",
+     .fallback = "full",
      TEXT_CAPACITY(models),
      .unit = "",
-     .help = "Tier 1 model of entities with two series or more, or \"none\"."},
+     .help =
+         "Tier 1 models of entities with two series or more: \"full\", \"lean\", a list such as "
+         "\"linear, knn@patch, iforest*0.5\", or \"none\"."},
+    {.name = "tuning",
+     .type = LW_OPTION_TEXT,
+     .offset = DETECTOR(tuning),
+     .fallback = "",
+     TEXT_CAPACITY(tuning),
+     .unit = "",
+     .help = "Options of models, such as \"iforest.trees=200, knn.k=5\"."},
+    {.name = "collect",
+     .type = LW_OPTION_BOOL,
+     .offset = DETECTOR(collect),
+     .fallback = "false",
+     .unit = "",
+     .help = "Keep rows for training, but train and serve no tier 1: what \"lapwing train\" sets."},
     {.name = "train_after",
      .type = LW_OPTION_INT,
      .offset = DETECTOR(train_after),
@@ -145,13 +160,13 @@ static const struct lw_option DETECTOR_OPTIONS[] = {
      .max = 1000000,
      .unit = "steps",
      .help = "Tier 1 is first trained after so many steps of an entity in which something was "
-             "expected, and again each time their number has doubled."},
+             "known, and again each time their number has doubled."},
     {.name = "train_rows",
      .type = LW_OPTION_INT,
      .offset = DETECTOR(train_rows),
      .fallback = "1024",
-     .min = 64,
-     .max = 65536,
+     .min = 128,
+     .max = 1048576,
      .unit = "rows",
      .help = "Rows kept of each entity for training, spread evenly over all it has seen."},
     {.name = "features",
@@ -296,9 +311,26 @@ enum lw_status lw_spec_create(struct lw_spec **ret_spec, struct lw_error *reterr
 void lw_spec_destroy(struct lw_spec *spec)
 {
     if (spec != NULL) {
+        lw_model_file_release(spec->models);
         lw_mem_free(spec->rules);
         lw_mem_free(spec);
     }
+}
+
+enum lw_status lw_spec_set_models(struct lw_spec *spec, const void *bytes, size_t n_bytes,
+                                  struct lw_error *reterr)
+{
+    struct lw_model_file *file = NULL;
+    enum lw_status status = LW_OK;
+
+    if (bytes != NULL) {
+        status = lw_model_file_load(bytes, n_bytes, &file, reterr);
+    }
+    if (status == LW_OK) {
+        lw_model_file_release(spec->models);
+        spec->models = file;
+    }
+    return status;
 }
 
 enum lw_status lw_spec_set(struct lw_spec *spec, const char *option, const char *value,
@@ -417,21 +449,30 @@ enum lw_status lw_spec_copy(const struct lw_spec *spec, struct lw_spec **ret_spe
     if (spec->n_rules > 0) {
         memcpy(copy->rules, spec->rules, spec->n_rules * sizeof(*copy->rules));
     }
+    copy->models = lw_model_file_retain(spec->models);
     *ret_spec = copy;
     return LW_OK;
 }
 
 uint64_t lw_spec_hash(const struct lw_spec *spec)
 {
-    char text[LW_SPEC_TEXT_MAX + 64];
+    char text[LW_SPEC_TEXT_MAX + 64], fallback[LW_SPEC_TEXT_MAX + 64];
+    struct lw_detector_options defaults;
     uint64_t hash = 0;
     size_t n;
     const struct lw_option *table = lw_detector_option_table(&n);
 
+    lw_options_default(table, n, &defaults);
     for (size_t i = 0; i < n; i++) {
+        (void)lw_option_format(&table[i], &defaults, fallback, sizeof(fallback));
         (void)lw_option_format(&table[i], &spec->detector, text, sizeof(text));
-        hash = lw_hash_bytes(table[i].name, strlen(table[i].name), hash);
-        hash = lw_hash_bytes(text, strlen(text), hash);
+        if (strcmp(text, fallback) != 0) { /* So options may be added without changing the rest. */
+            hash = lw_hash_bytes(table[i].name, strlen(table[i].name), hash);
+            hash = lw_hash_bytes(text, strlen(text), hash);
+        }
+    }
+    if (spec->models != NULL) {
+        hash = lw_hash_bytes(&spec->models->hash, sizeof(spec->models->hash), hash);
     }
     for (size_t i = 0; i < spec->n_rules; i++) {
         const struct lw_spec_rule *rule = &spec->rules[i];

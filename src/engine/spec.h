@@ -8,6 +8,7 @@
 #define LW_ENGINE_SPEC_H
 
 #include "base/option.h"
+#include "engine/model_file.h"
 #include "lapwing/lapwing.h"
 
 #include <stdbool.h>
@@ -33,6 +34,8 @@ struct lw_detector_options {
     char time_zone[64];
     char holidays[LW_SPEC_TEXT_MAX];
     char models[LW_SPEC_TEXT_MAX];
+    char tuning[LW_SPEC_TEXT_MAX];
+    bool collect;
     int64_t train_after;
     int64_t train_rows;
     char features[LW_SPEC_TEXT_MAX];
@@ -62,6 +65,7 @@ struct lw_spec {
     struct lw_detector_options detector;
     struct lw_spec_rule *rules;
     size_t n_rules, rules_capacity;
+    struct lw_model_file *models; /* NULL: none; one of its owners. */
 };
 
 /* The option tables; *ret_n is their length. */

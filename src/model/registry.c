@@ -4,6 +4,7 @@
 #include "model/ecod.h"
 #include "model/iforest.h"
 #include "model/knn.h"
+#include "model/linear.h"
 #include "model/lof.h"
 #include "model/lstm.h"
 #include "model/model.h"
@@ -13,15 +14,8 @@
 #include <string.h>
 
 static const struct lw_model_class *const registry_classes[] = {
-    &lw_model_iforest,
-    &lw_model_ocsvm,
-    &lw_model_ecod,
-    &lw_model_knn,
-    &lw_model_lof,
-    &lw_model_autoencoder,
-    &lw_model_lstm,
-    &lw_model_rcf,
-    NULL,
+    &lw_model_iforest,     &lw_model_ocsvm, &lw_model_ecod, &lw_model_knn,    &lw_model_lof,
+    &lw_model_autoencoder, &lw_model_lstm,  &lw_model_rcf,  &lw_model_linear, NULL,
 };
 
 const struct lw_model_class *const *lw_model_classes(void)

@@ -5,7 +5,6 @@
 
 #include "engine/spec.h"
 #include "store/file.h"
-#include "train/tier1.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -272,51 +271,6 @@ static void test_engine__changes_a_detector_whole_or_not_at_all(void **state)
     free(self);
 }
 
-/* ---- tier 1 ---- */
-
-#define N_ROWS 128u
-#define N_COLUMNS 4u
-
-static enum lw_status tier1_life(void *user)
-{
-    struct lw_training_rows *rows = user;
-    struct lw_tier1 *tier1 = NULL, *again = NULL;
-    struct lw_writer writer;
-    struct lw_reader reader;
-    enum lw_status status = lw_tier1_fit(lw_model_class_find("iforest"), rows, 1, NULL, &tier1,
-                                         NULL);
-
-    lw_writer_init(&writer);
-    if (status == LW_OK) {
-        lw_tier1_save(tier1, &writer);
-        status = writer.status;
-    }
-    if (status == LW_OK) {
-        lw_reader_init(&reader, writer.data, writer.n_bytes);
-        status = lw_tier1_load(&reader, &again, NULL);
-    }
-    lw_tier1_destroy(again);
-    lw_tier1_destroy(tier1);
-    lw_writer_fini(&writer);
-    return status;
-}
-
-static void test_tier1__survives_each_failing_allocation(void **state)
-{
-    float memory[N_ROWS * N_COLUMNS], row[N_COLUMNS];
-    struct lw_training_rows rows;
-
-    (void)state;
-    lw_training_rows_init(&rows, memory, N_ROWS, N_COLUMNS);
-    for (uint32_t i = 0; i < N_ROWS; i++) {
-        for (uint32_t c = 0; c < N_COLUMNS; c++) {
-            row[c] = (float)lw_test_value(c, i);
-        }
-        lw_training_rows_offer(&rows, row);
-    }
-    lw_oom_sweep("tier 1", tier1_life, &rows);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -326,7 +280,6 @@ int main(void)
         cmocka_unit_test(test_engine__takes_a_series_that_failed_before),
         cmocka_unit_test(test_state__survives_each_failing_allocation),
         cmocka_unit_test(test_engine__changes_a_detector_whole_or_not_at_all),
-        cmocka_unit_test(test_tier1__survives_each_failing_allocation),
     };
 
     return LW_TEST_RUN(tests);
