@@ -189,9 +189,10 @@ static void test_forecast__equals_full_recursive_least_squares(void **state)
         }
         error = *x - (level + spread * predicted);
         near_enough(view.expected, i < 30 ? lags[0] : level + spread * predicted, 1e-3, i);
-        plain_forecast_learn(
-            &plain, phi, error / spread,
-            view.scale > 0 && fabs(error) > 2.75 * view.scale ? 2.75 * view.scale / fabs(error) : 1);
+        plain_forecast_learn(&plain, phi, error / spread,
+                             view.scale > 0 && fabs(error) > 2.75 * view.scale
+                                 ? 2.75 * view.scale / fabs(error)
+                                 : 1);
         mean8 += (*x - mean8) / 8;
         mean64 += (*x - mean64) / 64;
     }
