@@ -44,6 +44,10 @@ struct lw_kernels {
     /* To 1 / (1 + e^-x), and to tanh x, both within 1e-6 of the largest value; NaN for NaN. */
     void (*sigmoid)(float *values, size_t n);
     void (*tanh)(float *values, size_t n);
+    /* To 3 asinh(x / 3), the compression of the views: x near 0, a logarithm far away. Any n.
+     * Within 4e-7 of its size (of what is no subnormal number); odd, NaN for NaN, infinite for
+     * infinite. */
+    void (*compress)(float *values, size_t n);
     /* Smallest and largest of n floats, n a multiple of LW_LANES and > 0, none NaN. */
     void (*extremes)(const float *values, size_t n, float *ret_least, float *ret_greatest);
     /* The least value of each of LW_GROUPS groups, values[i] being in group i mod LW_GROUPS. n a

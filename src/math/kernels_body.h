@@ -11,6 +11,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
 
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
@@ -383,6 +386,85 @@ static void kernel_tanh(float *values, size_t n)
     }
 }
 
+/* ln(1 + y), y >= 0: 1 + y = m 2^k with m in [sqrt(1/2), sqrt(2)), ln m = 2 (s + s^3 / 3 + ...)
+ * with s = (m - 1) / (m + 1), |s| < 0.172: the first term left out is below 7e-10. Where k is 0, m
+ * - 1 is y itself, so that small y keep their digits. */
+KERNEL_INLINE void lanes_log_of_more(f32x8 *y)
+{
+    const f32x8 more = *y + 1.0f;
+    /* As if sqrt(1/2) were the power of two below: k is what its exponent says of m. */
+    const i32x8 k = (((i32x8)more - 0x3F3504F3) >> 23);
+    const i32x8 is_small = k == 0;
+    const f32x8 whole = __builtin_convertvector(k, f32x8);
+    f32x8 s = (f32x8)((i32x8)more - (k << 23)) - 1.0f, z, sum;
+
+    lanes_pick(&s, &is_small, y);
+    s /= s + 2.0f;
+    z = s * s;
+    sum = z * (1.0f / 9.0f) + 1.0f / 7.0f;
+    sum = sum * z + 1.0f / 5.0f;
+    sum = sum * z + 1.0f / 3.0f;
+    sum = sum * z * s;
+    *y = whole * 0.693359375f + (2.0f * s + (2.0f * sum - whole * 2.12194440e-4f));
+}
+
+/* Square roots, which IEEE 754 rounds the same everywhere; none below 0. */
+KERNEL_INLINE void lanes_sqrt(f32x8 *x)
+{
+#if defined(__AVX__)
+    *x = (f32x8)_mm256_sqrt_ps((__m256)*x);
+#elif defined(__SSE__)
+    __m128 half[2];
+
+    memcpy(half, x, sizeof(*x));
+    half[0] = _mm_sqrt_ps(half[0]);
+    half[1] = _mm_sqrt_ps(half[1]);
+    memcpy(x, half, sizeof(*x));
+#else
+    for (int lane = 0; lane < LW_LANES; lane++) {
+        (*x)[lane] = sqrtf((*x)[lane]);
+    }
+#endif
+}
+
+/* asinh u = ln(1 + u + u^2 / (1 + sqrt(1 + u^2))), of the size of x; 1 is lost above 2^30. */
+KERNEL_INLINE void lanes_compress(f32x8 *x)
+{
+    const i32x8 sign_bit = (i32x8){0} + INT32_MIN;
+    const i32x8 sign = (i32x8)*x & sign_bit;
+    const f32x8 size = (f32x8)((i32x8)*x & ~sign_bit), u = size * (1.0f / 3.0f);
+    const i32x8 is_far = u > 0x1p+30f, is_odd = ~(size <= 3.4028235e38f);
+    f32x8 square = u * u, root, y;
+
+    root = square + 1.0f;
+    lanes_sqrt(&root);
+    y = u + square / (root + 1.0f);
+    square = u + u;
+    lanes_pick(&y, &is_far, &square);
+    lanes_log_of_more(&y);
+    y *= 3.0f;
+    lanes_pick(&y, &is_odd, &size);
+    *x = (f32x8)((i32x8)y | sign);
+}
+
+static void kernel_compress(float *values, size_t n)
+{
+    f32x8 x;
+    size_t i = 0;
+
+    for (; i + LW_LANES <= n; i += LW_LANES) {
+        lanes_load(&x, values + i);
+        lanes_compress(&x);
+        memcpy(values + i, &x, sizeof(x));
+    }
+    if (i < n) {
+        x = (f32x8){0};
+        memcpy(&x, values + i, (n - i) * sizeof(*values));
+        lanes_compress(&x);
+        memcpy(values + i, &x, (n - i) * sizeof(*values));
+    }
+}
+
 static float kernel_reach(const float *least, const float *greatest, const float *row, size_t n)
 {
     f32x8 sum = {0}, a, b, x;
@@ -413,6 +495,7 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .exp = kernel_exp,
     .sigmoid = kernel_sigmoid,
     .tanh = kernel_tanh,
+    .compress = kernel_compress,
     .extremes = kernel_extremes,
     .minima = kernel_minima,
     .reach = kernel_reach,
