@@ -16,6 +16,8 @@
 #define WARM_ROWS 512u
 /* Rows that go through an ensemble together. */
 #define SCORE_ROWS 64u
+/* Rows that tell what a member costs. */
+#define MEASURED_ROWS 1024u
 
 /* One of the two fits: on a share of each entity's rows. */
 struct half {
@@ -23,7 +25,7 @@ struct half {
     const struct lw_training_set *set;
     uint64_t seed;
     size_t *used;  /* [n_entities] rows used of each entity */
-    size_t n_rows; /* Their sum. */
+    size_t n_rows; /* Those of them, in all, of which anything is known. */
     size_t *runs;  /* [n_runs] Stretches without a break, of all entities. */
     size_t n_runs;
     float *scales;                    /* [n_entities][n_scale] */
@@ -87,16 +89,22 @@ static size_t count_runs(const struct lw_training_set *set)
     return n;
 }
 
-/* The runs of an entity, as far as its rows are used. */
+/* The runs of an entity, as far as its rows are used. Rows of which nothing is known do not count:
+ * as in service, they are as if they were not there. */
 static void cut_runs(struct half *half, size_t entity)
 {
-    size_t left = half->used[entity];
+    const struct lw_training_entity *from = &half->set->entities[entity];
+    size_t n_columns = half->set->n_columns, at = 0;
 
-    for (size_t i = 0; i < entity_n_runs(&half->set->entities[entity]) && left > 0; i++) {
-        size_t n = entity_run(&half->set->entities[entity], i);
+    for (size_t i = 0; i < entity_n_runs(from) && at < half->used[entity]; i++) {
+        size_t end = at + entity_run(from, i), n_known = 0;
 
-        half->runs[half->n_runs++] = n < left ? n : left;
-        left -= n < left ? n : left;
+        for (; at < end && at < half->used[entity]; at++) {
+            n_known += !lw_model_row_is_missing(from->rows + at * n_columns, n_columns);
+        }
+        half->n_rows += n_known;
+        half->runs[half->n_runs] = n_known;
+        half->n_runs += n_known > 0;
     }
 }
 
@@ -132,14 +140,13 @@ static enum lw_status half_init(struct half *half, const struct lw_plan *plan,
         size_t n = set->entities[i].n_rows;
 
         half->used[i] = keeps_back ? n - n_kept_back(n) : n;
-        half->n_rows += half->used[i];
         cut_runs(half, i);
     }
     for (int view = 0; view <= LW_VIEW_PATCH; view++) {
         size_t width = lw_view_width((enum lw_view)view, set->n_columns);
 
         if (width > 0) {
-            half->matrix[view] = lw_mem_calloc(half->n_rows, width * sizeof(float));
+            half->matrix[view] = lw_mem_calloc(half->n_rows + 1, width * sizeof(float));
             fits = fits && half->matrix[view] != NULL;
         }
     }
@@ -175,8 +182,11 @@ static void half_scale_all(struct half *half)
 
         lw_views_learn_scale(rows, half->used[e], n_columns, half->set->natural,
                              half_scale(half, e));
-        for (size_t i = 0; i < half->used[e]; i++, values += n_columns) {
-            lw_views_scale_row(n_columns, half_scale(half, e), rows + i * n_columns, values);
+        for (size_t i = 0; i < half->used[e]; i++) {
+            if (!lw_model_row_is_missing(rows + i * n_columns, n_columns)) {
+                lw_views_scale_row(n_columns, half_scale(half, e), rows + i * n_columns, values);
+                values += n_columns;
+            }
         }
     }
 }
@@ -203,7 +213,8 @@ static enum lw_status half_show_all(struct half *half, struct lw_error *reterr)
     for (size_t e = 0; e < half->set->n_entities; e++) {
         size_t run = 0, left = 0;
 
-        for (size_t i = 0; i < half->used[e]; i++, at++) {
+        for (size_t i = 0; i < half->used[e]; i++) {
+            const float *raw = half->set->entities[e].rows + i * n_columns;
             struct lw_views_row row = {.values = half->matrix[LW_VIEW_VALUES] + at * n_columns,
                                        .residual = half->matrix[LW_VIEW_RESIDUAL] + at * n_columns,
                                        .embedding = half->matrix[LW_VIEW_EMBEDDING] +
@@ -213,7 +224,10 @@ static enum lw_status half_show_all(struct half *half, struct lw_error *reterr)
             if (run_begins(&half->set->entities[e], &run, &left)) {
                 state_start(half, e, n_state, state);
             }
-            lw_views_step(half->views, state, half->set->entities[e].rows + i * n_columns, &row);
+            if (!lw_model_row_is_missing(raw, n_columns)) {
+                lw_views_step(half->views, state, raw, &row);
+                at++;
+            }
         }
     }
     lw_mem_free(state);
@@ -488,6 +502,39 @@ static enum lw_status warm_states(const struct half *half, struct lw_training_re
     return LW_OK;
 }
 
+/* What each member costs: the newest rows that it was fitted to, one by one. */
+static enum lw_status measure_members(const struct half *half, struct lw_training_result *result,
+                                      struct lw_error *reterr)
+{
+    float *state = lw_mem_calloc(result->n_state, sizeof(*state)), distance;
+
+    if (state == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory to measure the members");
+    }
+    for (size_t m = 0; m < result->ensemble->n_members; m++) {
+        const struct lw_member *member = &result->ensemble->members[m];
+        struct lw_model_rows rows = half_rows(half, member->view);
+        size_t n = rows.n_rows < MEASURED_ROWS ? rows.n_rows : MEASURED_ROWS;
+        const float *row = rows.values + (rows.n_rows - n) * rows.n_dims;
+        int64_t started = lw_clock_monotonic_ns();
+
+        result->members[m].fit_seconds = half->fit_seconds[m];
+        if (member->model == NULL) {
+            continue; /* It is part of the views. */
+        }
+        result->members[m].bytes = member->class->bytes(member->model);
+        memset(state, 0, result->n_state * sizeof(*state));
+        for (size_t i = 0; i < n; i++, row += rows.n_dims) {
+            member->class->score(member->model, member->class->n_state == NULL ? NULL : state, row,
+                                 1, &distance);
+        }
+        result->members[m].nanoseconds_a_row = (double)(lw_clock_monotonic_ns() - started) /
+                                               (double)n;
+    }
+    lw_mem_free(state);
+    return LW_OK;
+}
+
 /* What remains when all models are fitted. */
 static enum lw_status finish(struct fit *fit, struct lw_training_result *result,
                              struct lw_error *reterr)
@@ -508,11 +555,8 @@ static enum lw_status finish(struct fit *fit, struct lw_training_result *result,
     if (status == LW_OK) {
         status = warm_states(&fit->halves[1], result, reterr);
     }
-    for (size_t m = 0; status == LW_OK && m < result->ensemble->n_members; m++) {
-        const struct lw_member *member = &result->ensemble->members[m];
-
-        result->members[m].fit_seconds = fit->halves[1].fit_seconds[m];
-        result->members[m].bytes = member->model == NULL ? 0 : member->class->bytes(member->model);
+    if (status == LW_OK) {
+        status = measure_members(&fit->halves[1], result, reterr);
     }
     lw_ensemble_destroy(older);
     return status;
@@ -539,6 +583,22 @@ static enum lw_status fit_all(struct fit *fit, struct lw_error *reterr)
     return LW_OK;
 }
 
+/* Runs must add up to the rows, none of them empty: models walk along them. */
+static bool runs_fit(const struct lw_training_entity *entity)
+{
+    size_t left = entity->n_rows;
+
+    for (size_t i = 0; i < entity_n_runs(entity); i++) {
+        size_t n = entity_run(entity, i);
+
+        if (n == 0 || n > left) {
+            return false;
+        }
+        left -= n;
+    }
+    return left == 0;
+}
+
 static enum lw_status check_set(const struct lw_training_set *set, struct lw_error *reterr)
 {
     if (set->n_entities < 1 || set->n_columns < 1 || set->n_columns > LW_VIEWS_COLUMNS_MAX) {
@@ -550,6 +610,11 @@ static enum lw_status check_set(const struct lw_training_set *set, struct lw_err
         if (set->entities[i].n_rows < LW_TRAIN_ROWS_MIN) {
             return lw_error_set(reterr, LW_EINVAL, "%zu rows to train on; at least %d are needed",
                                 set->entities[i].n_rows, LW_TRAIN_ROWS_MIN);
+        }
+        if (!runs_fit(&set->entities[i])) {
+            return lw_error_set(reterr, LW_EINVAL,
+                                "the runs of entity %zu do not add up to its %zu rows", i,
+                                set->entities[i].n_rows);
         }
     }
     return LW_OK;
@@ -683,6 +748,12 @@ enum lw_status lw_ensemble_fit_fold(const struct lw_plan *plan, const struct lw_
     struct fit *fit;
     enum lw_status status = check_set(set, reterr);
 
+    for (size_t i = 0; status == LW_OK && i < set->n_entities; i++) {
+        if (!runs_fit(&fold->judged[i]) || fold->from[i] > fold->judged[i].n_rows) {
+            status = lw_error_set(reterr, LW_EINVAL,
+                                  "the rows to judge of entity %zu do not add up", i);
+        }
+    }
     if (status != LW_OK) {
         return status;
     }

@@ -20,8 +20,8 @@
 struct lw_training_entity {
     const float *rows; /* [n_rows][n_columns] of the set; borrowed. */
     size_t n_rows;
-    const size_t *runs; /* [n_runs] lengths of stretches without a break, adding up to n_rows; NULL:
-                           all rows are one. Models look back within a run only. */
+    const size_t *runs; /* [n_runs] lengths, none 0, of stretches without a break, adding up to
+                           n_rows; NULL: all rows are one. Models look back within a run only. */
     size_t n_runs;
 };
 
@@ -40,8 +40,8 @@ struct lw_training_set {
 /* What training found out about a member. */
 struct lw_member_report {
     double fit_seconds;       /* Of the fit on all rows. */
-    double nanoseconds_a_row; /* Of scoring, row by row, as measured on the rows kept back. */
-    size_t bytes;
+    double nanoseconds_a_row; /* Of scoring, row by row, as measured on the newest rows. */
+    size_t bytes;             /* Both are 0 of the views' own forecaster. */
 };
 
 /* What comes of a training. The caller owns all of it: lw_training_result_fini(). */
@@ -58,9 +58,10 @@ struct lw_training_result {
 };
 
 /*
- * LW_EINVAL below LW_TRAIN_ROWS_MIN rows in an entity, for columns out of bounds, or when fewer
- * than LW_CALIBRATION_ROWS_MIN rows kept back are known; LW_ENOMEM. The same bits whatever the
- * number of threads. Memory beside the result: about 8 n_columns + 300 bytes for every row, twice,
+ * LW_EINVAL below LW_TRAIN_ROWS_MIN rows in an entity, for columns out of bounds, for runs that do
+ * not add up, or when fewer than LW_CALIBRATION_ROWS_MIN rows kept back are known; LW_ENOMEM. Rows
+ * of which nothing is known are as if they were not there. The same bits whatever the number of
+ * threads. Memory beside the result: about 8 n_columns + 300 bytes for every row, twice,
  * and what the members need.
  */
 enum lw_status lw_ensemble_fit(const struct lw_plan *plan, const struct lw_training_set *set,

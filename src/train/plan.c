@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ITEM_MAX 320
+#define BLANKS " \t\r\n"
 
 /* A member of a preset. The weights and least units were found by experiment on four sets of
  * labelled data: docs/ensemble.md has the figures. */
@@ -63,22 +64,30 @@ static enum lw_status plan_preset(const struct preset_member *members, size_t n,
     return LW_OK;
 }
 
+/* Takes the blanks off both ends, in place; returns where the text now begins. */
+static char *trim(char *text)
+{
+    text += strspn(text, BLANKS);
+    for (size_t end = strlen(text); end > 0 && strchr(BLANKS, text[end - 1]) != NULL;) {
+        text[--end] = '\0';
+    }
+    return text;
+}
+
 /* Copies the next item of a list without the blanks around it; returns what follows, or NULL at the
  * end. */
 static const char *next_item(const char *list, char *ret_item, bool *ret_fits)
 {
     size_t n;
 
-    list += strspn(list, " \t\n,");
+    list += strspn(list, BLANKS ",");
     n = strcspn(list, ",");
     *ret_fits = n < ITEM_MAX;
     if (*list == '\0') {
         return NULL;
     }
     snprintf(ret_item, ITEM_MAX, "%.*s", (int)(n < ITEM_MAX ? n : ITEM_MAX - 1), list);
-    for (size_t end = strlen(ret_item); end > 0 && strchr(" \t\n", ret_item[end - 1]) != NULL;) {
-        ret_item[--end] = '\0';
-    }
+    (void)trim(ret_item); /* It begins with no blank. */
     return list + n;
 }
 
@@ -115,6 +124,7 @@ static enum lw_status member_parse(char *item, struct lw_plan *plan, struct lw_e
 
     if (weight != NULL) {
         *weight++ = '\0';
+        weight = trim(weight);
         member.weight = strtod(weight, &end);
         if (end == weight || *end != '\0' || !(member.weight >= 0.0 && member.weight <= 1e6)) {
             return lw_error_set(reterr, LW_EINVAL,
@@ -124,7 +134,9 @@ static enum lw_status member_parse(char *item, struct lw_plan *plan, struct lw_e
     }
     if (view != NULL) {
         *view++ = '\0';
+        view = trim(view);
     }
+    item = trim(item);
     member.class = lw_model_class_find(item);
     if (member.class == NULL) {
         class_names(names, sizeof(names));
@@ -187,6 +199,13 @@ static enum lw_status option_parse(char *item, struct lw_plan *plan, struct lw_e
     }
     *name++ = '\0';
     *value++ = '\0';
+    item = trim(item);
+    name = trim(name);
+    value = trim(value);
+    if (strlen(name) >= sizeof(option->name) || strlen(value) >= sizeof(option->value)) {
+        return lw_error_set(reterr, LW_EINVAL, "\"%.40s\" of model %.40s is too long for an option",
+                            name, item);
+    }
     option->class = lw_model_class_find(item);
     if (option->class == NULL) {
         return lw_error_set(reterr, LW_ENOTFOUND, "there is no model \"%s\"", item);
