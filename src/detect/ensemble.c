@@ -232,7 +232,7 @@ static enum lw_status member_load(struct lw_reader *reader, size_t n_columns,
                             name);
     }
     if (has_model == 0) {
-        return member->class == &lw_model_linear
+        return member->class == &lw_model_linear && member->view == LW_VIEW_VALUES
                    ? LW_OK
                    : lw_error_set(reterr, LW_EFORMAT, "model \"%s\" of the ensemble is not there",
                                   name);
@@ -254,6 +254,7 @@ static enum lw_status ensemble_load_parts(struct lw_reader *reader, struct lw_en
 {
     enum lw_status status = lw_views_load(reader, &ensemble->views, reterr);
     uint32_t n_members;
+    double weights = 0.0;
 
     if (status == LW_OK) {
         status = lw_calibration_load(&ensemble->calibration, reader, reterr);
@@ -270,6 +271,10 @@ static enum lw_status ensemble_load_parts(struct lw_reader *reader, struct lw_en
         ensemble->n_members = i + 1;
         status = member_load(reader, lw_ensemble_n_columns(ensemble), &ensemble->members[i],
                              reterr);
+        weights += ensemble->members[i].weight;
+    }
+    if (status == LW_OK && !(weights > 0.0)) {
+        status = lw_error_set(reterr, LW_EFORMAT, "no member of the ensemble has a weight");
     }
     return status;
 }

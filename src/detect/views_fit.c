@@ -10,6 +10,7 @@
 
 #define VIEWS_VERSION 1u
 #define COMPONENT_WORK 2e9 /* Multiply-adds that a covariance may cost. */
+#define NUMBER_MAX 1e6f    /* More than any mean of z or offset, and so than any component. */
 
 enum lw_status lw_projection_create(size_t n_in, size_t n_out, struct lw_projection *ret_projection,
                                     struct lw_error *reterr)
@@ -290,7 +291,7 @@ static enum lw_status projection_load(struct lw_reader *reader, size_t n_in, siz
     }
     lw_read_f32s(reader, ret_projection->mean, n);
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(ret_projection->mean[i])) {
+        if (!(fabsf(ret_projection->mean[i]) <= NUMBER_MAX)) {
             return lw_error_set(reterr, LW_EFORMAT, "the views are damaged: a component of %g",
                                 (double)ret_projection->mean[i]);
         }
