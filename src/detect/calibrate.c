@@ -6,6 +6,10 @@
  * anomalies in them and mute the whole entity. Below the median p goes by rank, through straight
  * lines between 33 quantiles.
  *
+ * Energies have the logarithm of Student's t, not the square of a Gaussian: up to some ten units
+ * they grow as squares, so a member that is sure outvotes those that are not; far beyond, where
+ * squares would leave the say to whichever member had the smallest unit, they grow slowly.
+ *
  * A freshly started histogram is empty and q is then 0: nothing is subtracted before something was
  * seen.
  */
@@ -18,8 +22,8 @@
 #include <math.h>
 #include <string.h>
 
-#define ENERGY_MAX                                                                                 \
-    1e12 /* Far beyond where L ends; keeps an infinite distance from staying for ever. */
+#define RATIO_SQUARED_MAX 1e12 /* Keeps an infinite distance from staying for ever. */
+#define ENERGY_FREEDOM 200.0   /* nu of Student's t. */
 #define TAIL_XI 0.3
 #define TAIL_LEAST 0.1                      /* Q.9 - Q.5 counts as at least this much energy. */
 #define TAIL_SPREAD 5.0                     /* (1 - .5) / (1 - .9) */
@@ -49,9 +53,9 @@ double lw_median_of(double *values, size_t n)
 double lw_energy(double distance, double median, double unit)
 {
     double ratio = distance / (median > unit ? median : unit);
-    double energy = ratio * ratio;
+    double squared = ratio * ratio < RATIO_SQUARED_MAX ? ratio * ratio : RATIO_SQUARED_MAX;
 
-    return energy > ENERGY_MAX ? ENERGY_MAX : energy;
+    return isnan(ratio) ? ratio : ENERGY_FREEDOM * lw_log(1.0 + squared / ENERGY_FREEDOM);
 }
 
 double lw_energy_combine(const double *energies, const double *weights, size_t n)

@@ -1,10 +1,11 @@
 /*
  * From the distances of tier 1's members to one calibrated level, and from there to an alarm.
  *
- * Energies U = sum w (D / max(median, unit))^2 / sum w of the members are smoothed, S += .2 (U -
- * S); a heavy-tailed fit over rows kept back from training turns S into L = -log10 p. A forgetting
- * histogram of L gives q, its .8 quantile of lately, and A = L - max(0, q - 1.3) is what alarms: a
- * confirmed new regime stops alarming, L itself is never lowered.
+ * Energies u = 200 ln(1 + (D / max(median, unit))^2 / 200) of the members are averaged by weight, U
+ * = sum w u / sum w, and smoothed, S += .2 (U - S); a heavy-tailed fit over rows kept back from
+ * training turns S into L = -log10 p. A forgetting histogram of L gives q, its .8 quantile of
+ * lately, and A = L - max(0, q - 1.3) is what alarms: a confirmed new regime stops alarming, L
+ * itself is never lowered.
  */
 #ifndef LW_DETECT_CALIBRATE_H
 #define LW_DETECT_CALIBRATE_H
@@ -52,7 +53,8 @@ struct lw_calibrate_result {
 
 /* Median of n > 0 values, none NaN; reorders them. */
 double lw_median_of(double *values, size_t n);
-/* (distance / max(median, unit))^2, at most 1e12; unit > 0. NaN for a NaN distance. */
+/* 200 ln(1 + r^2 / 200), r = distance / max(median, unit), r^2 at most 1e12; unit > 0. NaN for a
+ * NaN distance. */
 double lw_energy(double distance, double median, double unit);
 /* Weighted mean of n energies; NaN ones and their weights are left out, NaN when none is left. */
 double lw_energy_combine(const double *energies, const double *weights, size_t n);

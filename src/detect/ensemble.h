@@ -1,10 +1,10 @@
 /*
  * Tier 1: an ensemble of models over the views of an entity, and what it says of a step.
  *
- * Each member gives a distance D in its own unit; energies u = (D / max(median, unit))^2 of all
- * members are averaged by weight (detect/calibrate.h takes it from there). struct lw_ensemble is
- * immutable once fitted and may be shared by threads and entities; an entity's own state is an
- * array of floats: the views', then that of each sequence member.
+ * Each member gives a distance D in its own unit; energies u = 200 ln(1 + (D / max(median, unit))^2
+ * / 200) of all members are averaged by weight (detect/calibrate.h takes it from there). struct
+ * lw_ensemble is immutable once fitted and may be shared by threads and entities; an entity's own
+ * state is an array of floats: the views', then that of each sequence member.
  */
 #ifndef LW_DETECT_ENSEMBLE_H
 #define LW_DETECT_ENSEMBLE_H

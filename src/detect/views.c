@@ -210,9 +210,9 @@ size_t lw_views_push(const struct lw_views *views, struct lw_views_state *parts,
             memcpy(parts->firsts + i * LW_VIEWS_FIRST, parts->firsts,
                    LW_VIEWS_FIRST * sizeof(float));
         }
-        *parts->drift = rest;
+        *parts->drift = rest * rest;
     }
-    *parts->drift += DRIFT_WEIGHT * (rest - *parts->drift);
+    *parts->drift += DRIFT_WEIGHT * (rest * rest - *parts->drift);
     *parts->count = (float)(steps_seen(parts) + 1);
     *parts->count -= *parts->count > COUNT_WRAP - 1.0f ? COUNT_WRAP / 2.0f : 0.0f;
     return slot;
@@ -278,7 +278,7 @@ void lw_views_step(const struct lw_views *views, float *state, const float *row,
     lw_views_shape(&parts, inputs);
     ret_row->patch[LW_VIEWS_COMPONENTS] = lw_projection_apply(&views->patch, inputs,
                                                               ret_row->patch);
-    ret_row->patch[LW_VIEWS_COMPONENTS + 1] = sqrtf((float)LW_VIEWS_STEPS) * *parts.drift;
+    ret_row->patch[LW_VIEWS_COMPONENTS + 1] = sqrtf((float)LW_VIEWS_STEPS * *parts.drift);
 }
 
 const float *lw_views_residual(const struct lw_views *views, const float *state)

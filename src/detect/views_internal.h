@@ -27,7 +27,7 @@ struct lw_views_state {
     float *ring;                           /* [STEPS][n_columns] z of the newest steps. */
     float *firsts;                         /* [STEPS][FIRST] */
     float *count;  /* Steps seen, up to 2^22; then it goes round from half of that. */
-    float *drift;  /* Running mean of what the first components leave. */
+    float *drift;  /* Running mean square of what the first components leave. */
     float *linear; /* The forecaster's. */
 };
 

@@ -212,13 +212,13 @@ static void test_cut__follows_the_budget(void **state)
     assert_true(lw_calibrate_cut(1e6) > lw_calibrate_cut(1e5));
 }
 
-static void test_energy__is_squared_and_combined_by_weight(void **state)
+static void test_energy__grows_as_a_logarithm_and_is_combined_by_weight(void **state)
 {
     const double energies[] = {4.0, NAN, 1.0}, weights[] = {1.0, 5.0, 0.25};
 
     (void)state;
-    assert_true(lw_energy(6.0, 2.0, 1.0) == 9.0);
-    assert_true(lw_energy(6.0, 0.1, 3.0) == 4.0);
+    assert_true(fabs(lw_energy(6.0, 2.0, 1.0) - 200.0 * log1p(9.0 / 200.0)) < 1e-12);
+    assert_true(fabs(lw_energy(6.0, 0.1, 3.0) - 200.0 * log1p(4.0 / 200.0)) < 1e-12);
     assert_true(isnan(lw_energy(NAN, 1.0, 1.0)));
     assert_true(isfinite(lw_energy(INFINITY, 1.0, 1.0)));
     assert_true(lw_energy_combine(energies, weights, 3) == (4.0 + 0.25) / 1.25);
@@ -244,7 +244,8 @@ static void test_calibrator__follows_the_recipe_over_a_real_incident(void **stat
         lw_calibrator_prime(&calibrator, levels[n_levels++]);
     }
     for (size_t i = 0; i < test.n; i++) {
-        double u = pow(fitting_distance(test.x[i]) / fmax(median, 1.0), 2.0), level, adjusted;
+        double ratio = fitting_distance(test.x[i]) / fmax(median, 1.0), level, adjusted;
+        double u = 200.0 * log1p(ratio * ratio / 200.0);
         bool was = alarm;
         struct lw_calibrate_result r;
 
@@ -351,7 +352,7 @@ int main(void)
         cmocka_unit_test(test_calibration__goes_by_rank_below_the_median),
         cmocka_unit_test(test_calibration__refuses_too_little_and_what_is_no_energy),
         cmocka_unit_test(test_cut__follows_the_budget),
-        cmocka_unit_test(test_energy__is_squared_and_combined_by_weight),
+        cmocka_unit_test(test_energy__grows_as_a_logarithm_and_is_combined_by_weight),
         cmocka_unit_test(test_calibrator__follows_the_recipe_over_a_real_incident),
         cmocka_unit_test(test_calibrator__gets_used_to_a_new_regime),
         cmocka_unit_test(test_calibrator__goes_on_from_bytes_as_if_nothing_was),
