@@ -450,6 +450,28 @@ LW_API const char *lw_detector_pair(const struct lw_detector *detector, uint32_t
 LW_API size_t lw_entity_pair_features(const struct lw_entity *entity, uint32_t pair,
                                       float *ret_values, size_t capacity);
 
+/**
+ * What tier 1 tells of a step beside its verdict: the combined energy, its calibrated level
+ * (-log10 p), the level that is held against the cut, and the distance of each model, in its own
+ * unit.
+ *
+ * @param ret_columns  lw_feature_column[capacity]; may be NULL when capacity is 0. Valid as long as
+ *                     the detector.
+ * @return How many there are, 0 without tier 1; at most capacity are filled.
+ */
+LW_API size_t lw_detector_models(const struct lw_detector *detector,
+                                 struct lw_feature_column *ret_columns, size_t capacity);
+
+/**
+ * These of an entity after its newest step.
+ *
+ * @param ret_values  float[capacity], in the order of lw_detector_models(); NaN: cannot tell yet.
+ * @return How many were filled.
+ *
+ * Threads: the entity's.
+ */
+LW_API size_t lw_entity_models(const struct lw_entity *entity, float *ret_values, size_t capacity);
+
 /** Name of an anomaly type such as "level shift"; "" for LW_TYPE_NONE, "unknown" for other numbers.
  */
 LW_API const char *lw_anomaly_type_name(enum lw_anomaly_type type);

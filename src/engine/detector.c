@@ -56,6 +56,55 @@ static enum lw_status compile_plan(struct lw_detector *detector, struct lw_error
                                           error.message);
 }
 
+/* The column of a member's distances: "model_knn_patch". */
+static void add_model_column(struct lw_detector *detector, const struct lw_model_class *class,
+                             enum lw_view view)
+{
+    char *name = detector->model_names[detector->n_model_columns - LW_MODEL_FIGURES];
+
+    (void)snprintf(name, sizeof(detector->model_names[0]), "model_%s_%s", class->name,
+                   lw_view_name(view));
+    detector->model_columns[detector->n_model_columns++] = (struct lw_feature_column){
+        .name = name, .unit = "", .formula = class->formula};
+}
+
+/* Tells what there is to tell of the models of the plan, or of those of the model file. */
+static void compile_model_columns(struct lw_detector *detector)
+{
+    static const struct lw_feature_column figures[LW_MODEL_FIGURES] = {
+        {"energy", "", "sum w (D / max(median, unit))^2 / sum w over the models"},
+        {"level", "", "-log10 p of the smoothed energy, by the calibration"},
+        {"level_adjusted", "", "level less what has been usual of late: held against the cut"}};
+    const struct lw_model_file *file = detector->models;
+
+    if (detector->plan == NULL) {
+        return;
+    }
+    memcpy(detector->model_columns, figures, sizeof(figures));
+    detector->n_model_columns = LW_MODEL_FIGURES;
+    if (file != NULL && file->n_groups > 0) {
+        const struct lw_ensemble *ensemble = file->groups[0].ensemble;
+
+        for (uint32_t i = 0; i < ensemble->n_members; i++) {
+            add_model_column(detector, ensemble->members[i].class, ensemble->members[i].view);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < detector->plan->n_members; i++) {
+        add_model_column(detector, detector->plan->members[i].class,
+                         detector->plan->members[i].view);
+    }
+}
+
+size_t lw_detector_models(const struct lw_detector *detector, struct lw_feature_column *ret_columns,
+                          size_t capacity)
+{
+    for (size_t i = 0; i < detector->n_model_columns && i < capacity; i++) {
+        ret_columns[i] = detector->model_columns[i];
+    }
+    return detector->n_model_columns;
+}
+
 static enum lw_status compile_calendar(struct lw_detector *detector, struct lw_error *reterr)
 {
     const struct lw_detector_options *options = &detector->spec->detector;
@@ -180,6 +229,7 @@ static enum lw_status compile(struct lw_detector *detector, struct lw_error *ret
         status = compile_plan(detector, reterr);
     }
     if (status == LW_OK) {
+        compile_model_columns(detector);
         status = compile_calendar(detector, reterr);
     }
     if (status == LW_OK) {

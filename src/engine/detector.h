@@ -22,6 +22,9 @@
 enum lw_step_kind { LW_STEP_DURATION, LW_STEP_SAMPLE, LW_STEP_ROW };
 
 #define LW_PAIRS_MAX 32
+/* Energy, level, adjusted level, and the distance of each member. */
+#define LW_MODEL_FIGURES 3
+#define LW_MODEL_COLUMNS_MAX (LW_MODEL_FIGURES + LW_ENSEMBLE_MEMBERS_MAX)
 
 /* Two metrics to compare, by patterns. */
 struct lw_metric_pair {
@@ -53,7 +56,10 @@ struct lw_detector {
     struct lw_fault_config fault;
     struct lw_plan *plan;               /* What tier 1 is made of; NULL: no tier 1. */
     const struct lw_model_file *models; /* The spec's; NULL: none. */
-    struct lw_calendar *calendar;       /* NULL: UTC without holidays. */
+    uint32_t n_model_columns;           /* What lw_detector_models() tells. */
+    struct lw_feature_column model_columns[LW_MODEL_COLUMNS_MAX];
+    char model_names[LW_ENSEMBLE_MEMBERS_MAX][2 * LW_MODEL_NAME_MAX];
+    struct lw_calendar *calendar; /* NULL: UTC without holidays. */
     bool has_features;
     struct lw_feature_layout features; /* Valid when has_features. */
     uint32_t n_pairs;

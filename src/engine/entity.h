@@ -51,14 +51,15 @@ struct lw_tier1_state {
     uint64_t adopt_at;           /* Rows seen at which its result comes into service. */
     uint64_t next_train;         /* Rows seen at which the next training begins. */
     uint64_t n_failed;           /* Trainings that failed, for want of memory or of known rows. */
-    double cut;                  /* Of the budget, set when a model comes into service. */
-    int64_t first_ns;            /* Of the first row offered for training; INT64_MIN: none. */
-    struct lw_verdict newest;    /* About the entity; time_ns INT64_MIN: none yet. */
-    uint32_t width;    /* Columns of row, shares and the training rows: room for series. */
-    float *row;        /* [width] Values of this step by series; NaN: none. */
-    float *shares;     /* [width] */
-    float *recent;     /* [LW_TIER1_RECENT][width] Ring of the newest rows. */
-    uint64_t n_recent; /* Rows it was given. */
+    float figures[LW_MODEL_COLUMNS_MAX]; /* What lw_entity_models() tells of the newest step. */
+    double cut;                          /* Of the budget, set when a model comes into service. */
+    int64_t first_ns;         /* Of the first row offered for training; INT64_MIN: none. */
+    struct lw_verdict newest; /* About the entity; time_ns INT64_MIN: none yet. */
+    uint32_t width;           /* Columns of row, shares and the training rows: room for series. */
+    float *row;               /* [width] Values of this step by series; NaN: none. */
+    float *shares;            /* [width] */
+    float *recent;            /* [LW_TIER1_RECENT][width] Ring of the newest rows. */
+    uint64_t n_recent;        /* Rows it was given. */
 };
 
 /*

@@ -149,6 +149,8 @@ static void save_tier1(const struct lw_tier1_state *state, struct lw_writer *wri
         lw_ensemble_save(state->own, writer);
     }
     lw_write_f32s(writer, state->state, state->ensemble == NULL ? 0 : state->n_state);
+    lw_write_f32s(writer, state->figures,
+                  state->ensemble == NULL ? 0 : LW_MODEL_FIGURES + state->ensemble->n_members);
     lw_training_rows_save(&state->rows, writer);
     lw_calibrator_save(&state->calibrator, writer);
     lw_write_u64(writer, state->next_train);
@@ -190,6 +192,7 @@ static enum lw_status load_models(struct lw_entity *entity, struct lw_reader *re
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the state of tier 1");
     }
     lw_read_f32s(reader, state->state, state->n_state);
+    lw_read_f32s(reader, state->figures, LW_MODEL_FIGURES + state->ensemble->n_members);
     return LW_OK;
 }
 

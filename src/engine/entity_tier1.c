@@ -143,6 +143,9 @@ static struct lw_tier1_state *state_create(struct lw_entity *entity)
     lw_calibrator_init(&state->calibrator);
     state->next_train = (uint64_t)entity->detector->spec->detector.train_after;
     state->first_ns = INT64_MIN;
+    for (size_t i = 0; i < LW_MODEL_COLUMNS_MAX; i++) {
+        state->figures[i] = NAN;
+    }
     lw_verdict_none(&state->newest, LW_SERIES_NONE);
     entity->tier1 = state;
     if (!take_up_file(entity)) {
@@ -405,13 +408,36 @@ static void blame(struct lw_entity *entity)
     }
 }
 
+/* What lw_entity_models() will tell of this step. */
+static void keep_figures(struct lw_tier1_state *state, double energy,
+                         const struct lw_calibrate_result *result, const float *distances)
+{
+    state->figures[0] = (float)energy;
+    state->figures[1] = (float)result->level;
+    state->figures[2] = (float)result->adjusted;
+    memcpy(state->figures + LW_MODEL_FIGURES, distances,
+           state->ensemble->n_members * sizeof(*distances));
+}
+
+size_t lw_entity_models(const struct lw_entity *entity, float *ret_values, size_t capacity)
+{
+    size_t n = entity->detector->n_model_columns < capacity ? entity->detector->n_model_columns
+                                                            : capacity;
+    bool can_tell = lw_entity_has_model(entity);
+
+    for (size_t i = 0; i < n; i++) {
+        ret_values[i] = can_tell ? entity->tier1->figures[i] : NAN;
+    }
+    return n;
+}
+
 static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
                   const struct lw_sink *sink)
 {
     struct lw_tier1_state *state = entity->tier1;
     struct lw_calibrate_result result;
     struct lw_verdict *verdict = &state->newest;
-    float row[LW_VIEWS_COLUMNS_MAX];
+    float row[LW_VIEWS_COLUMNS_MAX], distances[LW_ENSEMBLE_MEMBERS_MAX];
     const float *const rows[] = {row};
     double energy;
 
@@ -419,9 +445,10 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
         state->cut = lw_calibrate_cut(budget_rows(entity, time_ns));
     }
     row_of_model(state, state->row, lw_ensemble_n_columns(state->ensemble), row);
-    lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, NULL);
+    lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, distances);
     lw_calibrator_step(&state->ensemble->calibration, state->cut, &state->calibrator, energy,
                        &result);
+    keep_figures(state, energy, &result, distances);
     lw_verdict_none(verdict, LW_SERIES_NONE);
     verdict->time_ns = time_ns;
     verdict->tag = tag;
