@@ -68,9 +68,10 @@ static bool room_make(void **items, size_t item_bytes, size_t *capacity, size_t 
     return true;
 }
 
-/* Of an entity the features of its pairs, behind the columns of series, which then are empty. */
-static size_t pairs_read(const struct lw_engine_verdict *verdict, size_t n_series,
-                         float *ret_values)
+/* Of an entity the features of its pairs and what its models said, behind the columns of series,
+ * which then are empty. */
+static size_t entity_read(const struct lw_engine_verdict *verdict, size_t n_series,
+                          float *ret_values)
 {
     size_t n_each = lw_detector_features(verdict->detector, true, NULL, 0);
     size_t n = n_series;
@@ -86,7 +87,7 @@ static size_t pairs_read(const struct lw_engine_verdict *verdict, size_t n_serie
         }
         n += n_each;
     }
-    return n;
+    return n + lw_entity_models(verdict->entity, ret_values + n, SIZE_MAX);
 }
 
 static size_t pairs_room(const struct lw_detector *detector)
@@ -104,18 +105,19 @@ static void features_add(struct lw_rows_block *block, struct lw_row *row,
 {
     size_t n_series = lw_detector_features(verdict->detector, false, NULL, 0);
     size_t n_pairs = pairs_room(verdict->detector);
+    size_t n_models = lw_detector_models(verdict->detector, NULL, 0);
     void *items = block->features;
     float *to;
 
     if (!room_make(&items, sizeof(*block->features), &block->features_capacity,
-                   block->n_features + n_series + n_pairs)) {
+                   block->n_features + n_series + n_pairs + n_models)) {
         block->is_short = true;
         return;
     }
     block->features = items;
     to = block->features + block->n_features;
     row->n_features = (uint32_t)(verdict->verdict->series == LW_SERIES_NONE
-                                     ? pairs_read(verdict, n_series, to)
+                                     ? entity_read(verdict, n_series, to)
                                      : lw_entity_features(verdict->entity, verdict->verdict->series,
                                                           to, n_series));
     block->n_features += row->n_features;
