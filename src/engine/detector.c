@@ -74,7 +74,10 @@ static void compile_model_columns(struct lw_detector *detector)
     static const struct lw_feature_column figures[LW_MODEL_FIGURES] = {
         {"energy", "", "sum w (D / max(median, unit))^2 / sum w over the models"},
         {"level", "", "-log10 p of the smoothed energy, by the calibration"},
-        {"level_adjusted", "", "level less what has been usual of late: held against the cut"}};
+        {"level_adjusted", "", "level less what has been usual of late: held against the cut"},
+        {"blamed_1", "series", "number of the series with the largest share of the step, from 0"},
+        {"blamed_2", "series", "the second largest"},
+        {"blamed_3", "series", "the third"}};
     const struct lw_model_file *file = detector->models;
 
     if (detector->plan == NULL) {

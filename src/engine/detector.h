@@ -22,8 +22,9 @@
 enum lw_step_kind { LW_STEP_DURATION, LW_STEP_SAMPLE, LW_STEP_ROW };
 
 #define LW_PAIRS_MAX 32
-/* Energy, level, adjusted level, and the distance of each member. */
-#define LW_MODEL_FIGURES 3
+/* Energy, level, adjusted level, the series blamed most, and the distance of each member. */
+#define LW_MODEL_BLAMED 3
+#define LW_MODEL_FIGURES (3 + LW_MODEL_BLAMED)
 #define LW_MODEL_COLUMNS_MAX (LW_MODEL_FIGURES + LW_ENSEMBLE_MEMBERS_MAX)
 
 /* Two metrics to compare, by patterns. */

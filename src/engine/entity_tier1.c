@@ -385,19 +385,24 @@ static void train(struct lw_entity *entity)
 
 /* ---- scoring ---- */
 
-/* Shares the alarm of this step out among the series. */
-static void blame(struct lw_entity *entity)
+/* Series of a column of the model in service. */
+static uint32_t series_of(const struct lw_tier1_state *state, uint32_t column)
 {
-    struct lw_tier1_state *state = entity->tier1;
-    uint32_t n = (uint32_t)lw_ensemble_n_columns(state->ensemble);
-    float shares[LW_VIEWS_COLUMNS_MAX], sum = 0.0f;
+    return state->n_map > 0 ? state->map[column] : column;
+}
 
-    lw_ensemble_attribute(state->ensemble, state->state, shares);
+/* Shares the alarm of this step out among the series. */
+static void blame(struct lw_entity *entity, const float *shares)
+{
+    const struct lw_tier1_state *state = entity->tier1;
+    uint32_t n = (uint32_t)lw_ensemble_n_columns(state->ensemble);
+    float sum = 0.0f;
+
     for (uint32_t i = 0; i < n; i++) {
         sum += shares[i];
     }
     for (uint32_t i = 0; i < n && sum > 0.0f; i++) {
-        uint32_t series = state->n_map > 0 ? state->map[i] : i;
+        uint32_t series = series_of(state, i);
 
         if (series < entity->n_series) {
             const struct lw_verdict *newest = &entity->series[series]->newest;
@@ -408,13 +413,39 @@ static void blame(struct lw_entity *entity)
     }
 }
 
+/* The series with the largest shares, the larger first; NaN where no other has any. */
+static void find_blamed(const struct lw_tier1_state *state, const float *shares, float *ret_series)
+{
+    float best[LW_MODEL_BLAMED] = {0};
+
+    for (size_t k = 0; k < LW_MODEL_BLAMED; k++) {
+        ret_series[k] = NAN;
+    }
+    for (uint32_t i = 0; i < lw_ensemble_n_columns(state->ensemble); i++) {
+        size_t k = LW_MODEL_BLAMED;
+
+        for (; k > 0 && shares[i] > best[k - 1]; k--) {
+            if (k < LW_MODEL_BLAMED) {
+                best[k] = best[k - 1];
+                ret_series[k] = ret_series[k - 1];
+            }
+        }
+        if (k < LW_MODEL_BLAMED) {
+            best[k] = shares[i];
+            ret_series[k] = (float)series_of(state, i);
+        }
+    }
+}
+
 /* What lw_entity_models() will tell of this step. */
 static void keep_figures(struct lw_tier1_state *state, double energy,
-                         const struct lw_calibrate_result *result, const float *distances)
+                         const struct lw_calibrate_result *result, const float *distances,
+                         const float *shares)
 {
     state->figures[0] = (float)energy;
     state->figures[1] = (float)result->level;
     state->figures[2] = (float)result->adjusted;
+    find_blamed(state, shares, state->figures + LW_MODEL_FIGURES - LW_MODEL_BLAMED);
     memcpy(state->figures + LW_MODEL_FIGURES, distances,
            state->ensemble->n_members * sizeof(*distances));
 }
@@ -437,7 +468,8 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     struct lw_tier1_state *state = entity->tier1;
     struct lw_calibrate_result result;
     struct lw_verdict *verdict = &state->newest;
-    float row[LW_VIEWS_COLUMNS_MAX], distances[LW_ENSEMBLE_MEMBERS_MAX];
+    float row[LW_VIEWS_COLUMNS_MAX], shares[LW_VIEWS_COLUMNS_MAX];
+    float distances[LW_ENSEMBLE_MEMBERS_MAX];
     const float *const rows[] = {row};
     double energy;
 
@@ -448,7 +480,8 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, distances);
     lw_calibrator_step(&state->ensemble->calibration, state->cut, &state->calibrator, energy,
                        &result);
-    keep_figures(state, energy, &result, distances);
+    lw_ensemble_attribute(state->ensemble, state->state, shares);
+    keep_figures(state, energy, &result, distances, shares);
     lw_verdict_none(verdict, LW_SERIES_NONE);
     verdict->time_ns = time_ns;
     verdict->tag = tag;
@@ -468,7 +501,7 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     }
     lw_entity_step_tell(entity, verdict);
     if (entity->life != NULL) {
-        blame(entity);
+        blame(entity, shares);
     }
 }
 
