@@ -228,6 +228,34 @@ static void assert_near(float got, double truth, double bound)
     }
 }
 
+/* Numbers of all sizes and both signs, and any number of them at once. */
+static void test_kernels__compress_agrees_with_libm(void **state)
+{
+    size_t n_tables;
+    const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
+    float odd[] = {INFINITY, -INFINITY, NAN, 0.0f, -0.0f}, values[23];
+    double worst = 0.0;
+    size_t n = 0;
+
+    (void)state;
+    for (size_t t = 0; t < n_tables; t++) {
+        for (double at = 1e-37; at < 3.4e38; at *= 1.0003) {
+            n = n % 23 + 1;
+            values[n - 1] = (float)at;
+            values[0] = n > 1 ? -(float)at : (float)at;
+            tables[t]->compress(values, n);
+            worst = fmax(
+                worst, fabs((double)values[n - 1] / (3.0 * asinh((double)(float)at / 3.0)) - 1.0));
+            assert_true(n == 1 || values[0] == -values[n - 1]);
+        }
+        tables[t]->compress(odd, 5);
+        assert_true(odd[0] == INFINITY && odd[1] == -INFINITY && isnan(odd[2]));
+        assert_true(odd[3] == 0.0f && !signbit(odd[3]) && odd[4] == 0.0f && signbit(odd[4]));
+    }
+    print_message("worst: %.3g of the value\n", worst);
+    assert_true(worst < 4e-7);
+}
+
 static void test_kernels__curves_agree_with_libm(void **state)
 {
     size_t n_tables;
@@ -265,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_kernels__extremes_are_those_of_the_array),
         cmocka_unit_test(test_kernels__minima_are_those_of_the_groups_and_bound_the_kth),
         cmocka_unit_test(test_kernels__products_agree_with_double_loops),
+        cmocka_unit_test(test_kernels__compress_agrees_with_libm),
         cmocka_unit_test(test_kernels__curves_agree_with_libm),
         cmocka_unit_test(test_kernels__best_is_the_last_of_all),
     };
