@@ -6,7 +6,8 @@ Do the metrics at fault head the list? Shares of each metric against labelled ex
 
 DATASET_DIR/interpretation/<id>.txt has a line "first-last:metric,metric,..." for each event: rows of the part that is
 scored, from 0, and metrics, counted from 1, that explain it. SHARE_DIR holds <id>.csv: a header, and for each row
-that is scored the share of every metric, in the order of the data's columns.
+that is scored the share of every metric, in the order of the data's columns; or, with the header
+"surprise,first,second,third", how large all shares are together and which metrics, from 0, have the largest.
 
 The shares are read where they are greatest in sum within the event. hit_1: the largest share is a true metric's;
 hit_3: a true one is among the three largest; hit_rate_100: of as many largest as there are true ones, this part is true.
@@ -18,11 +19,6 @@ import math
 import pathlib
 
 import dataset
-
-
-def read_shares(path):
-    _, rows = dataset.read_table(path, ",")
-    return [[float(value) for value in row] for row in rows]
 
 
 def read_events(path):
@@ -42,19 +38,33 @@ def judge_event(shares, first, last, true):
             "hit_1_by_chance": len(true) / n, "hit_3_by_chance": 1.0 - math.comb(n_false, 3) / math.comb(n, 3)}
 
 
+def judge_blamed(rows, first, last, true):
+    """The same of rows that name only the metrics blamed most."""
+    peak = max(rows[first:last + 1], key=lambda row: row[0])
+    blamed = [int(metric) for metric in peak[1:]]
+    return {"hit_1": blamed[0] in true, "hit_3": any(metric in true for metric in blamed)}
+
+
+def judge_folder(data, folder):
+    """Means over all events that have an explanation; nothing where no event has."""
+    judged = []
+    for path in sorted(pathlib.Path(data, "interpretation").glob("*.txt")):
+        header, rows = dataset.read_table(pathlib.Path(folder) / f"{path.stem}.csv", ",")
+        shares = [[float(value) for value in row] for row in rows]
+        judge_one = judge_blamed if header[0] == "surprise" else judge_event
+        judged += [judge_one(shares, *event) for event in read_events(path) if event[0] < len(shares)]
+    return {"events": len(judged), **{key: sum(one[key] for one in judged) / len(judged) for key in judged[0]}} if judged else {}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--data", required=True, help="data set folder with the folder interpretation")
     parser.add_argument("--shares", required=True, help="folder of <id>.csv")
     options = parser.parse_args()
-    judged = []
-    for path in sorted(pathlib.Path(options.data, "interpretation").glob("*.txt")):
-        shares = read_shares(pathlib.Path(options.shares) / f"{path.stem}.csv")
-        judged += [judge_event(shares, *event) for event in read_events(path) if event[0] < len(shares)]
-    if not judged:
+    said = judge_folder(options.data, options.shares)
+    if not said:
         raise SystemExit(f"{options.data}: no event has an explanation")
-    print(json.dumps({"events": len(judged), **{key: sum(one[key] for one in judged) / len(judged)
-                                                for key in judged[0]}}, indent=1))
+    print(json.dumps(said, indent=1))
 
 
 if __name__ == "__main__":

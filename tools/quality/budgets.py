@@ -123,6 +123,14 @@ def leave_one_out(entities, counts, budget):
             "false_incidents_per_day": n_false / sum(entity.days for entity in entities), "worst_entity": worst}
 
 
+def judge_folder(data, scores, column="adjusted", budgets=(0.25, 1.0), gap=50):
+    """What each budget buys, one entity left out at a time."""
+    entities = read_entities(data, scores, column)
+    cuts = cuts_of(entities)
+    counts = [[count_at(entity, cut, gap) for cut in cuts] for entity in entities]
+    return [leave_one_out(entities, counts, budget) for budget in budgets]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--data", required=True, help="data set folder with manifest.json")
@@ -131,10 +139,8 @@ def main():
     parser.add_argument("--budgets", default=".25,1", help="false incidents an entity and day")
     parser.add_argument("--gap", type=int, default=50, help="quiet rows that do not end an incident")
     options = parser.parse_args()
-    entities = read_entities(options.data, options.scores, options.column)
-    cuts = cuts_of(entities)
-    counts = [[count_at(entity, cut, options.gap) for cut in cuts] for entity in entities]
-    print(json.dumps([leave_one_out(entities, counts, float(one)) for one in options.budgets.split(",")], indent=1))
+    budgets = [float(one) for one in options.budgets.split(",")]
+    print(json.dumps(judge_folder(options.data, options.scores, options.column, budgets, options.gap), indent=1))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,18 @@ def read_series(manifest, series):
             raise ValueError(f"{part}: its columns are not those of the part before")
         header, n_scored = names, len(more)
         rows += more
+    if len(parts) == 1 and series.get("dims", 1) > 1:
+        n_scored -= series.get("train_rows", manifest.get("train_rows", 0))
     return types.SimpleNamespace(header=header, rows=rows, n_scored=n_scored, separator=separator,
                                  step_seconds=series.get("step_seconds", manifest.get("step_seconds")))
+
+
+def split(table):
+    """A table as two: the rows before those to be scored, and those."""
+    first = len(table.rows) - table.n_scored
+    parts = [types.SimpleNamespace(**vars(table)), types.SimpleNamespace(**vars(table))]
+    parts[0].rows, parts[1].rows = table.rows[:first], table.rows[first:]
+    return parts
 
 
 def write_series(table, path):
