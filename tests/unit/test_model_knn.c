@@ -179,7 +179,7 @@ static void test_knn__a_rest_adds_as_pythagoras_has_it(void **state)
     knn_class()->attribute(model, NULL, row, shares);
     assert_float_equal(score, 85.0, 1e-5); /* Whatever the rests of training were. */
     assert_float_equal(shares[0] + shares[1] + shares[2] + shares[3], 85.0, 1e-4);
-    assert_float_equal(shares[3], 84.0 * 84.0 / 85.0, 1e-4);
+    assert_float_equal(shares[3], 84.0f * 84.0f / 85.0f, 1e-4);
     knn_class()->score(model, NULL, no_rest, 1, &score);
     assert_float_equal(score, 5.0, 1e-6);
     knn_class()->destroy(model);
