@@ -527,9 +527,10 @@ static enum lw_status linear_load(struct lw_reader *reader, struct lw_model **re
         lw_read_f32s(reader, line, n_dims);
         for (size_t k = 0; k < n_dims; k++) {
             if (!isfinite(line[k]) || fabsf(line[k]) > RESIDUAL_FURTHEST) {
+                status = lw_error_set(reterr, LW_EFORMAT, "linear: damaged: a weight of %g",
+                                      (double)line[k]);
                 linear_destroy(model);
-                return lw_error_set(reterr, LW_EFORMAT, "linear: damaged: a weight of %g",
-                                    (double)line[k]);
+                return status;
             }
         }
     }
