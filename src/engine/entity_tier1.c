@@ -331,7 +331,9 @@ static void adopt_shared(struct lw_entity *entity)
     const struct lw_model_group *group = group_of(entity);
     const struct lw_training_rows *rows = &state->rows;
     size_t n = group->n_columns;
-    float *mapped = lw_pool_take(entity->pool, rows->n_rows * n * sizeof(*mapped));
+    float *mapped = rows->n_rows == 0
+                        ? NULL
+                        : lw_pool_take(entity->pool, rows->n_rows * n * sizeof(*mapped));
 
     if (mapped == NULL || !lw_entity_tier1_room(entity, group->ensemble)) {
         state->n_failed++;

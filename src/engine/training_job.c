@@ -33,6 +33,8 @@ struct lw_training_job {
 };
 
 struct lw_trainer {
+    atomic_uint n_users; /* Whoever created it, and each job that was queued here: a job may be
+                            asked for its result when the threads have ended. */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* A job came or was done, or the end is near. */
     struct lw_training_job *first, **last;
@@ -40,6 +42,16 @@ struct lw_trainer {
     size_t n_threads;
     pthread_t threads[LW_PARALLEL_THREADS_MAX];
 };
+
+static void trainer_release(struct lw_trainer *trainer)
+{
+    if (trainer == NULL || atomic_fetch_sub(&trainer->n_users, 1) != 1) {
+        return;
+    }
+    (void)pthread_cond_destroy(&trainer->changed);
+    (void)pthread_mutex_destroy(&trainer->lock);
+    lw_mem_free(trainer);
+}
 
 static void job_release(struct lw_training_job *job)
 {
@@ -53,6 +65,7 @@ static void job_release(struct lw_training_job *job)
     lw_mem_free(job->rows);
     lw_mem_free(job->natural);
     lw_detector_release(job->detector);
+    trainer_release(job->trainer);
     lw_mem_free(job);
 }
 
@@ -122,6 +135,7 @@ enum lw_status lw_trainer_create(size_t n_threads, struct lw_trainer **ret_train
     if (trainer == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for a trainer");
     }
+    atomic_init(&trainer->n_users, 1);
     (void)pthread_mutex_init(&trainer->lock, NULL);
     (void)pthread_cond_init(&trainer->changed, NULL);
     trainer->last = &trainer->first;
@@ -153,12 +167,9 @@ void lw_trainer_destroy(struct lw_trainer *trainer)
         struct lw_training_job *job = trainer->first;
 
         trainer->first = job->next;
-        job->trainer = NULL;
         job_release(job);
     }
-    (void)pthread_cond_destroy(&trainer->changed);
-    (void)pthread_mutex_destroy(&trainer->lock);
-    lw_mem_free(trainer);
+    trainer_release(trainer);
 }
 
 static struct lw_training_job *job_create(struct lw_detector *detector, size_t n_rows,
@@ -190,6 +201,7 @@ static void trainer_queue(struct lw_trainer *trainer, struct lw_training_job *jo
         return;
     }
     job->trainer = trainer;
+    (void)atomic_fetch_add(&trainer->n_users, 1);
     (void)atomic_fetch_add(&job->n_owners, 1);
     pthread_mutex_lock(&trainer->lock);
     *trainer->last = job;
@@ -278,6 +290,7 @@ enum lw_status lw_training_job_load(struct lw_detector *detector, struct lw_read
     uint32_t n_runs = lw_read_u32(reader);
     struct lw_training_job *job;
     size_t sum = 0;
+    bool is_good = true;
 
     if (reader->status != LW_OK || n_columns < 1 || n_columns > LW_VIEWS_COLUMNS_MAX ||
         n_rows < LW_TRAIN_ROWS_MIN || n_runs < 1 || n_runs > n_rows ||
@@ -292,10 +305,11 @@ enum lw_status lw_training_job_load(struct lw_detector *detector, struct lw_read
     for (size_t i = 0; i < n_runs; i++) {
         job->runs[i] = lw_read_u32(reader);
         sum += job->runs[i];
+        is_good = is_good && job->runs[i] > 0;
     }
     lw_read_f32s(reader, job->natural, n_columns);
     lw_read_f32s(reader, job->rows, (size_t)n_rows * n_columns);
-    if (sum != n_rows) {
+    if (!is_good || sum != n_rows) {
         job_release(job);
         return lw_error_set(reterr, LW_EFORMAT, "the runs of a training in the state are damaged");
     }

@@ -7,6 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+/* More no store has come to in its life, and it can still be doubled. */
+#define EVERY_MAX (1u << 30)
+
 uint32_t lw_training_rows_capacity(uint64_t wanted)
 {
     uint64_t blocks = (wanted + LW_TRAINING_BLOCK - 1) / LW_TRAINING_BLOCK;
@@ -163,7 +166,7 @@ enum lw_status lw_training_rows_load(struct lw_training_rows *rows, struct lw_re
     saved.n_tainted = lw_read_u64(reader);
     if (reader->status == LW_OK && saved.capacity == rows->capacity &&
         saved.stride == rows->stride && saved.n_rows < saved.capacity && is_tainted <= 1 &&
-        saved.every > 0 && (saved.every & (saved.every - 1)) == 0 &&
+        saved.every > 0 && saved.every <= EVERY_MAX && (saved.every & (saved.every - 1)) == 0 &&
         lw_reader_left(reader) / sizeof(float) >= (size_t)saved.n_rows * saved.stride) {
         for (uint32_t at = 0; at < saved.n_rows; at += LW_TRAINING_BLOCK) {
             saved.starts[at / LW_TRAINING_BLOCK] = lw_read_u64(reader);
