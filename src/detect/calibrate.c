@@ -34,7 +34,7 @@
 #define USUAL_QUANTILE 0.8
 #define USUAL_LEVEL 1.3 /* Lately's .8 quantile may be this high before it is subtracted. */
 #define CUT_LEAST 1.3
-#define CUT_OFFSET 4.3
+#define CUT_OFFSET 4.4
 #define OFF_SHARE 0.7
 #define OFF_ROWS 10
 #define CALIBRATION_VERSION 1

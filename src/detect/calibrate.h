@@ -61,7 +61,7 @@ double lw_energy_combine(const double *energies, const double *weights, size_t n
 /* S after one more energy: .2 of the way; the first one is taken as it is (previous < 0); a NaN
  * energy changes nothing. */
 double lw_energy_smooth(double previous, double energy);
-/* The cut on A for one false incident in budget_rows: max(1.3, 2 log10 T0 - 4.3). */
+/* The cut on A for one false incident in budget_rows: max(1.3, 2 log10 T0 - 4.4). */
 double lw_calibrate_cut(double budget_rows);
 
 /*
