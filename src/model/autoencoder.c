@@ -31,6 +31,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "model/autoencoder_internal.h"
+#include "model/onnx_export.h"
 
 #define AUTOENCODER_VERSION 1u
 
@@ -254,6 +255,7 @@ const struct lw_model_class lw_model_autoencoder = {
     .update = lw_autoencoder_update,
     .save = autoencoder_save,
     .load = autoencoder_load,
+    .export_onnx = lw_autoencoder_export_onnx,
     .n_dims = autoencoder_n_dims,
     .bytes = autoencoder_bytes,
     .destroy = lw_autoencoder_destroy,

@@ -37,6 +37,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "model/lstm_internal.h"
+#include "model/onnx_export.h"
 
 #define LSTM_VERSION 1u
 
@@ -274,6 +275,7 @@ const struct lw_model_class lw_model_lstm = {
     .attribute = lstm_attribute,
     .save = lstm_save,
     .load = lstm_load,
+    .export_onnx = lw_lstm_export_onnx,
     .n_dims = lstm_n_dims,
     .bytes = lstm_bytes,
     .destroy = lw_lstm_destroy,

@@ -57,7 +57,7 @@ struct lw_model_rows {
 /* How to write a model as an ONNX graph. */
 struct lw_onnx_form {
     bool int8;    /* Weights of matrix products as int8, activations quantised as they come. */
-    double prune; /* In [0, 1): share of the weights, the smallest, that become 0. */
+    double prune; /* In [0, 1): share of each layer's weights, the smallest, that become 0. */
 };
 
 struct lw_model_class {
@@ -108,6 +108,10 @@ struct lw_model_class {
     size_t (*n_dims)(const struct lw_model *model);
     size_t (*bytes)(const struct lw_model *model); /* Memory held. */
     void (*destroy)(struct lw_model *model);       /* Takes NULL. */
+    /* Code and a file of others: fit needs option path, fit and load give LW_ENOTFOUND where the
+     * library that runs it is missing, score and attribute allocate what that library does, and a
+     * row is NaN also when it gives no number. */
+    bool is_foreign;
 };
 
 /* All classes, NULL-terminated. */

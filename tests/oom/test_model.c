@@ -1,6 +1,7 @@
 /* Every class of models, with each allocation of fit, save and load failing in turn: an error,
  * nothing leaked, and no result. */
 #include "support/mem_faulty.h"
+#include "support/onnx.h"
 #include "support/table.h"
 #include "support/test.h"
 
@@ -110,9 +111,19 @@ static void test_model__survives_each_failing_allocation(void **state)
         struct lw_model *model;
 
         subject.model_class = lw_model_classes()[i];
+        if (subject.model_class->is_foreign && !lw_test_onnx_is_here()) {
+            continue;
+        }
         subject.options = calloc(1, subject.model_class->options_bytes + 1);
         lw_options_default(subject.model_class->options, subject.model_class->n_options,
                            subject.options);
+        if (subject.model_class->is_foreign) {
+            struct lw_model_rows rows = {.values = subject.table.values,
+                                         .n_rows = subject.table.n_rows,
+                                         .n_dims = subject.table.n_dims};
+
+            lw_test_onnx_options(&rows, subject.options);
+        }
         model = fit_survives(&subject);
         save_survives(&subject, model, &writer);
         load_survives(&writer);
@@ -120,6 +131,9 @@ static void test_model__survives_each_failing_allocation(void **state)
         lw_writer_fini(&writer);
         subject.model_class->destroy(model);
         assert_int_equal(lw_test_mem_live(), live);
+        if (subject.model_class->is_foreign) {
+            (void)unlink(((const struct lw_onnx_options *)subject.options)->path);
+        }
         free(subject.options);
     }
     lw_test_table_free(&subject.table);
