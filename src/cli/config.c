@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/models_file.h"
 #include "connect/source_host.h"
 
 #include <errno.h>
@@ -203,6 +204,28 @@ struct lw_config_detector *lw_config_detector(struct lw_config *config, const ch
     return detector;
 }
 
+enum lw_status lw_config_fill(struct lw_config *config, struct lw_error *reterr)
+{
+    bool watches_host = false;
+
+    if (config->n_sources == 0) {
+        struct lw_config_source *source = &config->sources[config->n_sources++];
+        size_t n;
+        const struct lw_option *table = lw_source_option_table(&n);
+
+        lw_options_default(table, n, &source->options);
+        (void)snprintf(source->name, sizeof(source->name), "host");
+    }
+    for (size_t i = 0; i < config->n_sources; i++) {
+        watches_host = watches_host || config->sources[i].options.type == LW_SOURCE_HOST;
+    }
+    if (config->n_detectors == 0 &&
+        lw_config_detector(config, watches_host ? "host" : "default") == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
+    }
+    return LW_OK;
+}
+
 /* ---- the walk ---- */
 
 struct walk {
@@ -380,6 +403,10 @@ static enum lw_status set_detector_option(const struct walk *walk, const char *k
         return status == LW_OK ? each_pair(walk, value, set_metric, target) : status;
     }
     status = text_of(walk, key_node, value, text);
+    if (status == LW_OK && strcmp(key, LW_CONFIG_MODEL_FILE) == 0) {
+        status = lw_models_serve(target, text, &error);
+        return status == LW_OK ? LW_OK : complain(walk, value, status, error.message);
+    }
     if (status == LW_OK) {
         status = lw_spec_set(target, key, text, &error);
         if (status != LW_OK) {

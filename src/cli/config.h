@@ -49,6 +49,11 @@ struct lw_source_options {
     char time[LW_NAME_MAX], series[LW_NAME_MAX], value[LW_NAME_MAX], entity[LW_NAME_MAX];
 };
 
+/* A key of a detector that the engine does not know: it reads no files. */
+#define LW_CONFIG_MODEL_FILE "model_file"
+#define LW_CONFIG_MODEL_FILE_HELP                                                                  \
+    "Model file that `lapwing train` made, to serve in place of training; read again on SIGHUP."
+
 struct lw_config_source {
     char name[LW_NAME_MAX];
     struct lw_source_options options;
@@ -82,6 +87,9 @@ enum lw_status lw_config_read(struct lw_config *config, const char *path,
 /* The same from text in memory; `name` stands for the file in messages. */
 enum lw_status lw_config_parse(struct lw_config *config, const char *name, const char *text,
                                size_t n_bytes, struct lw_error *reterr) LW_MUST_USE;
+/* What is not configured: this host is watched, by the detector built in for hosts; other sources
+ * by one called "default". LW_ENOMEM. */
+enum lw_status lw_config_fill(struct lw_config *config, struct lw_error *reterr) LW_MUST_USE;
 /* A new detector of that name with default options ("host": those built in for hosts), or the one
  * there; NULL when there is no room or memory. */
 struct lw_config_detector *lw_config_detector(struct lw_config *config, const char *name);

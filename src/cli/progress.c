@@ -109,6 +109,33 @@ void lw_progress_update(struct lw_progress *progress, uint64_t done, uint64_t to
     progress->is_shown = true;
 }
 
+void lw_progress_show(struct lw_progress *progress, const char *what, double share)
+{
+    int64_t now_ns;
+    FILE *stream = progress->terminal.stream;
+    int columns = progress->terminal.width - BAR_COLUMNS - 24;
+
+    if (!progress->is_on) {
+        return;
+    }
+    now_ns = lw_clock_monotonic_ns();
+    if (now_ns - progress->drawn_ns < DRAW_EVERY_NS) {
+        return;
+    }
+    progress->drawn_ns = now_ns;
+    (void)fputs("\r\033[K", stream);
+    bar_draw(&progress->terminal, share);
+    (void)fprintf(stream, " %3d %%", (int)(share * 100.0));
+    left_draw(progress, now_ns, share);
+    (void)fputs("  ", stream);
+    if (columns > 0) {
+        lw_terminal_cell(&progress->terminal, what,
+                         lw_text_columns(what) < columns ? lw_text_columns(what) : columns);
+    }
+    (void)fflush(stream);
+    progress->is_shown = true;
+}
+
 void lw_progress_clear(struct lw_progress *progress)
 {
     if (progress->is_shown) {

@@ -23,6 +23,8 @@ void lw_progress_init(struct lw_progress *progress, FILE *stream, bool is_quiet)
 /* Draws at most ten times a second. done of total bytes (total 0: not known). */
 void lw_progress_update(struct lw_progress *progress, uint64_t done, uint64_t total,
                         uint64_t samples);
+/* The same for work that is no stream of samples: what is done now, and how much of it all. */
+void lw_progress_show(struct lw_progress *progress, const char *what, double share);
 /* Takes the line away, so that something else can be printed. */
 void lw_progress_clear(struct lw_progress *progress);
 /* Since the start. */

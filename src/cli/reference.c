@@ -82,6 +82,33 @@ static bool options_end(const struct argp_option *option)
     return option->name == NULL && option->key == 0 && option->doc == NULL && option->group == 0;
 }
 
+/* Calls for every option that is shown, those of children first, as --help does. */
+static void options_each(const struct argp *argp, FILE *stream,
+                         void (*put)(FILE *stream, const struct argp_option *option))
+{
+    for (const struct argp_child *child = argp->children; child != NULL && child->argp != NULL;
+         child++) {
+        options_each(child->argp, stream, put);
+    }
+    for (const struct argp_option *option = argp->options; option != NULL && !options_end(option);
+         option++) {
+        if (option_is_shown(option)) {
+            put(stream, option);
+        }
+    }
+}
+
+static void troff_option_or_head(FILE *stream, const struct argp_option *option)
+{
+    if (option->name != NULL) {
+        troff_option(stream, option);
+    } else {
+        (void)fputs(".PP\n", stream);
+        troff_put(stream, option->doc);
+        (void)fputc('\n', stream);
+    }
+}
+
 static void troff_command(FILE *stream, const struct lw_command *command)
 {
     const struct argp *argp = command->argp == NULL ? NULL : command->argp();
@@ -98,16 +125,7 @@ static void troff_command(FILE *stream, const struct lw_command *command)
         return;
     }
     doc_put(stream, argp->doc, false, troff_put);
-    for (const struct argp_option *option = argp->options; option != NULL && !options_end(option);
-         option++) {
-        if (option_is_shown(option) && option->name != NULL) {
-            troff_option(stream, option);
-        } else if (option_is_shown(option)) {
-            (void)fputs(".PP\n", stream);
-            troff_put(stream, option->doc);
-            (void)fputc('\n', stream);
-        }
-    }
+    options_each(argp, stream, troff_option_or_head);
     (void)fputs(".PP\n", stream);
     doc_put(stream, argp->doc, true, troff_put);
 }
@@ -167,6 +185,21 @@ static void plain_put(FILE *stream, const char *text)
     (void)fputs(text, stream);
 }
 
+static void option_line(FILE *stream, const struct argp_option *option)
+{
+    if (option->name == NULL) {
+        return;
+    }
+    (void)fprintf(stream, "| `--%s%s%s`", option->name, option->arg == NULL ? "" : "=",
+                  option->arg == NULL ? "" : option->arg);
+    if (option->key > ' ' && option->key < 127) {
+        (void)fprintf(stream, " `-%c`", option->key);
+    }
+    (void)fputs(" | ", stream);
+    cell_put(stream, option->doc == NULL ? "" : option->doc);
+    (void)fputs(" |\n", stream);
+}
+
 static void command_page(const struct lw_command *command, FILE *stream)
 {
     const struct argp *argp = command->argp == NULL ? NULL : command->argp();
@@ -178,20 +211,7 @@ static void command_page(const struct lw_command *command, FILE *stream)
     }
     doc_put(stream, argp->doc, false, plain_put);
     (void)fputs("\n| option | |\n|---|---|\n", stream);
-    for (const struct argp_option *option = argp->options; option != NULL && !options_end(option);
-         option++) {
-        if (!option_is_shown(option) || option->name == NULL) {
-            continue;
-        }
-        (void)fprintf(stream, "| `--%s%s%s`", option->name, option->arg == NULL ? "" : "=",
-                      option->arg == NULL ? "" : option->arg);
-        if (option->key > ' ' && option->key < 127) {
-            (void)fprintf(stream, " `-%c`", option->key);
-        }
-        (void)fputs(" | ", stream);
-        cell_put(stream, option->doc == NULL ? "" : option->doc);
-        (void)fputs(" |\n", stream);
-    }
+    options_each(argp, stream, option_line);
     (void)fputc('\n', stream);
     doc_put(stream, argp->doc, true, plain_put);
 }
@@ -247,6 +267,11 @@ static void options_page(FILE *stream)
 {
     size_t n;
     const struct lw_option *table = lw_config_option_table(&n);
+    static const struct lw_option_view model_file = {.name = LW_CONFIG_MODEL_FILE,
+                                                     .type = "text",
+                                                     .fallback = "",
+                                                     .unit = "",
+                                                     .help = LW_CONFIG_MODEL_FILE_HELP};
 
     file_begin(stream, "reference/options.md");
     (void)fputs("# Options of the configuration file\n\nMade by `make docs` from the program's "
@@ -261,6 +286,9 @@ static void options_page(FILE *stream)
                 "them with `--set OPTION=VALUE`.\n\n",
                 stream);
     spec_table(false, stream);
+    (void)fputs("\nIn the file alone:\n\n", stream);
+    table_begin(stream);
+    option_row(&model_file, stream);
     (void)fputs("\n# Options of metrics\n\nBelow a detector's `metrics`, by pattern of names; "
                 "`lapwing replay` takes them with `--metric "
                 "PATTERN:OPTION=VALUE`.\n\n",

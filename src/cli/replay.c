@@ -50,7 +50,6 @@ static void on_anomaly(void *context, uint32_t shard, const struct lw_engine_ano
 
 void lw_replay_say(struct replay *replay, const char *format, ...)
 {
-    static const char begin[] = "lapwing replay: ";
     const struct lw_terminal *terminal = &replay->progress.terminal;
     char text[MESSAGE_BYTES];
     va_list args;
@@ -59,9 +58,9 @@ void lw_replay_say(struct replay *replay, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    (void)fputs(begin, stderr);
+    (void)fprintf(stderr, "%s: ", replay->name);
     if (terminal->is_terminal) {
-        lw_terminal_wrap(terminal, text, MESSAGE_INDENT, (int)sizeof(begin) - 1);
+        lw_terminal_wrap(terminal, text, MESSAGE_INDENT, (int)strlen(replay->name) + 2);
     } else {
         (void)fputs(text, stderr);
     }
@@ -252,7 +251,7 @@ static uint64_t bytes_count(const struct lw_replay_options *options)
 static enum lw_status replay_begin(struct replay *replay, struct lw_error *reterr)
 {
     struct lw_replay_options *options = &replay->options;
-    bool is_kept = !options->is_quiet || options->svg != NULL;
+    bool is_kept = !options->collects && (!options->is_quiet || options->svg != NULL);
     const struct lw_listener listener = {.verdict = is_kept || options->out != NULL ? on_verdict
                                                                                     : NULL,
                                          .anomaly = is_kept ? on_anomaly : NULL,
@@ -272,14 +271,15 @@ static enum lw_status replay_begin(struct replay *replay, struct lw_error *reter
             return lw_error_set(reterr, LW_ENOMEM, "no memory to keep anomalies");
         }
     }
-    status = lw_engine_feed(replay->engine, "csv", &replay->feed, reterr);
+    status = lw_engine_feed(replay->engine, options->prometheus.url == NULL ? "csv" : "prometheus",
+                            &replay->feed, reterr);
     if (status == LW_OK) {
         status = lw_csv_batch_init(&replay->batch, reterr);
     }
     return status == LW_OK ? lw_replay_files_begin(replay, reterr) : status;
 }
 
-static void replay_end(struct replay *replay)
+void lw_replay_end(struct replay *replay)
 {
     lw_engine_destroy(replay->engine);
     for (uint32_t i = 0; i < LW_ENGINE_SHARDS_MAX; i++) {
@@ -298,7 +298,7 @@ static void replay_end(struct replay *replay)
     lw_mem_free(replay->is_shared_name);
 }
 
-static enum lw_exit replay_run(struct replay *replay)
+enum lw_exit lw_replay_read(struct replay *replay)
 {
     struct lw_error error;
     enum lw_exit code = LW_EXIT_OK;
@@ -307,6 +307,9 @@ static enum lw_exit replay_run(struct replay *replay)
         lw_replay_say(replay, "%s", error.message);
         return LW_EXIT_FAILED;
     }
+    if (replay->options.prometheus.url != NULL) {
+        code = lw_replay_server(replay);
+    }
     for (size_t i = 0; i < replay->options.n_files && code == LW_EXIT_OK && !replay->is_failed;
          i++) {
         code = lw_replay_file(replay, i);
@@ -314,11 +317,23 @@ static enum lw_exit replay_run(struct replay *replay)
     if (code == LW_EXIT_OK && replay->has_detectors) {
         input_end(replay);
         bad_rows_print(replay);
-        if (replay->recorders[0] != NULL) {
-            results_show(replay);
-        }
     }
     return code;
+}
+
+void lw_replay_setup(struct replay *replay, const char *name)
+{
+    replay->name = name;
+    if (replay->options.csv.interval_ns == 0) {
+        replay->options.csv.interval_ns = (replay->options.prometheus.url == NULL ? 1 : 15) *
+                                          LW_REPLAY_SECOND_NS;
+    }
+    replay->first_ns = INT64_MAX;
+    replay->last_ns = replay->watermark_ns = INT64_MIN;
+    replay->terminal = lw_terminal_of(
+        replay->options.out != NULL && strcmp(replay->options.out, "-") == 0 ? stderr : stdout);
+    lw_progress_init(&replay->progress, stderr, replay->options.is_quiet);
+    replay->bytes_all = bytes_count(&replay->options);
 }
 
 int lw_command_replay(int argc, char **argv)
@@ -331,17 +346,12 @@ int lw_command_replay(int argc, char **argv)
         return LW_EXIT_FAILED;
     }
     lw_replay_options_read(argc, argv, &replay->options);
-    if (replay->options.csv.interval_ns == 0) {
-        replay->options.csv.interval_ns = LW_REPLAY_SECOND_NS;
+    lw_replay_setup(replay, "lapwing replay");
+    code = lw_replay_read(replay);
+    if (code == LW_EXIT_OK && replay->has_detectors && replay->recorders[0] != NULL) {
+        results_show(replay);
     }
-    replay->first_ns = INT64_MAX;
-    replay->last_ns = replay->watermark_ns = INT64_MIN;
-    replay->terminal = lw_terminal_of(
-        replay->options.out != NULL && strcmp(replay->options.out, "-") == 0 ? stderr : stdout);
-    lw_progress_init(&replay->progress, stderr, replay->options.is_quiet);
-    replay->bytes_all = bytes_count(&replay->options);
-    code = replay_run(replay);
-    replay_end(replay);
+    lw_replay_end(replay);
     if (code == LW_EXIT_OK) {
         code = replay->is_failed
                    ? LW_EXIT_FAILED

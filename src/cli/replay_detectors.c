@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "cli/config.h"
+#include "cli/models_file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,14 +15,34 @@
 #define PAIR_FEATURES_MAX 64
 #define COLUMN_NAME_BYTES (2 * LW_NAME_MAX + 64)
 #define DETECTOR_NAME "replay"
+/* Rows of an entity that training may have unless --set train_rows says otherwise: half a year of
+ * minutes. */
+#define COLLECT_ROWS "262144"
+
+/* Keeps rows instead of serving models. */
+static enum lw_status collecting_set(struct lw_spec *spec, struct lw_error *reterr)
+{
+    enum lw_status status = lw_spec_set_models(spec, NULL, 0, reterr);
+
+    status = status == LW_OK ? lw_spec_set(spec, "collect", "true", reterr) : status;
+    return status == LW_OK ? lw_spec_set(spec, "train_rows", COLLECT_ROWS, reterr) : status;
+}
 
 /* Options from the command line, on top of what the spec says. */
 static enum lw_status settings_apply(const struct lw_replay_options *options, struct lw_spec *spec,
                                      struct lw_error *reterr)
 {
-    enum lw_status status = options->step == NULL
-                                ? LW_OK
-                                : lw_spec_set(spec, "step", options->step, reterr);
+    enum lw_status status = LW_OK;
+
+    if (options->model != NULL) {
+        status = lw_models_serve(spec, options->model, reterr);
+    }
+    if (status == LW_OK && options->collects) {
+        status = collecting_set(spec, reterr);
+    }
+    if (status == LW_OK && options->step != NULL) {
+        status = lw_spec_set(spec, "step", options->step, reterr);
+    }
 
     for (size_t i = 0; i < options->n_settings && status == LW_OK; i++) {
         const struct lw_replay_setting *setting = &options->settings[i];
@@ -52,13 +73,26 @@ static void pair_columns_name(const struct lw_detector *detector, size_t n_serie
     }
 }
 
-/* Asks for the features' columns of --wide: those of the one detector, of series and then of pairs.
- */
+/* Columns of what tier 1 tells, from `at` on; their names outlive the detector in `names`. */
+static void model_columns_name(const struct lw_detector *detector, size_t at, struct replay *replay,
+                               char *names)
+{
+    size_t n = lw_detector_models(detector, replay->features + at, SIZE_MAX);
+
+    for (size_t i = 0; i < n; i++, names += COLUMN_NAME_BYTES) {
+        (void)snprintf(names, COLUMN_NAME_BYTES, "%s", replay->features[at + i].name);
+        replay->features[at + i].name = names;
+    }
+}
+
+/* Asks for the columns of --wide: those of the one detector, of series, then of pairs, then of
+ * models. */
 static enum lw_status features_find(struct replay *replay, const struct lw_detector *detector,
                                     size_t *ret_n, struct lw_error *reterr)
 {
     size_t n_series = lw_detector_features(detector, false, NULL, 0);
     size_t n_each = lw_detector_features(detector, true, NULL, 0);
+    size_t n_models = lw_detector_models(detector, NULL, 0);
     size_t n_pairs = 0;
     size_t n_bytes;
 
@@ -66,17 +100,20 @@ static enum lw_status features_find(struct replay *replay, const struct lw_detec
         n_pairs++;
     }
     n_each = n_each > PAIR_FEATURES_MAX ? PAIR_FEATURES_MAX : n_each;
-    *ret_n = n_series + n_pairs * n_each;
+    *ret_n = n_series + n_pairs * n_each + n_models;
     if (*ret_n == 0 || replay->features != NULL) {
         return LW_OK;
     }
-    n_bytes = *ret_n * sizeof(*replay->features) + n_pairs * n_each * COLUMN_NAME_BYTES;
+    n_bytes = *ret_n * sizeof(*replay->features) +
+              (n_pairs * n_each + n_models) * COLUMN_NAME_BYTES;
     replay->features = lw_mem_calloc(1, n_bytes);
     if (replay->features == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for %zu features", *ret_n);
     }
     (void)lw_detector_features(detector, false, replay->features, n_series);
     pair_columns_name(detector, n_series, n_each, replay, (char *)(replay->features + *ret_n));
+    model_columns_name(detector, *ret_n - n_models, replay,
+                       (char *)(replay->features + *ret_n) + n_pairs * n_each * COLUMN_NAME_BYTES);
     return LW_OK;
 }
 
@@ -114,6 +151,7 @@ static enum lw_status detector_add(struct replay *replay, const char *name,
         replay->step_ns = step_ns;
     }
     replay->n_detectors++;
+    (void)snprintf(replay->detector, sizeof(replay->detector), "%s", name);
     options_learn(replay, spec);
     if (replay->options.is_wide) {
         status = features_find(replay, detector, ret_n_features, reterr);
@@ -122,11 +160,33 @@ static enum lw_status detector_add(struct replay *replay, const char *name,
     return status == LW_OK ? lw_engine_set_detector(replay->engine, name, spec, reterr) : status;
 }
 
-/*
- * The detector of a replay without configuration: rows or samples are the steps, and each series
- * has the alarm budget for itself, because a file has few of them.
- */
-static enum lw_status own_detector_add(struct replay *replay, enum lw_csv_layout layout,
+/* Of files: rows or samples are the steps, and each series has the alarm budget for itself, because
+ * a file has few of them. */
+static enum lw_status file_options_set(const struct lw_csv_dialect *dialect, struct lw_spec *spec,
+                                       struct lw_error *reterr)
+{
+    enum lw_status status = lw_spec_set(spec, "step",
+                                        dialect->layout == LW_CSV_LONG ? "sample" : "row", reterr);
+
+    return status == LW_OK ? lw_spec_set(spec, "budget_scope", "series", reterr) : status;
+}
+
+/* Of a server: a step is an interval, and what is called a total is a counter. */
+static enum lw_status server_options_set(const struct replay *replay, struct lw_spec *spec,
+                                         struct lw_error *reterr)
+{
+    char step[64];
+    enum lw_status status;
+
+    (void)snprintf(step, sizeof(step), "%lldms",
+                   (long long)(replay->options.csv.interval_ns / 1000000));
+    status = lw_spec_set(spec, "step", step, reterr);
+    return status == LW_OK ? lw_spec_set_metric(spec, "*_total", "aggregate", "rate", reterr)
+                           : status;
+}
+
+/* The detector of a replay without configuration; no dialect stands for a server. */
+static enum lw_status own_detector_add(struct replay *replay, const struct lw_csv_dialect *dialect,
                                        size_t *ret_n_features, struct lw_error *reterr)
 {
     struct lw_spec *spec;
@@ -135,10 +195,8 @@ static enum lw_status own_detector_add(struct replay *replay, enum lw_csv_layout
     if (status != LW_OK) {
         return status;
     }
-    status = lw_spec_set(spec, "step", layout == LW_CSV_LONG ? "sample" : "row", reterr);
-    if (status == LW_OK) {
-        status = lw_spec_set(spec, "budget_scope", "series", reterr);
-    }
+    status = dialect != NULL ? file_options_set(dialect, spec, reterr)
+                             : server_options_set(replay, spec, reterr);
     if (status == LW_OK && replay->options.is_wide) {
         status = lw_spec_set(spec, "features", "all", reterr);
     }
@@ -150,6 +208,33 @@ static enum lw_status own_detector_add(struct replay *replay, enum lw_csv_layout
     }
     lw_spec_destroy(spec);
     return status;
+}
+
+/* Is there just what was asked for? */
+static enum lw_status configured_check(const struct lw_replay_options *options,
+                                       const struct lw_config *config, struct lw_error *reterr)
+{
+    const char *why = options->model != NULL ? "--model serves" : "training is for";
+
+    if (config->n_detectors == 0) {
+        return lw_error_set(reterr, LW_EINVAL, "%.300s: there is no detector in it",
+                            options->config);
+    }
+    for (size_t i = 0; options->detector != NULL; i++) {
+        if (i == config->n_detectors) {
+            return lw_error_set(reterr, LW_ENOTFOUND, "%.300s: there is no detector \"%.100s\"",
+                                options->config, options->detector);
+        }
+        if (strcmp(config->detectors[i].name, options->detector) == 0) {
+            return LW_OK;
+        }
+    }
+    return config->n_detectors == 1 || (options->model == NULL && !options->collects)
+               ? LW_OK
+               : lw_error_set(reterr, LW_EINVAL,
+                              "%.200s has %zu detectors, %s one: choose with --detector, such as "
+                              "\"%.100s\"",
+                              options->config, config->n_detectors, why, config->detectors[0].name);
 }
 
 /* The detectors of the configuration; without one (a recording needs none) that for hosts. */
@@ -165,9 +250,8 @@ static enum lw_status configured_detectors_add(struct replay *replay, size_t *re
     lw_config_init(config);
     if (replay->options.config != NULL) {
         status = lw_config_read(config, replay->options.config, reterr);
-        if (status == LW_OK && config->n_detectors == 0) {
-            status = lw_error_set(reterr, LW_EINVAL, "%s: there is no detector in it",
-                                  replay->options.config);
+        if (status == LW_OK) {
+            status = configured_check(&replay->options, config, reterr);
         }
     } else {
         status = lw_config_detector(config, "host") != NULL
@@ -175,6 +259,10 @@ static enum lw_status configured_detectors_add(struct replay *replay, size_t *re
                      : lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
     }
     for (size_t i = 0; i < config->n_detectors && status == LW_OK; i++) {
+        if (replay->options.detector != NULL &&
+            strcmp(config->detectors[i].name, replay->options.detector) != 0) {
+            continue;
+        }
         status = settings_apply(&replay->options, config->detectors[i].spec, reterr);
         if (status == LW_OK) {
             status = detector_add(replay, config->detectors[i].name, config->detectors[i].spec,
@@ -208,17 +296,14 @@ static enum lw_status rows_begin(struct replay *replay, size_t n_features, struc
                : lw_error_set(reterr, LW_ENOMEM, "no memory for the rows of %s", options->out);
 }
 
-/*
- * Called once the first file's dialect is known: it decides what a step is where nobody said. NULL
- * stands for a recording.
- */
 enum lw_exit lw_replay_detectors_begin(struct replay *replay, const struct lw_csv_dialect *dialect)
 {
     struct lw_error error;
     size_t n_features = 0;
-    enum lw_status status = replay->options.config != NULL || dialect == NULL
-                                ? configured_detectors_add(replay, &n_features, &error)
-                                : own_detector_add(replay, dialect->layout, &n_features, &error);
+    bool is_own = replay->options.config == NULL &&
+                  (dialect != NULL || replay->options.prometheus.url != NULL);
+    enum lw_status status = is_own ? own_detector_add(replay, dialect, &n_features, &error)
+                                   : configured_detectors_add(replay, &n_features, &error);
 
     if (status == LW_OK && replay->options.is_wide && replay->n_detectors > 1) {
         status = lw_error_set(&error, LW_EINVAL,

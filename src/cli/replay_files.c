@@ -11,6 +11,7 @@
 
 #define FOLDER_BYTES_MAX 120 /* Of an entity named by path. */
 #define RECORDING_ROUNDS 64  /* Watermarks of a recording that go to the shards at once. */
+
 static void event_time_note(struct replay *replay)
 {
     for (uint32_t i = 0; i < replay->batch.n_points; i++) {
@@ -92,11 +93,7 @@ static void dialect_say(struct replay *replay, const struct lw_csv_source *sourc
     memcpy(replay->said, said, sizeof(said));
 }
 
-/*
- * The entity of a file: its name, or, where another file has the same name, folder and name. So two
- * hosts' "cpu.csv" are two entities.
- */
-static void unit_name(const struct replay *replay, size_t file, char ret_name[LW_NAME_MAX])
+void lw_replay_unit_name(const struct replay *replay, size_t file, char ret_name[LW_NAME_MAX])
 {
     const char *path = replay->options.files[file];
     const char *slash = strrchr(path, '/');
@@ -121,7 +118,7 @@ enum lw_status lw_replay_files_begin(struct replay *replay, struct lw_error *ret
     struct lw_csv_keys names;
     enum lw_status status = LW_OK;
 
-    replay->is_shared_name = lw_mem_calloc(options->n_files, sizeof(*replay->is_shared_name));
+    replay->is_shared_name = lw_mem_calloc(options->n_files + 1, sizeof(*replay->is_shared_name));
     if (replay->is_shared_name == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for %zu files", options->n_files);
     }
@@ -230,7 +227,7 @@ enum lw_exit lw_replay_file(struct replay *replay, size_t file)
     if (strcmp(path, "-") != 0 && lw_recording_is(path)) {
         return recording_replay(replay, path);
     }
-    unit_name(replay, file, unit);
+    lw_replay_unit_name(replay, file, unit);
     csv.unit_name = unit;
     if (lw_csv_source_open(&setup, path, &source, &error) != LW_OK) {
         lw_replay_say(replay, "%s: %s", path, error.message);

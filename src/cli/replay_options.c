@@ -1,7 +1,9 @@
 /* The command line of `lapwing replay`: see cli/replay_options.h. */
 #include "cli/replay_options.h"
 
+#include "base/clock.h"
 #include "base/option.h"
+#include "base/time_text.h"
 #include "cli/command.h"
 
 #include <stdlib.h>
@@ -30,18 +32,27 @@ enum key {
     KEY_SVG,
     KEY_TOP,
     KEY_STRICT,
-    KEY_THREADS
+    KEY_THREADS,
+    KEY_PROMETHEUS,
+    KEY_QUERY,
+    KEY_FROM,
+    KEY_TO,
+    KEY_HEADER_FILE,
+    KEY_CA_FILE,
+    KEY_DETECTOR,
+    KEY_MODEL
 };
 
 /* One line each: argp wraps them. */
-static const struct argp_option OPTIONS[] = {
+static const struct argp_option INPUTS[] = {
     {NULL, 0, NULL, 0, "How the files are written (each is found by itself, and said):", 1},
     {"time", KEY_TIME, "COLUMN", 0,
      "Column of the time, by name or number; \"none\": rows are numbered", 1},
     {"time-format", KEY_TIME_FORMAT, "FORMAT", 0,
      "s, ms, us or ns since 1970, iso, or a pattern such as \"%d.%m.%Y %H:%M\"", 1},
     {"interval", KEY_INTERVAL, "DURATION", 0,
-     "Time between rows where there is no time column (1s)", 1},
+     "Time between rows where there is no time column (1s), or between values of a server (15s)",
+     1},
     {"layout", KEY_LAYOUT, "LAYOUT", 0,
      "\"wide\": a column for each series; \"long\": a row for each sample", 1},
     {"series", KEY_SERIES, "COLUMN", 0, "Column of the series' names (long)", 1},
@@ -58,33 +69,49 @@ static const struct argp_option OPTIONS[] = {
     {"header", KEY_HEADER, NULL, 0, "The first row names the columns", 1},
     {"no-header", KEY_NO_HEADER, NULL, 0, "It does not: columns are column_1, column_2 and so on",
      1},
-    {NULL, 0, NULL, 0, "What is watched, and how:", 2},
-    {"config", 'c', "FILE", 0, "Take the detectors of a configuration file", 2},
+    {NULL, 0, NULL, 0, "History of a Prometheus server, in place of files:", 2},
+    {"prometheus", KEY_PROMETHEUS, "URL", 0, "Read from its range API, such as http://host:9090",
+     2},
+    {"query", KEY_QUERY, "PROMQL", 0,
+     "Which series, such as \"{job='node'}\"; may be given 16 times", 2},
+    {"from", KEY_FROM, "TIME", 0, "From this moment: -7d, 2026-11-14, 1795000000 (-1d)", 2},
+    {"to", KEY_TO, "TIME", 0, "Up to this one (now)", 2},
+    {"auth-file", KEY_HEADER_FILE, "FILE", 0,
+     "Its first line is a header, \"Authorization: Basic ...\", or a bearer token", 2},
+    {"ca-file", KEY_CA_FILE, "FILE", 0, "Certificates (PEM) to trust, in place of the system's", 2},
+    {NULL, 0, NULL, 0, "What is watched, and how:", 3},
+    {"config", 'c', "FILE", 0, "Take the detectors of a configuration file", 3},
+    {"detector", KEY_DETECTOR, "NAME", 0, "Of the configuration, only this one", 3},
     {"step", KEY_STEP, "STEP", 0,
      "Length of a step: \"row\" (default for wide files), \"sample\" (for long ones), or a "
-     "duration such as 10s",
-     2},
-    {"set", KEY_SET, "OPTION=VALUE", 0, "Set an option of the detector", 2},
+     "duration such as 10s (for a server: --interval)",
+     3},
+    {"set", KEY_SET, "OPTION=VALUE", 0, "Set an option of the detector", 3},
     {"metric", KEY_METRIC, "PATTERN:OPTION=VALUE", 0,
-     "Set an option of the metrics whose names match", 2},
+     "Set an option of the metrics whose names match", 3},
     {"point", KEY_POINT, "POINT", 0,
      "Operating point: \"default\" keeps to the alarm budget, \"benchmark\" is that of published "
      "tables",
-     2},
-    {"threads", KEY_THREADS, "N", 0, "Threads that score; 0, the default: one a processor", 2},
-    {NULL, 0, NULL, 0, "What comes out:", 3},
+     3},
+    {"threads", KEY_THREADS, "N", 0, "Threads that work; 0, the default: one a processor", 3},
+    {0},
+};
+
+static const struct argp_option OPTIONS[] = {
+    {"model", KEY_MODEL, "FILE", 0, "Serve the models of a file that `lapwing train` made", 3},
+    {NULL, 0, NULL, 0, "What comes out:", 4},
     {"out", 'o', "FILE", 0,
-     "Write one row for each verdict, in the order of the input; \"-\": standard output", 3},
+     "Write one row for each verdict, in the order of the input; \"-\": standard output", 4},
     {"format", KEY_FORMAT, "FORMAT", 0,
-     "Of --out: \"csv\" (default) or \"json\", a line for each verdict", 3},
+     "Of --out: \"csv\" (default) or \"json\", a line for each verdict", 4},
     {"wide", KEY_WIDE, NULL, 0,
      "Add the features to --out: of each series, and in an entity's rows of the option \"pairs\"",
-     3},
-    {"svg", KEY_SVG, "FILE", 0, "Plot the series with the strongest anomalies", 3},
-    {"top", KEY_TOP, "N", 0, "Anomalies to list (20)", 3},
-    {"quiet", 'q', NULL, 0, "Say only what went wrong", 3},
-    {"strict", KEY_STRICT, NULL, 0, "Exit with 4 when any row was bad", 3},
-    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 4},
+     4},
+    {"svg", KEY_SVG, "FILE", 0, "Plot the series with the strongest anomalies", 4},
+    {"top", KEY_TOP, "N", 0, "Anomalies to list (20)", 4},
+    {"quiet", 'q', NULL, 0, "Say only what went wrong", 4},
+    {"strict", KEY_STRICT, NULL, 0, "Exit with 4 when any row was bad", 4},
+    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 5},
     {0},
 };
 
@@ -93,9 +120,9 @@ static const char ABOUT[] =
     "Files may be gzip compressed; \"-\" is standard input. Every verdict uses only what came "
     "before it.\n\n"
     "Exit codes: 0 done, with or without anomalies; 1 no memory or an output that cannot be "
-    "written; 2 wrong usage; "
-    "3 a file could not be read, or not to its end (the others were); 4 --strict and some rows "
-    "were bad.\n\n"
+    "written; 2 wrong usage, a configuration or a model file that cannot be taken; "
+    "3 a file or a server could not be read, or not to its end (other files were); 4 --strict and "
+    "some rows were bad.\n\n"
     "Limits: 4096 columns, 1 MiB a line, 64 KiB a field, names of 255 bytes; 4,000,000 series.";
 
 /* "a,b,c" cut in place; each name is added. */
@@ -265,12 +292,70 @@ static error_t dialect_option(int key, char *argument, struct lw_replay_options 
     return 0;
 }
 
-/* Options about detectors and output. */
-static error_t replay_option(int key, char *argument, struct lw_replay_options *options,
-                             const struct argp_state *state)
+/* A moment as a person says it: "now", "-7d" from now, ISO 8601, or seconds since 1970 and the
+ * like.
+ */
+static int64_t moment_take(const char *option, const char *text, const struct argp_state *state)
 {
-    static const char *const formats[2] = {"csv", "json"};
+    enum lw_time_unit unit;
+    int64_t time_ns = lw_clock_real_ns();
+    int64_t back_ns = 0;
 
+    if (strcmp(text, "now") == 0) {
+        return time_ns;
+    }
+    if (text[0] == '-' && lw_duration_parse(text + 1, &back_ns, NULL) == LW_OK) {
+        return time_ns - back_ns;
+    }
+    if (!lw_time_parse_iso(text, strlen(text), &time_ns) &&
+        !(lw_time_guess_unit(text, strlen(text), &unit) &&
+          lw_time_parse_epoch(text, strlen(text), unit, &time_ns))) {
+        argp_error(state,
+                   "--%s: \"%s\" is no moment as \"now\", \"-7d\", \"2026-11-14T08:00\" or "
+                   "\"1795000000\"",
+                   option, text);
+    }
+    return time_ns;
+}
+
+/* Options about a server; ARGP_ERR_UNKNOWN for others. */
+static error_t prometheus_option(int key, char *argument, struct lw_replay_prometheus *prometheus,
+                                 const struct argp_state *state)
+{
+    switch (key) {
+    case KEY_PROMETHEUS:
+        prometheus->url = argument;
+        break;
+    case KEY_QUERY:
+        if (prometheus->n_queries == LW_PROMETHEUS_QUERIES_MAX) {
+            argp_error(state, "more than %d queries", LW_PROMETHEUS_QUERIES_MAX);
+        }
+        prometheus->queries[prometheus->n_queries++] = argument;
+        break;
+    case KEY_FROM:
+        prometheus->from_ns = moment_take("from", argument, state);
+        prometheus->has_from = true;
+        break;
+    case KEY_TO:
+        prometheus->to_ns = moment_take("to", argument, state);
+        prometheus->has_to = true;
+        break;
+    case KEY_HEADER_FILE:
+        prometheus->header_file = argument;
+        break;
+    case KEY_CA_FILE:
+        prometheus->ca_file = argument;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/* Options about detectors; ARGP_ERR_UNKNOWN for others. */
+static error_t detector_option(int key, char *argument, struct lw_replay_options *options,
+                               const struct argp_state *state)
+{
     switch (key) {
     case 'c':
         options->config = argument;
@@ -290,6 +375,71 @@ static error_t replay_option(int key, char *argument, struct lw_replay_options *
         break;
     case KEY_THREADS:
         options->n_threads = number_take("threads", argument, LW_ENGINE_SHARDS_MAX, state);
+        break;
+    case KEY_DETECTOR:
+        options->detector = argument;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static error_t inputs_take(int key, char *argument, struct argp_state *state)
+{
+    struct lw_replay_options *options = state->input;
+    error_t result;
+
+    if (key == ARGP_KEY_INIT) {
+        options->csv.ignore = options->names_ignored;
+        options->csv.use = options->names_used;
+        return 0;
+    }
+    result = dialect_option(key, argument, options, state);
+    if (result == ARGP_ERR_UNKNOWN) {
+        result = prometheus_option(key, argument, &options->prometheus, state);
+    }
+    return result == ARGP_ERR_UNKNOWN ? detector_option(key, argument, options, state) : result;
+}
+
+const struct argp LW_INPUTS_ARGP = {.options = INPUTS, .parser = inputs_take};
+
+void lw_inputs_options_check(const struct lw_replay_options *options,
+                             const struct argp_state *state)
+{
+    const struct lw_replay_prometheus *prometheus = &options->prometheus;
+
+    if (prometheus->url == NULL &&
+        (prometheus->n_queries > 0 || prometheus->has_from || prometheus->has_to ||
+         prometheus->header_file != NULL || prometheus->ca_file != NULL)) {
+        argp_error(state, "--query, --from, --to, --auth-file and --ca-file go with --prometheus");
+    }
+    if (prometheus->url != NULL && prometheus->n_queries == 0) {
+        argp_error(state, "--prometheus needs --query, such as --query \"{job='node'}\"");
+    }
+    if (prometheus->url != NULL && options->n_files > 0) {
+        argp_error(state, "read files or a server, not both: \"%s\" and --prometheus",
+                   options->files[0]);
+    }
+    if (prometheus->url != NULL && options->step != NULL &&
+        (strcmp(options->step, "row") == 0 || strcmp(options->step, "sample") == 0)) {
+        argp_error(state, "--step %s is for files: with --prometheus a step is a duration",
+                   options->step);
+    }
+    if (options->detector != NULL && options->config == NULL) {
+        argp_error(state, "--detector goes with --config");
+    }
+}
+
+/* Options of what comes out. */
+static error_t output_option(int key, char *argument, struct lw_replay_options *options,
+                             const struct argp_state *state)
+{
+    static const char *const formats[2] = {"csv", "json"};
+
+    switch (key) {
+    case KEY_MODEL:
+        options->model = argument;
         break;
     case 'o':
         options->out = argument;
@@ -322,9 +472,11 @@ static error_t replay_option(int key, char *argument, struct lw_replay_options *
 static error_t option_take(int key, char *argument, struct argp_state *state)
 {
     struct lw_replay_options *options = state->input;
-    error_t result;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options;
+        return 0;
     case 'h':
         argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
         return 0;
@@ -333,16 +485,24 @@ static error_t option_take(int key, char *argument, struct argp_state *state)
         options->n_files = (size_t)(state->argc - state->next);
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "no file was named (\"-\" is standard input)");
+        if (options->prometheus.url == NULL) {
+            argp_error(state, "no file was named (\"-\" is standard input)");
+        }
+        return 0;
+    case ARGP_KEY_END:
+        lw_inputs_options_check(options, state);
         return 0;
     default:
-        result = dialect_option(key, argument, options, state);
-        return result == ARGP_ERR_UNKNOWN ? replay_option(key, argument, options, state) : result;
+        return output_option(key, argument, options, state);
     }
 }
 
-static const struct argp ARGP = {
-    .options = OPTIONS, .parser = option_take, .args_doc = "FILE...", .doc = ABOUT};
+static const struct argp_child CHILDREN[] = {{.argp = &LW_INPUTS_ARGP, .group = 1}, {0}};
+static const struct argp ARGP = {.options = OPTIONS,
+                                 .parser = option_take,
+                                 .args_doc = "FILE...",
+                                 .doc = ABOUT,
+                                 .children = CHILDREN};
 
 const struct argp *lw_replay_argp(void)
 {
@@ -353,8 +513,6 @@ void lw_replay_options_read(int argc, char **argv, struct lw_replay_options *ret
 {
     memset(ret_options, 0, sizeof(*ret_options));
     ret_options->top = LW_REPLAY_TOP_DEFAULT;
-    ret_options->csv.ignore = ret_options->names_ignored;
-    ret_options->csv.use = ret_options->names_used;
     argp_err_exit_status = LW_EXIT_USAGE;
     (void)argp_parse(&ARGP, argc, argv, 0, NULL, ret_options);
 }

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/inputs.h"
+#include "cli/models_file.h"
 #include "connect/recording.h"
 #include "serve/serve.h"
 
@@ -34,6 +35,7 @@
 struct daemon {
     const char *config_path;                /* NULL: built-in, this host. */
     const char *listen, *data_dir, *record; /* Flags; NULL: as configured. */
+    const char *model;
     bool json_log;
     struct lw_log log;
     struct lw_config config;
@@ -61,6 +63,10 @@ static const struct argp_option OPTIONS[] = {
      .key = 'r',
      .arg = "FILE",
      .doc = "Write all that comes in to FILE, for `lapwing replay`"},
+    {.name = "model",
+     .key = 'm',
+     .arg = "FILE",
+     .doc = "Serve the models of FILE, which `lapwing train` made; read again on SIGHUP"},
     {.name = "json", .key = 'j', .doc = "Log JSON lines, also on a terminal"},
     {0},
 };
@@ -82,6 +88,9 @@ static error_t take_flag(int key, char *argument, struct argp_state *state)
     case 'r':
         daemon->record = argument;
         return 0;
+    case 'm':
+        daemon->model = argument;
+        return 0;
     case 'j':
         daemon->json_log = true;
         return 0;
@@ -100,8 +109,8 @@ static const struct argp ARGP = {
         "Watch this host, or what the configuration names, until told to stop; show it on a page.\v"
         "SIGTERM and SIGINT end cleanly, SIGHUP reads the configuration again. Exit codes: 0 ended "
         "cleanly, 1 the system "
-        "refused memory, disk, port or thread, 2 wrong flags or configuration, 3 the state cannot "
-        "be read.",
+        "refused memory, disk, port or thread, 2 wrong flags, configuration or model file, 3 the "
+        "state cannot be read.",
 };
 
 /* ---- log ---- */
@@ -138,29 +147,6 @@ static void on_anomaly(void *context, uint32_t shard, const struct lw_engine_ano
 
 /* ---- configuration ---- */
 
-/* What is not configured: watch this host. */
-static enum lw_status fill_gaps(struct lw_config *config, struct lw_error *reterr)
-{
-    bool watches_host = false;
-
-    if (config->n_sources == 0) {
-        struct lw_config_source *source = &config->sources[config->n_sources++];
-        size_t n;
-        const struct lw_option *table = lw_source_option_table(&n);
-
-        lw_options_default(table, n, &source->options);
-        (void)snprintf(source->name, sizeof(source->name), "host");
-    }
-    for (size_t i = 0; i < config->n_sources; i++) {
-        watches_host = watches_host || config->sources[i].options.type == LW_SOURCE_HOST;
-    }
-    if (config->n_detectors == 0 &&
-        lw_config_detector(config, watches_host ? "host" : "default") == NULL) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
-    }
-    return LW_OK;
-}
-
 /* Rows have no place in time to which a restart could return: they are for `replay`. */
 static enum lw_status refuse_rows(const struct lw_config *config, struct lw_error *reterr)
 {
@@ -178,6 +164,22 @@ static enum lw_status refuse_rows(const struct lw_config *config, struct lw_erro
     return LW_OK;
 }
 
+/* --model is for the one detector there is: which of several, only the file can say. */
+static enum lw_status serve_model(const struct daemon *daemon, const struct lw_config *config,
+                                  struct lw_error *reterr)
+{
+    if (daemon->model == NULL) {
+        return LW_OK;
+    }
+    if (config->n_detectors != 1) {
+        return lw_error_set(reterr, LW_EINVAL,
+                            "--model is for one detector, there are %zu: name the file in the "
+                            "configuration, as \"model_file: %.200s\"",
+                            config->n_detectors, daemon->model);
+    }
+    return lw_models_serve(config->detectors[0].spec, daemon->model, reterr);
+}
+
 static enum lw_status read_config(const struct daemon *daemon, struct lw_config *config,
                                   struct lw_error *reterr)
 {
@@ -188,10 +190,13 @@ static enum lw_status read_config(const struct daemon *daemon, struct lw_config 
         status = lw_config_read(config, daemon->config_path, reterr);
     }
     if (status == LW_OK) {
-        status = fill_gaps(config, reterr);
+        status = lw_config_fill(config, reterr);
     }
     if (status == LW_OK) {
         status = refuse_rows(config, reterr);
+    }
+    if (status == LW_OK) {
+        status = serve_model(daemon, config, reterr);
     }
     if (daemon->listen != NULL) {
         (void)snprintf(config->options.listen, sizeof(config->options.listen), "%s",
