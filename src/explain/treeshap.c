@@ -4,9 +4,9 @@
 #include "base/error.h"
 #include "model/iforest.h"
 
-bool lw_treeshap_has(const struct lw_model_class *model_class)
+bool lw_treeshap_has(const struct lw_model_class *model_class, const struct lw_model *model)
 {
-    return model_class == &lw_model_iforest;
+    return model_class == &lw_model_iforest && !lw_iforest_is_extended(model);
 }
 
 enum lw_status lw_treeshap_explain(const struct lw_model_class *model_class,
@@ -14,9 +14,10 @@ enum lw_status lw_treeshap_explain(const struct lw_model_class *model_class,
                                    double *ret_values, struct lw_treeshap *ret_sums,
                                    struct lw_error *reterr)
 {
-    if (!lw_treeshap_has(model_class)) {
+    if (!lw_treeshap_has(model_class, model)) {
         return lw_error_set(reterr, LW_EINVAL,
-                            "%s: exact Shapley values are those of isolation forests only",
+                            "%s: exact Shapley values are those of isolation forests only whose "
+                            "cuts are of one column each",
                             model_class->name);
     }
     lw_iforest_shapley(model, row, ret_values);

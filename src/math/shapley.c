@@ -22,27 +22,19 @@ static const double (*shapley_rule(size_t n_passes, size_t pass))[2]
     return (n_passes == 1 ? shapley_points_4 : shapley_points_8) + pass * LW_SHAPLEY_POINTS;
 }
 
-struct lw_shapley_lanes lw_shapley_points(size_t n_passes, size_t i)
+void lw_shapley_pass(size_t n_passes, size_t i, double weight,
+                     struct lw_shapley_lanes ret_pass[LW_SHAPLEY_PASS_LANES])
 {
     const double(*points)[2] = shapley_rule(n_passes, i);
-    struct lw_shapley_lanes u;
 
     for (size_t k = 0; k < LW_SHAPLEY_POINTS; k++) {
-        u.lane[k] = points[k][0] / (1.0 - points[k][0]);
-    }
-    return u;
-}
+        double factor = weight * points[k][1];
 
-struct lw_shapley_lanes lw_shapley_leaf(size_t n_passes, size_t i, double weight, size_t n_columns)
-{
-    const double(*points)[2] = shapley_rule(n_passes, i);
-    struct lw_shapley_lanes leaf;
-
-    for (size_t k = 0; k < LW_SHAPLEY_POINTS; k++) {
-        leaf.lane[k] = weight * points[k][1];
-        for (size_t m = 1; m < n_columns; m++) {
-            leaf.lane[k] *= 1.0 - points[k][0];
+        ret_pass[0].lane[k] = points[k][0] / (1.0 - points[k][0]);
+        ret_pass[1].lane[k] = factor; /* Below no column: nothing comes of it. */
+        for (size_t m = 1; m <= LW_SHAPLEY_DEPTH_MAX; m++) {
+            ret_pass[1 + m].lane[k] = factor;
+            factor *= 1.0 - points[k][0];
         }
     }
-    return leaf;
 }

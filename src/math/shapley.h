@@ -34,24 +34,31 @@
 #include <stdint.h>
 
 #define LW_SHAPLEY_POINTS 4u
-#define LW_SHAPLEY_DEPTH_MAX 16u /* Distinct columns of a path, at most. */
+#define LW_SHAPLEY_DEPTH_MAX 12u
 /* In cut.column: the sign of x is turned before the comparison. */
 #define LW_SHAPLEY_SIGN 0x80000000u
 
-/*
- * A cut and its two sides. x, turned where the column says so, goes to the first side when below
- * the threshold, else, and when it is NaN, to the second. Side s of cut i is the slot 2i + 2 + s,
- * the root is slot 1.
- */
+/* x, turned where the column says so, goes to the first side when below the threshold, else, and
+ * when it is NaN, to the second. */
 struct lw_shapley_cut {
     float threshold;
     uint32_t column; /* With LW_SHAPLEY_SIGN. */
-    double r[2];     /* By side: 1 / the share of training rows that keep to the path at each of its
-                        cuts of this column, this one included. */
-    uint32_t kids[2]; /* By side, what is there: leaf i is i, cut i is n_cuts + 1 + i. */
-    uint16_t slot;    /* Where the cut itself is. */
-    uint16_t above;   /* The slot of the nearest cut of this column above this one that leads here;
-                         0 when this is the first. */
+};
+
+/*
+ * A tree as a heap: the root is node 1, the sides of cut i are 2i and 2i + 1. What the row comes to
+ * at a leaf stands at the bottom: at the leaf's descendants of the greatest depth, all alike.
+ */
+struct lw_shapley_tree {
+    const struct lw_shapley_cut *cuts; /* [1 << depth] */
+    const uint8_t *again;   /* [1 << depth]: how far above cut i the nearest cut of its column is on
+                               the way to the root; 0 where there is none. */
+    const uint64_t *is_cut; /* [lw_shapley_n_words(depth)]: a bit a node. */
+    const uint64_t *is_leaf;
+    const uint16_t *counts; /* [2 << depth]: training rows that reach a node. */
+    const float *values;    /* [1 << depth]: of node (1 << depth) + k. */
+    const double *inverses; /* [counts[1] + 1]: 1 / k. */
+    uint32_t depth;
 };
 
 /* Four numbers, one for each point of a pass. */
@@ -59,22 +66,24 @@ struct lw_shapley_lanes {
     double lane[LW_SHAPLEY_POINTS];
 };
 
-/* Cuts stand behind all cuts above them. */
-struct lw_shapley_tree {
-    const struct lw_shapley_cut *cuts;
-    const struct lw_shapley_lanes *leaves; /* [n_cuts + 1]: see lw_shapley_leaf. */
-    size_t n_cuts;
-};
+/* Of a pass, its points as u, and after them what a leaf below m distinct columns is multiplied
+ * by. */
+#define LW_SHAPLEY_PASS_LANES (LW_SHAPLEY_DEPTH_MAX + 2u)
 
-/* Bytes of scratch, aligned to 32, that the kernel takes for a tree of n cuts; not cleared. */
-#define LW_SHAPLEY_SCRATCH_BYTES(n_cuts) (168u * (size_t)(n_cuts) + 256u)
+/* Bytes of scratch, aligned to 32, that the kernel takes for a tree of that depth; not cleared. */
+#define LW_SHAPLEY_SCRATCH_BYTES(depth) (160u << (depth))
+
+/* 64-bit words that hold a bit for each node of a tree. */
+static inline size_t lw_shapley_n_words(uint32_t depth)
+{
+    return depth < 6 ? 1 : (size_t)2 << (depth - 6);
+}
 
 /* How many passes are exact for paths of up to that many distinct columns: 1 or 2. */
 size_t lw_shapley_n_passes(size_t n_columns);
-/* The points of pass i of so many, as u. */
-struct lw_shapley_lanes lw_shapley_points(size_t n_passes, size_t i);
-/* A leaf in pass i of so many: of the value, times the share of training rows in it, and with so
- * many distinct columns above. */
-struct lw_shapley_lanes lw_shapley_leaf(size_t n_passes, size_t i, double weight, size_t n_columns);
+/* Pass i of so many, for leaves that are worth their value times their training rows times the
+ * weight. */
+void lw_shapley_pass(size_t n_passes, size_t i, double weight,
+                     struct lw_shapley_lanes ret_pass[LW_SHAPLEY_PASS_LANES]);
 
 #endif

@@ -23,90 +23,132 @@ SHAPLEY_INLINE uint32_t shapley_second(const struct lw_shapley_cut *cut, const f
     return !(x < cut->threshold);
 }
 
-/* Scratch of one tree. */
+/* Scratch of one tree; by node but for the lists. */
 struct shapley_walk {
-    f64x4 *sums;         /* [2 n_cuts + 1]: leaves, then cuts: the leaves below, times the factors
-                            between. */
-    f64x4 *factors;      /* By slot: the factors above. */
-    double *r;           /* By slot: r of that side; 0 when the row does not keep to it. */
-    uint32_t (*ways)[2]; /* By cut: the kid on the side the row takes, and the other one. */
+    f64x4 *sums;        /* The leaves below, times the factors between. */
+    f64x4 *factors;     /* The factors above. */
+    double *r;          /* r of the node's cut and side; 0 when the row does not keep to it. Node 0
+                           stands for what is above the first cut of a column. */
+    uint8_t *n_columns; /* Distinct columns above. */
+    uint16_t *cuts;     /* The nodes that are cuts, each behind those above it. */
+    uint16_t *ways;     /* By place in that list: the node to which the row goes. */
+    size_t n_cuts;
 };
 
-static void shapley_follow(const struct lw_shapley_tree *tree, const float *row,
-                           struct shapley_walk walk)
+SHAPLEY_INLINE struct shapley_walk shapley_walk_init(void *scratch, uint32_t depth)
 {
-    for (size_t i = 0; i < tree->n_cuts; i++) {
-        const struct lw_shapley_cut *cut = tree->cuts + i;
-        uint32_t second = shapley_second(cut, row);
-        double r = cut->r[second];
+    size_t n_nodes = (size_t)2 << depth;
+    struct shapley_walk walk = {.sums = scratch};
 
-        if (cut->above != 0 && walk.r[cut->above] == 0.0) {
-            r = 0.0;
+    walk.factors = walk.sums + n_nodes;
+    walk.r = (double *)(walk.factors + n_nodes);
+    walk.cuts = (uint16_t *)(walk.r + n_nodes);
+    walk.ways = walk.cuts + n_nodes / 2;
+    walk.n_columns = (uint8_t *)(walk.ways + n_nodes / 2);
+    return walk;
+}
+
+/* The node below the cut above i that has its column; 0 where there is none. */
+SHAPLEY_INLINE uint32_t shapley_above(const struct lw_shapley_tree *tree, uint32_t i)
+{
+    return tree->again[i] == 0 ? 0 : i >> (tree->again[i] - 1);
+}
+
+/* Down: where the row goes at every cut. */
+static void shapley_follow(const struct lw_shapley_tree *tree, const float *row,
+                           struct shapley_walk *walk)
+{
+    size_t n_words = lw_shapley_n_words(tree->depth);
+
+    walk->r[0] = 1.0;
+    walk->n_columns[1] = 0;
+    for (size_t word = 0; word < n_words; word++) {
+        for (uint64_t bits = tree->is_cut[word]; bits != 0; bits &= bits - 1) {
+            uint32_t i = (uint32_t)(64 * word) + (uint32_t)__builtin_ctzll(bits);
+            uint32_t second = shapley_second(tree->cuts + i, row), way = 2 * i + second;
+            uint32_t above = shapley_above(tree, i);
+            uint8_t n_columns = (uint8_t)(walk->n_columns[i] + (above == 0));
+
+            walk->r[way] = tree->counts[i] * tree->inverses[tree->counts[way]] * walk->r[above];
+            walk->r[way ^ 1u] = 0.0;
+            walk->n_columns[2 * i] = n_columns;
+            walk->n_columns[2 * i + 1] = n_columns;
+            walk->ways[walk->n_cuts] = (uint16_t)way;
+            walk->cuts[walk->n_cuts++] = (uint16_t)i;
         }
-        walk.r[2 * i + 2 + second] = r;
-        walk.r[2 * i + 3 - second] = 0.0;
-        walk.ways[i][0] = cut->kids[second];
-        walk.ways[i][1] = cut->kids[second ^ 1u];
+    }
+}
+
+static void shapley_leaves(const struct lw_shapley_tree *tree, const struct lw_shapley_lanes *pass,
+                           const struct shapley_walk *walk)
+{
+    uint32_t n_bottom = 1u << tree->depth;
+    size_t n_words = lw_shapley_n_words(tree->depth);
+
+    for (size_t word = 0; word < n_words; word++) {
+        for (uint64_t bits = tree->is_leaf[word]; bits != 0; bits &= bits - 1) {
+            uint32_t i = (uint32_t)(64 * word) + (uint32_t)__builtin_ctzll(bits);
+            uint32_t below = i << (tree->depth + (uint32_t)__builtin_clz(i) - 31u);
+            double value = (double)tree->values[below - n_bottom] * tree->counts[i];
+            f64x4 factor;
+
+            memcpy(&factor, pass + 1 + walk->n_columns[i], sizeof(factor));
+            walk->sums[i] = value * factor;
+        }
     }
 }
 
 static void shapley_sum(const struct lw_shapley_tree *tree, const struct lw_shapley_lanes *points,
-                        struct shapley_walk walk)
+                        const struct shapley_walk *walk)
 {
-    f64x4 u, *sums = walk.sums + tree->n_cuts + 1;
+    f64x4 u;
 
     memcpy(&u, points, sizeof(u));
-    memcpy(walk.sums, tree->leaves, (tree->n_cuts + 1) * sizeof(*tree->leaves));
-    for (size_t i = tree->n_cuts; i-- > 0;) {
-        const struct lw_shapley_cut *cut = tree->cuts + i;
-        double r = walk.r[2 * i + 2] + walk.r[2 * i + 3];
-        f64x4 sum = (1.0 + u * r) * walk.sums[walk.ways[i][0]] + walk.sums[walk.ways[i][1]];
+    for (size_t k = walk->n_cuts; k-- > 0;) {
+        uint32_t i = walk->cuts[k], way = walk->ways[k], above = shapley_above(tree, i);
+        f64x4 sum = (1.0 + u * walk->r[way]) * walk->sums[way] + walk->sums[way ^ 1u];
 
-        if (cut->above != 0) {
-            sum /= 1.0 + u * walk.r[cut->above];
+        if (above != 0) {
+            sum /= 1.0 + u * walk->r[above];
         }
-        sums[i] = sum;
+        walk->sums[i] = sum;
     }
 }
 
 /* Down: with the factors above it, what each cut says of its column. */
 static void shapley_settle(const struct lw_shapley_tree *tree,
-                           const struct lw_shapley_lanes *points, struct shapley_walk walk,
+                           const struct lw_shapley_lanes *points, const struct shapley_walk *walk,
                            f64x4 *values)
 {
     f64x4 u;
 
     memcpy(&u, points, sizeof(u));
-    walk.factors[1] = (f64x4){1.0, 1.0, 1.0, 1.0};
-    for (size_t i = 0; i < tree->n_cuts; i++) {
-        const struct lw_shapley_cut *cut = tree->cuts + i;
-        const double *r = walk.r + 2 * i + 2;
-        f64x4 factor = walk.factors[cut->slot], *value;
-        f64x4 sum = (r[0] + r[1] - 1.0) * walk.sums[walk.ways[i][0]] - walk.sums[walk.ways[i][1]];
+    walk->factors[1] = (f64x4){1.0, 1.0, 1.0, 1.0};
+    for (size_t k = 0; k < walk->n_cuts; k++) {
+        uint32_t i = walk->cuts[k], way = walk->ways[k], above = shapley_above(tree, i);
+        double r = walk->r[way];
+        f64x4 factor = walk->factors[i];
+        f64x4 sum = (r - 1.0) * walk->sums[way] - walk->sums[way ^ 1u];
 
-        if (cut->above != 0) {
-            double r_above = walk.r[cut->above];
+        if (above != 0) {
+            double r_above = walk->r[above];
 
             factor /= 1.0 + u * r_above;
-            sum -= (r_above - 1.0) * walk.sums[tree->n_cuts + 1 + i];
+            sum -= (r_above - 1.0) * walk->sums[i];
         }
-        walk.factors[2 * i + 2] = (1.0 + u * r[0]) * factor;
-        walk.factors[2 * i + 3] = (1.0 + u * r[1]) * factor;
-        value = values + (cut->column & ~LW_SHAPLEY_SIGN);
-        *value += sum * factor;
+        walk->factors[way] = (1.0 + u * r) * factor;
+        walk->factors[way ^ 1u] = factor;
+        values[tree->cuts[i].column & ~LW_SHAPLEY_SIGN] += sum * factor;
     }
 }
 
-static void kernel_shapley(const struct lw_shapley_tree *tree,
-                           const struct lw_shapley_lanes *points, const float *row, void *scratch,
-                           struct lw_shapley_lanes *values)
+static void kernel_shapley(const struct lw_shapley_tree *tree, const struct lw_shapley_lanes *pass,
+                           const float *row, void *scratch, struct lw_shapley_lanes *values)
 {
-    struct shapley_walk walk = {.sums = scratch};
+    struct shapley_walk walk = shapley_walk_init(scratch, tree->depth);
 
-    walk.factors = walk.sums + 2 * tree->n_cuts + 1;
-    walk.r = (double *)(walk.factors + 2 * tree->n_cuts + 2);
-    walk.ways = (void *)(walk.r + 2 * tree->n_cuts + 2);
-    shapley_follow(tree, row, walk);
-    shapley_sum(tree, points, walk);
-    shapley_settle(tree, points, walk, (f64x4 *)values);
+    shapley_follow(tree, row, &walk);
+    shapley_leaves(tree, pass, &walk);
+    shapley_sum(tree, pass, &walk);
+    shapley_settle(tree, pass, &walk, (f64x4 *)values);
 }

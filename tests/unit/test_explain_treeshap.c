@@ -28,8 +28,8 @@ static const struct lw_model_class *forest_class(void)
     return lw_model_class_find("iforest");
 }
 
-static struct lw_model *forest_fit(const struct lw_test_table *table, const char *trees,
-                                   const char *sample)
+static struct lw_model *forest_fit_extended(const struct lw_test_table *table, const char *trees,
+                                            const char *sample, const char *extend)
 {
     const struct lw_model_class *forest = forest_class();
     struct lw_model_rows rows = {
@@ -45,10 +45,19 @@ static struct lw_model *forest_fit(const struct lw_test_table *table, const char
     assert_int_equal(
         lw_options_set(forest->options, forest->n_options, options, "sample", sample, &error),
         LW_OK);
+    assert_int_equal(
+        lw_options_set(forest->options, forest->n_options, options, "extend", extend, &error),
+        LW_OK);
     lw_rng_seed(&rng, 5);
     assert_int_equal(forest->fit(options, &rows, &rng, &model, &error), LW_OK);
     free(options);
     return model;
+}
+
+static struct lw_model *forest_fit(const struct lw_test_table *table, const char *trees,
+                                   const char *sample)
+{
+    return forest_fit_extended(table, trees, sample, "0");
 }
 
 struct node {
@@ -267,53 +276,72 @@ static void test_treeshap__values_are_those_of_the_shap_package(void **state)
 /* A cut of column 0 and below its second side one of column 1, then again of column 0. */
 static void test_treeshap__values_are_the_same_bits_on_every_instruction_set(void **state)
 {
-    static const struct lw_shapley_cut cuts[] = {
-        {.threshold = 0.5f, .column = 0, .r = {4.0, 4.0 / 3}, .kids = {0, 5}, .slot = 1},
-        {.threshold = 1.0f, .column = 1, .r = {3.0, 1.5}, .kids = {1, 6}, .slot = 3},
-        {.threshold = 2.0f,
-         .column = 0,
-         .r = {8.0 / 3, 8.0 / 3},
-         .kids = {2, 3},
-         .slot = 5,
-         .above = 3}};
-    struct lw_shapley_lanes points = lw_shapley_points(1, 0), leaves[4];
-    struct lw_shapley_tree tree = {.cuts = cuts, .leaves = leaves, .n_cuts = 3};
+    static const struct lw_shapley_cut cuts[8] = {
+        [1] = {0.5f, 0}, [3] = {1.0f, 1}, [7] = {2.0f, LW_SHAPLEY_SIGN}};
+    static const uint8_t again[8] = {[7] = 2};
+    static const uint64_t is_cut = 1u << 1 | 1u << 3 | 1u << 7;
+    static const uint64_t is_leaf = 1u << 2 | 1u << 6 | 1u << 14 | 1u << 15;
+    static const uint16_t counts[16] = {
+        [1] = 8, [2] = 2, [3] = 6, [6] = 2, [7] = 4, [14] = 1, [15] = 3};
+    static const float values[8] = {0.7f, 0.7f, 0.7f, 0.7f, 1.7f, 1.7f, 2.7f, 3.7f};
+    struct lw_shapley_lanes pass[LW_SHAPLEY_PASS_LANES];
+    double inverses[9] = {0.0};
+    struct lw_shapley_tree tree = {.cuts = cuts,
+                                   .again = again,
+                                   .is_cut = &is_cut,
+                                   .is_leaf = &is_leaf,
+                                   .counts = counts,
+                                   .values = values,
+                                   .inverses = inverses,
+                                   .depth = 3};
     _Alignas(32) char scratch[LW_SHAPLEY_SCRATCH_BYTES(3)];
-    _Alignas(32) struct lw_shapley_lanes first[2], values[2];
+    _Alignas(32) struct lw_shapley_lanes first[2], found[2];
     size_t n_tables;
     const struct lw_kernels *const *tables = lw_kernels_all(&n_tables);
 
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
-        leaves[i] = lw_shapley_leaf(1, 0, 0.7 + (double)i, i == 0 ? 1 : 2);
+    for (size_t i = 1; i <= 8; i++) {
+        inverses[i] = 1.0 / (double)i;
     }
+    lw_shapley_pass(1, 0, 1.0 / 8.0, pass);
     for (size_t x = 0; x < 16; x++) {
-        const float row[2] = {(float)(x % 4), (float)x / 8.0f};
+        const float row[2] = {(float)(x % 4) - 2.5f, (float)x / 8.0f};
 
         for (size_t k = 0; k < n_tables; k++) {
-            memset(values, 0, sizeof(values));
-            tables[k]->shapley(&tree, &points, row, scratch, values);
+            memset(found, 0, sizeof(found));
+            tables[k]->shapley(&tree, pass, row, scratch, found);
             if (k == 0) {
-                memcpy(first, values, sizeof(first));
+                memcpy(first, found, sizeof(first));
             }
-            assert_memory_equal(values, first, sizeof(first));
+            assert_memory_equal(found, first, sizeof(first));
         }
     }
 }
 
-static void test_treeshap__other_classes_are_refused(void **state)
+static void test_treeshap__other_models_are_refused(void **state)
 {
     const struct lw_model_class *other = lw_model_class_find("rcf");
     struct lw_treeshap sums;
     struct lw_error error = {0};
-    double value;
-    float row = 0.0f;
+    struct lw_test_table table = lw_test_table_read(LW_TEST_DATA "/adbench/glass.csv");
+    struct lw_model *plain = forest_fit(&table, "3", "64"),
+                    *extended = forest_fit_extended(&table, "3", "64", "2");
+    double *values = calloc(table.n_dims, sizeof(double));
 
     (void)state;
-    assert_true(lw_treeshap_has(forest_class()));
-    assert_false(lw_treeshap_has(other));
-    assert_int_equal(lw_treeshap_explain(other, NULL, &row, &value, &sums, &error), LW_EINVAL);
+    assert_true(lw_treeshap_has(forest_class(), plain));
+    assert_false(lw_treeshap_has(forest_class(), extended));
+    assert_false(lw_treeshap_has(other, NULL));
+    assert_int_equal(
+        lw_treeshap_explain(forest_class(), extended, table.values, values, &sums, &error),
+        LW_EINVAL);
+    assert_int_equal(lw_treeshap_explain(other, NULL, table.values, values, &sums, &error),
+                     LW_EINVAL);
     assert_non_null(strstr(error.message, "rcf"));
+    forest_class()->destroy(plain);
+    forest_class()->destroy(extended);
+    free(values);
+    lw_test_table_free(&table);
 }
 
 int main(void)
@@ -323,7 +351,7 @@ int main(void)
         cmocka_unit_test(test_treeshap__values_add_up_to_the_path),
         cmocka_unit_test(test_treeshap__values_are_those_of_the_shap_package),
         cmocka_unit_test(test_treeshap__values_are_the_same_bits_on_every_instruction_set),
-        cmocka_unit_test(test_treeshap__other_classes_are_refused),
+        cmocka_unit_test(test_treeshap__other_models_are_refused),
     };
     return LW_TEST_RUN(tests);
 }

@@ -429,7 +429,8 @@ static void test_iforest__load_refuses_what_breaks_a_forest(void **state)
 {
     (void)state;
     assert_int_equal(load_changed(0, 1), LW_OK);
-    assert_int_equal(load_changed(0, 2), LW_EVERSION);
+    assert_int_equal(load_changed(0, 3), LW_EVERSION);
+    assert_int_equal(load_changed(0, 2), LW_EFORMAT);    /* a plain forest called an extended one */
     assert_int_equal(load_changed(2, 0), LW_EFORMAT);    /* no column */
     assert_int_equal(load_changed(3, 0x20), LW_EFORMAT); /* 8193 columns */
     assert_int_equal(load_changed(6, 0), LW_EFORMAT);    /* no tree */
