@@ -136,6 +136,10 @@ uint32_t lw_training_capacity(const struct lw_detector *detector);
 bool lw_entity_tier1_room(struct lw_entity *entity, const struct lw_ensemble *ensemble);
 enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *reterr) LW_MUST_USE;
 void lw_entity_tier1_destroy(struct lw_entity *entity);
+/* Natural units (detect/views.h) of the first n_columns series: the floors that their metrics'
+ * options give. */
+void lw_entity_natural_units(const struct lw_entity *entity, uint32_t n_columns,
+                             float *ret_natural);
 /* The values of a step are in tier1->row: score them, contribute to the life of the step, learn. */
 void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t tag, bool anomalous,
                           const struct lw_sink *sink);

@@ -33,9 +33,14 @@ static size_t rows_bytes(const struct lw_entity *entity, uint32_t width)
     return (size_t)lw_training_capacity(entity->detector) * width * sizeof(float);
 }
 
+/* Of a store that is to be trained from, the time of every row lies behind its blocks' starts. */
 static size_t starts_bytes(const struct lw_entity *entity)
 {
-    return lw_training_capacity(entity->detector) / LW_TRAINING_BLOCK * sizeof(uint64_t);
+    size_t capacity = lw_training_capacity(entity->detector);
+    size_t n_bytes = capacity / LW_TRAINING_BLOCK * sizeof(uint64_t);
+
+    return entity->detector->spec->detector.collect ? n_bytes + capacity * sizeof(int64_t)
+                                                    : n_bytes;
 }
 
 static size_t vectors_bytes(uint32_t width)
@@ -180,6 +185,9 @@ static bool widen(struct lw_entity *entity, struct lw_tier1_state *state, uint32
     }
     if (old_width == 0) {
         lw_training_rows_init(&state->rows, rows, starts, capacity, width);
+        if (entity->detector->spec->detector.collect) {
+            state->rows.times_ns = (int64_t *)(starts + capacity / LW_TRAINING_BLOCK);
+        }
     } else {
         float *old = state->rows.rows;
 
@@ -280,8 +288,7 @@ static void warm(struct lw_tier1_state *state)
     }
 }
 
-/* Natural units by series: the floors that a metric's options give. */
-static void natural_units(const struct lw_entity *entity, uint32_t n_columns, float *ret_natural)
+void lw_entity_natural_units(const struct lw_entity *entity, uint32_t n_columns, float *ret_natural)
 {
     for (uint32_t i = 0; i < n_columns; i++) {
         double floor_absolute = entity->series[i]->metric->options.floor_absolute;
@@ -356,7 +363,7 @@ static void plan_training(struct lw_entity *entity)
                                                                  : LW_VIEWS_COLUMNS_MAX;
     float natural[LW_VIEWS_COLUMNS_MAX];
 
-    natural_units(entity, n_columns, natural);
+    lw_entity_natural_units(entity, n_columns, natural);
     state->job = lw_training_job_create(
         &(struct lw_training_need){entity->detector, &state->rows, n_columns, natural},
         lw_pool_trainer(entity->pool));
@@ -523,6 +530,7 @@ void lw_entity_tier1_step(struct lw_entity *entity, int64_t time_ns, uint64_t ta
     state->first_ns = state->first_ns == INT64_MIN ? time_ns : state->first_ns;
     memcpy(state->recent + state->n_recent++ % LW_TIER1_RECENT * state->width, state->row,
            state->width * sizeof(float));
+    state->rows.now_ns = time_ns;
     lw_training_rows_offer(&state->rows, state->row, anomalous && !collects);
     if (!collects) {
         train(entity);

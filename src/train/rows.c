@@ -32,15 +32,25 @@ static float *block_at(const struct lw_training_rows *rows, size_t block)
     return rows->rows + block * LW_TRAINING_BLOCK * rows->stride;
 }
 
+/* A block takes the place of another. */
+static void block_move(const struct lw_training_rows *rows, size_t to, size_t from)
+{
+    memmove(block_at(rows, to), block_at(rows, from),
+            (size_t)LW_TRAINING_BLOCK * rows->stride * sizeof(*rows->rows));
+    if (rows->times_ns != NULL) {
+        memmove(rows->times_ns + to * LW_TRAINING_BLOCK, rows->times_ns + from * LW_TRAINING_BLOCK,
+                LW_TRAINING_BLOCK * sizeof(*rows->times_ns));
+    }
+    rows->starts[to] = rows->starts[from];
+}
+
 /* Every other block goes. */
 static void thin(struct lw_training_rows *rows)
 {
     uint32_t n_blocks = rows->n_rows / LW_TRAINING_BLOCK / 2;
 
     for (uint32_t i = 1; i < n_blocks; i++) {
-        memcpy(block_at(rows, i), block_at(rows, (size_t)2 * i),
-               (size_t)LW_TRAINING_BLOCK * rows->stride * sizeof(*rows->rows));
-        rows->starts[i] = rows->starts[(size_t)2 * i];
+        block_move(rows, i, (size_t)2 * i);
     }
     rows->n_rows = n_blocks * LW_TRAINING_BLOCK;
     rows->every *= 2;
@@ -65,9 +75,7 @@ static void block_end(struct lw_training_rows *rows)
         rows->n_rows = n_before * LW_TRAINING_BLOCK;
         thin(rows);
         if (newest % rows->every == 0) {
-            memmove(block_at(rows, rows->n_rows / LW_TRAINING_BLOCK), block_at(rows, n_before),
-                    (size_t)LW_TRAINING_BLOCK * rows->stride * sizeof(*rows->rows));
-            rows->starts[rows->n_rows / LW_TRAINING_BLOCK] = rows->starts[n_before];
+            block_move(rows, rows->n_rows / LW_TRAINING_BLOCK, n_before);
             rows->n_rows += LW_TRAINING_BLOCK;
         }
     }
@@ -79,6 +87,9 @@ void lw_training_rows_offer(struct lw_training_rows *rows, const float *row, boo
         rows->starts[rows->n_rows / LW_TRAINING_BLOCK] = rows->n_seen;
     }
     memcpy(rows->rows + (size_t)rows->n_rows * rows->stride, row, rows->stride * sizeof(*row));
+    if (rows->times_ns != NULL) {
+        rows->times_ns[rows->n_rows] = rows->now_ns;
+    }
     rows->n_rows++;
     rows->n_seen++;
     rows->is_tainted = rows->is_tainted || trouble;
@@ -130,6 +141,9 @@ void lw_training_rows_save(const struct lw_training_rows *rows, struct lw_writer
     for (uint32_t at = 0; at < rows->n_rows; at += LW_TRAINING_BLOCK) {
         lw_write_u64(writer, rows->starts[at / LW_TRAINING_BLOCK]);
     }
+    for (uint32_t i = 0; rows->times_ns != NULL && i < rows->n_rows; i++) {
+        lw_write_i64(writer, rows->times_ns[i]);
+    }
     lw_write_f32s(writer, rows->rows, (size_t)rows->n_rows * rows->stride);
 }
 
@@ -170,6 +184,9 @@ enum lw_status lw_training_rows_load(struct lw_training_rows *rows, struct lw_re
         lw_reader_left(reader) / sizeof(float) >= (size_t)saved.n_rows * saved.stride) {
         for (uint32_t at = 0; at < saved.n_rows; at += LW_TRAINING_BLOCK) {
             saved.starts[at / LW_TRAINING_BLOCK] = lw_read_u64(reader);
+        }
+        for (uint32_t i = 0; saved.times_ns != NULL && i < saved.n_rows; i++) {
+            saved.times_ns[i] = lw_read_i64(reader);
         }
         lw_read_f32s(reader, saved.rows, (size_t)saved.n_rows * saved.stride);
         if (reader->status == LW_OK && starts_are_good(&saved)) {

@@ -23,10 +23,12 @@
 /* One in so many blocks with trouble is counted. */
 #define LW_TRAINING_TAINTED_KEPT 8u
 
-/* Plain data but for `rows` and `starts`, which are the caller's:
+/* Plain data but for `rows`, `starts` and `times_ns`, which are the caller's:
  * float[capacity][stride], stride >= n_columns, and uint64_t[capacity / LW_TRAINING_BLOCK]. */
 struct lw_training_rows {
     float *rows;
+    int64_t *times_ns; /* [capacity] Event time of each row; NULL: not kept. */
+    int64_t now_ns;    /* Of the row that is offered next. */
     uint64_t *starts;  /* Of each block: how many rows had been offered before it. */
     uint32_t capacity; /* Whole blocks, at least three: one is being filled, two may be kept. */
     uint32_t stride;
