@@ -7,6 +7,7 @@
 #ifndef LW_TESTS_SUPPORT_ONNX_H
 #define LW_TESTS_SUPPORT_ONNX_H
 
+#include "support/onnx_library.h"
 #include "support/test.h"
 
 #include "base/bytes.h"
@@ -20,40 +21,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LW_TEST_ONNX_FOLDER "lapwing/onnxruntime-1.28.0"
-
 /* Where the library is, for the class to find: true. */
 static inline bool lw_test_onnx_is_here(void)
 {
-    const char *given = getenv("LAPWING_ONNXRUNTIME"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    char folder[1024], path[1200], reason[512] = "";
-    FILE *file;
+    char reason[512];
 
-    if (given != NULL && given[0] != '\0') {
+    switch (lw_test_onnx_find(reason, sizeof(reason))) {
+    case LW_TEST_ONNX_HERE:
         return true;
-    }
-    (void)snprintf(folder, sizeof(folder), "%s%s/" LW_TEST_ONNX_FOLDER,
-                   cache != NULL  ? cache
-                   : home != NULL ? home
-                                  : "",
-                   cache != NULL ? "" : "/.cache");
-    (void)snprintf(path, sizeof(path), "%s/libonnxruntime.so.1", folder);
-    if (access(path, R_OK) == 0) {
-        return setenv("LAPWING_ONNXRUNTIME", path, 1) == 0;
-    }
-    (void)snprintf(path, sizeof(path), "%s/unreachable", folder);
-    file = fopen(path, "r");
-    if (file == NULL) {
-        fail_msg("there is no ONNX Runtime in %s: run tools/onnxruntime, which fetches it", folder);
+    case LW_TEST_ONNX_UNREACHABLE:
+        print_message("PASSED OVER: ONNX Runtime could not be fetched: %s\n", reason);
+        return false;
+    default:
+        fail_msg("there is no ONNX Runtime in %s: run tools/onnxruntime, which fetches it", reason);
         return false;
     }
-    if (fgets(reason, sizeof(reason), file) == NULL) {
-        reason[0] = '\0';
-    }
-    (void)fclose(file);
-    print_message("PASSED OVER: ONNX Runtime could not be fetched: %s\n", reason);
-    return false;
 }
 
 /* Bytes into a new file; its path into ret_path. */
