@@ -348,8 +348,11 @@ int lw_command_replay(int argc, char **argv)
     lw_replay_options_read(argc, argv, &replay->options);
     lw_replay_setup(replay, "lapwing replay");
     code = lw_replay_read(replay);
-    if (code == LW_EXIT_OK && replay->has_detectors && replay->recorders[0] != NULL) {
-        results_show(replay);
+    if (code == LW_EXIT_OK && replay->has_detectors) {
+        lw_replay_model_check(replay);
+        if (replay->recorders[0] != NULL) {
+            results_show(replay);
+        }
     }
     lw_replay_end(replay);
     if (code == LW_EXIT_OK) {

@@ -99,6 +99,10 @@ void lw_replay_unit_name(const struct replay *replay, size_t file, char ret_name
     const char *slash = strrchr(path, '/');
     char name[LW_NAME_MAX];
 
+    if (replay->options.unit != NULL) {
+        (void)snprintf(ret_name, LW_NAME_MAX, "%s", replay->options.unit);
+        return;
+    }
     lw_csv_unit_name(path, name);
     if (replay->is_shared_name[file] && slash != NULL) {
         size_t folder = (size_t)(slash - path) + 1;

@@ -5,6 +5,7 @@
  *   replay_detectors.c  which detectors run, from options or a configuration
  *   replay_files.c      CSV files and recordings, one after another
  *   replay_server.c     history of a Prometheus server
+ *   replay_model.c      whether the model file of --model serves anybody
  *
  * `lapwing train` reads with it, too.
  */
@@ -84,6 +85,8 @@ void lw_replay_unit_name(const struct replay *replay, size_t file, char ret_name
 /* Replays one file. What cannot be read is told and noted; only what must end the program is
  * answered. */
 enum lw_exit lw_replay_file(struct replay *replay, size_t file);
+/* Says so when the model file knows none of the entities and has no model for strangers. */
+void lw_replay_model_check(struct replay *replay);
 /* Replays what a server has; likewise. */
 enum lw_exit lw_replay_server(struct replay *replay);
 

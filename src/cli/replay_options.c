@@ -40,7 +40,8 @@ enum key {
     KEY_HEADER_FILE,
     KEY_CA_FILE,
     KEY_DETECTOR,
-    KEY_MODEL
+    KEY_MODEL,
+    KEY_AS
 };
 
 /* One line each: argp wraps them. */
@@ -60,6 +61,8 @@ static const struct argp_option INPUTS[] = {
      1},
     {"entity", KEY_ENTITY, "COLUMN", 0,
      "Column of the entities' names; without one each file is an entity", 1},
+    {"as", KEY_AS, "NAME", 0,
+     "Entity of files that name none, in place of the file's name: as a model file knows it", 1},
     {"ignore", KEY_IGNORE, "COLUMNS", 0, "Columns to leave out, separated by commas", 1},
     {"use", KEY_USE, "COLUMNS", 0, "Columns to take although they look like labels or row numbers",
      1},
@@ -282,6 +285,12 @@ static error_t dialect_option(int key, char *argument, struct lw_replay_options 
         break;
     case KEY_USE:
         names_take(argument, options->names_used, &csv->n_use, state);
+        break;
+    case KEY_AS:
+        if (argument[0] == '\0' || strlen(argument) >= LW_NAME_MAX) {
+            argp_error(state, "--as: a name has 1 to %d bytes", LW_NAME_MAX - 1);
+        }
+        options->unit = argument;
         break;
     case KEY_INTERVAL:
         interval_take(argument, csv, state);

@@ -33,6 +33,7 @@ struct lw_replay_options {
     size_t n_files;
     struct lw_replay_prometheus prometheus;
     struct lw_csv_options csv;
+    const char *unit; /* Entity of files that name none; NULL: by the files' names. */
     const char *names_ignored[LW_CSV_NAMES_MAX], *names_used[LW_CSV_NAMES_MAX];
     const char *config;
     const char *detector; /* Of the configuration, only this one; NULL: all. */

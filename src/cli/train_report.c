@@ -273,6 +273,9 @@ static void members_print(const struct lw_terminal *terminal, const json_t *repo
             line(terminal, text);
         }
     }
+    if (strcmp(lw_field_text(report, "validation.status"), "done") != 0) {
+        return;
+    }
     line(terminal, "worth: what leaving it out changes; alone: its own disagreement, as below; the "
                    "smaller, the better");
 }
