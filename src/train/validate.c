@@ -15,7 +15,7 @@
 struct fold_job {
     struct lw_training_entity *fitted, *judged; /* [n_entities] of this job */
     float **rows;                               /* Copies without what is labelled; or NULL. */
-    size_t **runs;
+    size_t **runs, **judged_runs;
     size_t *from;
     float *distances; /* Of this job's stretches, one after the other. */
     size_t n_entities, first_entity, fold;
@@ -104,10 +104,12 @@ static enum lw_status record_init(const struct lw_validation *validation, struct
 
 static void job_fini(struct fold_job *job)
 {
-    for (size_t i = 0; job->rows != NULL && job->runs != NULL && i < job->n_entities; i++) {
-        lw_mem_free(job->rows[i]);
-        lw_mem_free(job->runs[i]);
+    for (size_t i = 0; i < job->n_entities; i++) {
+        lw_mem_free(job->rows == NULL ? NULL : job->rows[i]);
+        lw_mem_free(job->runs == NULL ? NULL : job->runs[i]);
+        lw_mem_free(job->judged_runs == NULL ? NULL : job->judged_runs[i]);
     }
+    lw_mem_free(job->judged_runs);
     lw_mem_free(job->rows);
     lw_mem_free(job->runs);
     lw_mem_free(job->fitted);
@@ -117,6 +119,20 @@ static void job_fini(struct fold_job *job)
     memset(job, 0, sizeof(*job));
 }
 
+/* Cuts an entity's rows behind the first n_rows of them; the runs are the caller's memory. */
+static struct lw_training_entity rows_before(const struct lw_training_entity *rows, size_t n_rows,
+                                             size_t *runs)
+{
+    struct lw_training_entity cut = {.rows = rows->rows, .n_rows = n_rows, .runs = runs};
+
+    for (size_t left = n_rows; left > 0; left -= runs[cut.n_runs++]) {
+        size_t n = rows->runs == NULL ? rows->n_rows : rows->runs[cut.n_runs];
+
+        runs[cut.n_runs] = n < left ? n : left;
+    }
+    return cut;
+}
+
 /* What one entity brings to a fold: rows to fit to, rows to judge. */
 static bool job_add(const struct validation_run *run, struct fold_job *job, size_t i)
 {
@@ -124,18 +140,21 @@ static bool job_add(const struct validation_run *run, struct fold_job *job, size
     const struct lw_validation_entity *entity = &validation->entities[job->first_entity + i];
     size_t n_folds = validation->n_folds, n_columns = validation->n_columns;
     size_t begin = stretch_begin(entity->rows.n_rows, job->fold, n_folds);
+    size_t n_runs = entity->rows.runs == NULL ? 1 : entity->rows.n_runs;
 
+    job->judged_runs[i] = lw_mem_alloc(n_runs * sizeof(size_t));
     job->rows[i] = lw_mem_alloc(begin * n_columns * sizeof(float));
     job->runs[i] = lw_mem_alloc(begin * sizeof(size_t));
-    if (job->rows[i] == NULL || job->runs[i] == NULL) {
+    if (job->rows[i] == NULL || job->runs[i] == NULL || job->judged_runs[i] == NULL) {
         return false;
     }
     job->fitted[i].rows = job->rows[i];
     job->fitted[i].runs = job->runs[i];
     job->fitted[i].n_rows = lw_rows_without_labelled(entity, begin, n_columns, job->rows[i],
                                                      job->runs[i], &job->fitted[i].n_runs);
-    job->judged[i] = entity->rows;
-    job->judged[i].n_rows = stretch_begin(entity->rows.n_rows, job->fold + 1, n_folds);
+    job->judged[i] = rows_before(&entity->rows,
+                                 stretch_begin(entity->rows.n_rows, job->fold + 1, n_folds),
+                                 job->judged_runs[i]);
     job->from[i] = begin;
     return true;
 }
@@ -150,9 +169,10 @@ static enum lw_status job_prepare(const struct validation_run *run, struct fold_
     job->judged = lw_mem_calloc(n, sizeof(*job->judged));
     job->rows = lw_mem_calloc(n, sizeof(*job->rows));
     job->runs = lw_mem_calloc(n, sizeof(*job->runs));
+    job->judged_runs = lw_mem_calloc(n, sizeof(*job->judged_runs));
     job->from = lw_mem_calloc(n, sizeof(*job->from));
     fits = job->fitted != NULL && job->judged != NULL && job->rows != NULL && job->runs != NULL &&
-           job->from != NULL;
+           job->judged_runs != NULL && job->from != NULL;
     for (size_t i = 0; fits && i < n; i++) {
         fits = job_add(run, job, i);
         n_rows += fits ? job->judged[i].n_rows - job->from[i] : 0;
