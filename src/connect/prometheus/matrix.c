@@ -132,8 +132,9 @@ static enum lw_status matrix_fill(struct lw_prometheus_matrix *matrix, struct lw
     if (answer == NULL || strcmp(answer, "success") != 0) {
         const char *text = json_string_value(json_object_get(matrix->tree, "error"));
 
-        return lw_error_set(reterr, LW_EFORMAT, "%.300s",
-                            text == NULL ? "the answer is none of Prometheus' query API" : text);
+        return lw_error_set(
+            reterr, LW_EFORMAT, "%.300s",
+            text == NULL || text[0] == '\0' ? "the answer is none of Prometheus' query API" : text);
     }
     if (type == NULL || strcmp(type, "matrix") != 0 || !json_is_array(result)) {
         return lw_error_set(reterr, LW_EFORMAT, "expected a matrix, got \"%.50s\"",
