@@ -28,7 +28,10 @@ enum key {
 static const struct argp_option OPTIONS[] = {
     {NULL, 0, NULL, 0, "History of `lapwing run`, in place of files:", 4},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "Train on the rows that its state holds; --config as `run` has it", 4},
+     "Train on what its detector, with \"collect: yes\", has kept in its state; --config as `run` "
+     "has "
+     "it",
+     4},
     {NULL, 0, NULL, 0, "What is trained:", 5},
     {"models", KEY_MODELS, "MODELS", 0,
      "\"full\", \"lean\", or a list such as \"linear, knn@patch, iforest*0.5\" (the detector's "
@@ -47,7 +50,7 @@ static const struct argp_option OPTIONS[] = {
     {"label-column", KEY_LABEL_COLUMN, "COLUMN", 0,
      "What was anomalous: rows of the files in which this column is 1", 5},
     {"folds", KEY_FOLDS, "N", 0, "Expanding windows of the cross-validation (3)", 5},
-    {"seed", KEY_SEED, "N", 0, "The same seed, the same bytes", 5},
+    {"seed", KEY_SEED, "N", 0, "The same data, options and seed: the same models", 5},
     {"memory", KEY_MEMORY, "SIZE", 0, "What training may take, such as 512MiB (2GiB)", 5},
     {NULL, 0, NULL, 0, "What comes out:", 6},
     {"out", 'o', "FILE", 0, "The model file", 6},

@@ -673,7 +673,7 @@ static void options_section(const json_t *report, FILE *stream)
     if (options == NULL) {
         return;
     }
-    section_begin(stream, "How it was made", "The same data and options give the same bytes.");
+    section_begin(stream, "How it was made", "The same data and options give the same models.");
     put(stream, "<div class=\"scroll\"><table><tbody>\n");
     json_object_foreach((json_t *)(uintptr_t)options, name, value)
     {
