@@ -119,31 +119,39 @@ static void sort_falling(double *values, double *vectors, size_t n)
     }
 }
 
+static void jacobi_sweep(double *a, double *vectors, size_t n)
+{
+    for (size_t p = 0; p < n; p++) {
+        for (size_t q = p + 1; q < n; q++) {
+            if (a[p * n + q] != 0.0) {
+                jacobi_rotate(a, vectors, n, p, q);
+            }
+        }
+    }
+}
+
+/* Nothing worth a rotation is left beside the diagonal. */
+static bool is_diagonal(const double *a, size_t n)
+{
+    double off = 0.0, on = 0.0;
+
+    for (size_t p = 0; p < n; p++) {
+        on += a[p * n + p] * a[p * n + p];
+        for (size_t q = p + 1; q < n; q++) {
+            off += a[p * n + q] * a[p * n + q];
+        }
+    }
+    return off <= 1e-26 * on || off == 0.0;
+}
+
 void lw_eigen_symmetric(double *a, size_t n, double *ret_values, double *ret_vectors)
 {
     memset(ret_vectors, 0, n * n * sizeof(*ret_vectors));
     for (size_t i = 0; i < n; i++) {
         ret_vectors[i * n + i] = 1.0;
     }
-    for (int sweep = 0; sweep < JACOBI_SWEEPS; sweep++) {
-        double off = 0.0, on = 0.0;
-
-        for (size_t p = 0; p < n; p++) {
-            on += a[p * n + p] * a[p * n + p];
-            for (size_t q = p + 1; q < n; q++) {
-                off += a[p * n + q] * a[p * n + q];
-            }
-        }
-        if (off <= 1e-26 * on || off == 0.0) {
-            break;
-        }
-        for (size_t p = 0; p < n; p++) {
-            for (size_t q = p + 1; q < n; q++) {
-                if (a[p * n + q] != 0.0) {
-                    jacobi_rotate(a, ret_vectors, n, p, q);
-                }
-            }
-        }
+    for (int sweep = 0; sweep < JACOBI_SWEEPS && !is_diagonal(a, n); sweep++) {
+        jacobi_sweep(a, ret_vectors, n);
     }
     for (size_t i = 0; i < n; i++) {
         ret_values[i] = a[i * n + i];
@@ -169,33 +177,37 @@ static double line_product(const double *x, const double *y, size_t n)
     return (sums[0] + sums[2]) + (sums[1] + sums[3]);
 }
 
-/* Gram and Schmidt, twice for good measure; a line that the others span becomes a unit vector that
- * they do not. */
+/* Takes off a line what lies along those before it, twice for good measure, and makes it one long;
+ * false when nothing was left. */
+static bool line_set_apart(double *lines, size_t i, size_t n)
+{
+    double *line = lines + i * n, before = sqrt(line_product(line, line, n)), length;
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t k = 0; k < i; k++) {
+            double along = line_product(line, lines + k * n, n);
+
+            for (size_t j = 0; j < n; j++) {
+                line[j] -= along * lines[k * n + j];
+            }
+        }
+    }
+    length = sqrt(line_product(line, line, n));
+    if (!(length > 1e-10 * before && length > 0.0)) {
+        return false;
+    }
+    line_divide(line, n, length);
+    return true;
+}
+
+/* Gram and Schmidt; a line that the others span becomes a unit vector that they do not. */
 static void orthonormalise(double *lines, size_t n_lines, size_t n)
 {
     for (size_t i = 0; i < n_lines; i++) {
-        double *line = lines + i * n, length = 0.0;
-
-        for (size_t attempt = 0; attempt <= n; attempt++) {
-            double before = sqrt(line_product(line, line, n));
-
-            for (int pass = 0; pass < 2; pass++) {
-                for (size_t k = 0; k < i; k++) {
-                    double along = line_product(line, lines + k * n, n);
-
-                    for (size_t j = 0; j < n; j++) {
-                        line[j] -= along * lines[k * n + j];
-                    }
-                }
-            }
-            length = sqrt(line_product(line, line, n));
-            if (length > 1e-10 * before && before > 0.0) {
-                break;
-            }
-            memset(line, 0, n * sizeof(*line));
-            line[(i + attempt) % n] = 1.0;
+        for (size_t next = i; !line_set_apart(lines, i, n) && next < i + n; next++) {
+            memset(lines + i * n, 0, n * sizeof(*lines));
+            lines[i * n + next % n] = 1.0;
         }
-        line_divide(line, n, length);
     }
 }
 

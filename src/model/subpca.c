@@ -390,9 +390,8 @@ static struct sample sample_of(const struct lw_model_rows *rows)
     for (size_t i = 0; i < rows->n_rows; i++) {
         n_known += lw_model_row_is_missing(rows->values + i * rows->n_dims, rows->n_dims) ? 0 : 1;
     }
-    while ((double)((n_known + sample.every - 1) / sample.every) > most) {
-        sample.every = sample.every * 5 / 4 + 1;
-    }
+    most = most < (double)rows->n_rows ? most : (double)rows->n_rows;
+    sample.every = n_known > (size_t)most ? (n_known - 1) / (size_t)most + 1 : 1;
     sample.n = (n_known + sample.every - 1) / sample.every;
     return sample;
 }
