@@ -139,6 +139,15 @@ struct sample {
     size_t *cluster;   /* [n] */
 };
 
+/* Which entity a place of the sample is: one of each `every`, by a fixed draw, for names in rows
+ * may repeat themselves. */
+static size_t entity_of(const struct sample *sample, size_t i, size_t n_entities)
+{
+    size_t entity = i * sample->every + lw_rng_mix(i) % sample->every;
+
+    return entity < n_entities ? entity : n_entities - 1;
+}
+
 static double apart(const struct sample *sample, size_t a, size_t b)
 {
     return sample->distances[a * sample->n + b];
@@ -321,7 +330,7 @@ enum lw_status lw_clusters_find(const float *signatures, size_t n, size_t *ret_c
     }
     search(&sample, ret_clusters);
     for (size_t c = 0; c < ret_clusters->n_clusters; c++) {
-        ret_clusters->medoids[c] *= sample.every;
+        ret_clusters->medoids[c] = entity_of(&sample, ret_clusters->medoids[c], n);
     }
     settle(signatures, n, ret_cluster, ret_clusters);
     lw_mem_free(sample.distances);
