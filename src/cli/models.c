@@ -82,24 +82,25 @@ static void say(const char *message)
     (void)fprintf(stderr, "lapwing models: %s\n", message);
 }
 
-static enum lw_status report_read(const char *path, char **ret_report, struct lw_error *reterr)
+/* The report in a file, and how long the file is. */
+static enum lw_status report_read(const char *path, char **ret_report, size_t *ret_n_bytes,
+                                  struct lw_error *reterr)
 {
     struct lw_error error;
     void *bytes = NULL;
-    size_t n_bytes = 0;
-    enum lw_status status = lw_models_read(path, &bytes, &n_bytes, reterr);
+    enum lw_status status = lw_models_read(path, &bytes, ret_n_bytes, reterr);
 
     if (status != LW_OK) {
         return status;
     }
-    status = lw_models_report(bytes, n_bytes, ret_report, &error);
+    status = lw_models_report(bytes, *ret_n_bytes, ret_report, &error);
     lw_mem_free(bytes);
     return status == LW_OK ? LW_OK
                            : lw_error_set(reterr, status, "%.200s: %s", path, error.message);
 }
 
 /* Prints a report as it was asked for. False, with a message, when it cannot be. */
-static bool report_put(const struct models_command *command, const char *text)
+static bool report_put(const struct models_command *command, const char *text, size_t n_bytes)
 {
     FILE *stream = command->out == NULL ? stdout : fopen(command->out, "we");
     struct lw_error error = {0};
@@ -109,11 +110,11 @@ static bool report_put(const struct models_command *command, const char *text)
     if (is_good && command->format == FORMAT_JSON) {
         (void)fprintf(stream, "%s\n", text);
     } else if (is_good && command->format == FORMAT_HTML) {
-        lw_report_page(report, stream);
+        lw_report_page(report, (double)n_bytes, stream);
     } else if (is_good) {
         struct lw_terminal terminal = lw_terminal_of(stream);
 
-        lw_report_print(report, &terminal);
+        lw_report_print(report, (double)n_bytes, &terminal);
     }
     json_decref(report);
     is_good = is_good && fflush(stream) == 0 && ferror(stream) == 0;
@@ -133,17 +134,18 @@ int lw_command_models(int argc, char **argv)
     struct models_command command = {0};
     struct lw_error error;
     char *report = NULL;
+    size_t n_bytes = 0;
     enum lw_status status;
     bool is_good;
 
     argp_err_exit_status = LW_EXIT_USAGE;
     (void)argp_parse(&ARGP, argc, argv, 0, NULL, &command);
-    status = report_read(command.path, &report, &error);
+    status = report_read(command.path, &report, &n_bytes, &error);
     if (status != LW_OK) {
         say(error.message);
         return status == LW_ENOMEM ? LW_EXIT_FAILED : LW_EXIT_INPUT;
     }
-    is_good = report_put(&command, report);
+    is_good = report_put(&command, report, n_bytes);
     lw_bytes_free(report);
     return is_good ? LW_EXIT_OK : LW_EXIT_FAILED;
 }

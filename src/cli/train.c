@@ -275,7 +275,7 @@ static bool report_write(const struct training *training, const json_t *report)
     if (is_good && is_json_name(path)) {
         (void)fprintf(file, "%s\n", training->report);
     } else if (is_good) {
-        lw_report_page(report, file);
+        lw_report_page(report, (double)training->n_bytes, file);
     }
     is_good = is_good && ferror(file) == 0;
     if (file != NULL && fclose(file) != 0) {
@@ -287,17 +287,24 @@ static bool report_write(const struct training *training, const json_t *report)
     return is_good;
 }
 
-/* What was made and how to use it, under the text. */
+/* How to use what was made, under the text: samples that come the same way are served. */
 static void next_say(const struct training *training)
 {
     const struct replay *replay = training->replay;
-    const char *reader = replay->options.n_files > 0 ? "replay" : "run";
+    const struct lw_replay_options *inputs = &replay->options;
 
-    (void)printf("\n  %s: %s. Serve it:\n    lapwing %s --model %s%s%s%s\n", training->command.out,
-                 "the model file", reader, training->command.out,
-                 replay->options.config != NULL ? " -c " : "",
-                 replay->options.config != NULL ? replay->options.config : "",
-                 replay->options.n_files > 0 ? " FILE..." : "");
+    (void)printf("\n  Serve it, with the same options of the detector:\n    lapwing %s --model %s",
+                 training->command.data_dir == NULL ? "replay" : "run", training->command.out);
+    if (inputs->config != NULL) {
+        (void)printf(" -c %s", inputs->config);
+    }
+    if (inputs->unit != NULL) {
+        (void)printf(" --as \"%s\"", inputs->unit);
+    }
+    if (inputs->prometheus.url != NULL) {
+        (void)printf(" --prometheus %s --query ...", inputs->prometheus.url);
+    }
+    (void)printf("%s\n", inputs->n_files > 0 ? " FILE..." : "");
 }
 
 static enum lw_exit report_show(struct training *training, bool is_trained)
@@ -319,7 +326,7 @@ static enum lw_exit report_show(struct training *training, bool is_trained)
     if (training->command.is_json) {
         (void)printf("%s\n", training->report);
     } else if (!training->command.is_quiet) {
-        lw_report_print(report, &terminal);
+        lw_report_print(report, (double)training->n_bytes, &terminal);
         if (is_trained) {
             next_say(training);
         }

@@ -107,7 +107,7 @@ static void budget_row(const json_t *row, const struct axis *axis, double y, FIL
 {
     double promised = lw_field_number(row, "promised"), achieved = lw_field_number(row, "achieved");
     double low = lw_field_number(row, "low"), high = lw_field_number(row, "high");
-    const char *class = lw_field_is(row, "holds") ? "good" : "bad";
+    const char *class = achieved <= 0.0 ? "none" : lw_field_is(row, "holds") ? "good" : "bad";
     char text[2][LW_FIGURE_MAX];
 
     text_put(stream, LABELS - 8.0, y + 4.0, "end", lw_field_text(row, "name"));
@@ -263,6 +263,9 @@ void lw_chart_levels(const json_t *report, FILE *stream)
 
     if (n == 0 || json_array_size(edges) != n + 1) {
         return;
+    }
+    while (n > 1 && !(json_number_value(json_array_get(counts, n - 1)) > 0.0)) {
+        n--; /* Levels that were never met. */
     }
     x.low = json_number_value(json_array_get(edges, 0));
     x.high = json_number_value(json_array_get(edges, n));

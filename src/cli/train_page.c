@@ -68,13 +68,14 @@ static const char STYLE[] =
     "svg .mark{fill:var(--alarm);opacity:.22}"
     "svg .span{stroke-width:6;stroke-linecap:round;opacity:.35}svg .span.good{stroke:"
     "var(--accent)}svg .span.bad{stroke:var(--alarm)}"
+    "td.w{min-width:190px}svg circle.none{fill:var(--panel);stroke:var(--accent);stroke-width:2}"
     "svg circle.good{fill:var(--accent)}svg circle.bad,svg rect.bad{fill:var(--alarm)}"
     ".entity{margin-top:14px}.entity p{display:flex;justify-content:space-between;gap:12px;"
     "flex-wrap:wrap;font-size:13px;max-width:none}.entity .soft{white-space:nowrap}"
     "details{margin-top:14px}summary{cursor:pointer;color:var(--accent);font-weight:550}"
     "footer{color:var(--faint);font-size:13px;margin-top:22px}"
     "@media(max-width:600px){main{padding:18px 12px 40px}section{padding:16px 14px}"
-    "h1{font-size:22px}}"
+    "h1{font-size:22px}.m{display:none}}"
     "@media print{body{background:#fff}section,.tile{break-inside:avoid}}";
 
 /* ---- pieces ---- */
@@ -125,8 +126,9 @@ static void number_cell(FILE *stream, double value)
 static void meter_cell(FILE *stream, double share)
 {
     share = isnan(share) ? 0.0 : fmin(fmax(share, 0.0), 1.0);
-    (void)fprintf(stream, "<td><span class=\"meter\"><i style=\"width:%.1f%%\"></i></span></td>",
-                  share * 100.0);
+    (void)fprintf(
+        stream, "<td class=\"m\"><span class=\"meter\"><i style=\"width:%.1f%%\"></i></span></td>",
+        share * 100.0);
 }
 
 static void chip(FILE *stream, const char *kind, const char *text)
@@ -136,13 +138,15 @@ static void chip(FILE *stream, const char *kind, const char *text)
     put(stream, "</span> ");
 }
 
-/* A row of headings; those that begin with "#" are of numbers. */
+/* A row of headings; those that begin with "#" are of numbers, those with "|" of meters. */
 static void table_begin(FILE *stream, const char *const *heads, size_t n)
 {
     put(stream, "<div class=\"scroll\"><table><thead><tr>");
     for (size_t i = 0; i < n; i++) {
-        put(stream, heads[i][0] == '#' ? "<th class=\"n\">" : "<th>");
-        lw_page_text(stream, heads[i] + (heads[i][0] == '#' ? 1 : 0));
+        put(stream, heads[i][0] == '#'   ? "<th class=\"n\">"
+                    : heads[i][0] == '|' ? "<th class=\"m\">"
+                                         : "<th>");
+        lw_page_text(stream, heads[i] + (heads[i][0] == '#' || heads[i][0] == '|' ? 1 : 0));
         put(stream, "</th>");
     }
     put(stream, "</tr></thead><tbody>\n");
@@ -169,7 +173,7 @@ static void figure_end(FILE *stream)
 
 /* ---- head ---- */
 
-static void tiles(const json_t *report, FILE *stream)
+static void tiles(const json_t *report, double file_bytes, FILE *stream)
 {
     char text[2 * LW_FIGURE_MAX];
     double entities = lw_field_number(report, "data.entities_used");
@@ -190,21 +194,21 @@ static void tiles(const json_t *report, FILE *stream)
         tile(stream, lw_figure_ns(lw_field_number(report, "timing.ns_per_vector"), text),
              "a vector");
     }
-    if (lw_field(report, "memory.file_bytes") != NULL) {
-        tile(stream, lw_figure_bytes(lw_field_number(report, "memory.file_bytes"), text),
-             "model file");
+    if (file_bytes > 0.0) {
+        tile(stream, lw_figure_bytes(file_bytes, text), "model file");
     }
     put(stream, "</div>\n");
 }
 
-static void heading(const json_t *report, FILE *stream)
+static void heading(const json_t *report, double file_bytes, FILE *stream)
 {
     bool is_refused = strcmp(lw_field_text(report, "status"), "refused") == 0;
     char first[LW_FIGURE_MAX], last[LW_FIGURE_MAX], step[LW_FIGURE_MAX];
 
-    put(stream, is_refused ? "<h1>Not trained: " : "<h1>Model of ");
+    put(stream, is_refused ? "<h1>Not trained</h1>\n" : "<h1>Trained models</h1>\n");
+    put(stream, "<p class=\"soft\">Detector ");
     lw_page_text(stream, lw_field_text(report, "detector"));
-    put(stream, "</h1>\n<p class=\"soft\">");
+    put(stream, ". ");
     if (is_refused) {
         lw_page_text(stream, lw_field_text(report, "reason"));
     } else if (lw_report_has_times(report)) {
@@ -217,7 +221,7 @@ static void heading(const json_t *report, FILE *stream)
                       lw_figure_count(lw_field_number(report, "data.rows"), "row", first));
     }
     put(stream, "</p>\n");
-    tiles(report, stream);
+    tiles(report, file_bytes, stream);
 }
 
 /* ---- data ---- */
@@ -312,7 +316,7 @@ static void entity_row(const json_t *entity, FILE *stream)
     number_cell(stream, lw_field_number(entity, "rows"));
     number_cell(stream, lw_field_number(entity, "gaps"));
     cell(stream, "n", lw_figure_share(lw_field_number(entity, "missing_share"), text));
-    put(stream, "<td>");
+    put(stream, "<td class=\"w\">");
     if (!lw_field_is(entity, "used")) {
         chip(stream, "bad", lw_field_text(entity, "why"));
     }
@@ -450,7 +454,7 @@ static void member_row(const json_t *report, size_t i, double most, FILE *stream
     number_cell(stream, lw_field_number(member, "worth"));
     cell(stream, "n", lw_figure_ns(ns, text));
     cell(stream, "n", lw_figure_bytes(lw_field_number(member, "bytes"), text));
-    put(stream, "<td>");
+    put(stream, "<td class=\"w\">");
     lw_page_text(stream, lw_field_text(member, "title"));
     if (!lw_field_is(member, "pays") && lw_field_text(member, "why")[0] != '\0') {
         put(stream, " ");
@@ -461,7 +465,7 @@ static void member_row(const json_t *report, size_t i, double most, FILE *stream
 
 static void members_section(const json_t *report, FILE *stream)
 {
-    static const char *const heads[] = {"member", "#weight",   "#share", "",
+    static const char *const heads[] = {"member", "#weight",   "#share", "|",
                                         "#worth", "#a vector", "#bytes", ""};
     size_t n = lw_field_count(report, "members");
     double most = largest(report, "members", "weight_share");
@@ -526,7 +530,7 @@ static void candidate_row(const json_t *candidate, double worst, FILE *stream)
 
 static void validation_section(const json_t *report, FILE *stream)
 {
-    static const char *const heads[] = {"candidate",    "#disagreement", "", "#tails",
+    static const char *const heads[] = {"candidate",    "#disagreement", "|", "#tails",
                                         "#instability", "#AUC-PR",       ""};
     size_t n = lw_field_count(report, "validation.candidates");
     double worst = largest(report, "validation.candidates", "disagreement");
@@ -699,7 +703,7 @@ static void options_section(const json_t *report, FILE *stream)
     section_end(stream);
 }
 
-void lw_report_page(const json_t *report, FILE *stream)
+void lw_report_page(const json_t *report, double file_bytes, FILE *stream)
 {
     put(stream, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -709,7 +713,7 @@ void lw_report_page(const json_t *report, FILE *stream)
     put(stream, ": training report</title>\n<style>\n");
     put(stream, STYLE);
     put(stream, "\n</style>\n</head>\n<body>\n<main>\n");
-    heading(report, stream);
+    heading(report, file_bytes, stream);
     data_section(report, stream);
     budget_section(report, stream);
     members_section(report, stream);

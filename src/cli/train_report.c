@@ -412,16 +412,16 @@ static void sharing_print(const struct lw_terminal *terminal, const json_t *repo
     }
 }
 
-static void size_print(const struct lw_terminal *terminal, const json_t *report)
+static void size_print(const struct lw_terminal *terminal, const json_t *report, double file_bytes)
 {
     char text[400], file[LW_FIGURE_MAX], model[LW_FIGURE_MAX], state[LW_FIGURE_MAX];
     char vector[LW_FIGURE_MAX], took[LW_FIGURE_MAX];
 
-    if (lw_field(report, "memory.file_bytes") == NULL) {
+    if (!(file_bytes > 0.0)) {
         return;
     }
-    (void)snprintf(text, sizeof(text), "%s; in service %s of models and %s an entity",
-                   lw_figure_bytes(lw_field_number(report, "memory.file_bytes"), file),
+    (void)snprintf(text, sizeof(text), "the file has %s; in service %s of models and %s an entity",
+                   lw_figure_bytes(file_bytes, file),
                    lw_figure_bytes(lw_field_number(report, "memory.model_bytes"), model),
                    lw_figure_bytes(lw_field_number(report, "memory.state_bytes_an_entity"), state));
     head(terminal, "Size", text);
@@ -435,7 +435,7 @@ static void size_print(const struct lw_terminal *terminal, const json_t *report)
     }
 }
 
-void lw_report_print(const json_t *report, const struct lw_terminal *terminal)
+void lw_report_print(const json_t *report, double file_bytes, const struct lw_terminal *terminal)
 {
     if (strcmp(lw_field_text(report, "status"), "refused") == 0) {
         head(terminal, "Not trained", lw_field_text(report, "reason"));
@@ -445,5 +445,5 @@ void lw_report_print(const json_t *report, const struct lw_terminal *terminal)
     validation_print(terminal, report);
     budget_print(terminal, report);
     sharing_print(terminal, report);
-    size_print(terminal, report);
+    size_print(terminal, report, file_bytes);
 }

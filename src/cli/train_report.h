@@ -12,9 +12,9 @@
 
 /* Reads a report. NULL and a message when it is none. */
 json_t *lw_report_parse(const char *text, struct lw_error *reterr);
-/* Prints it. */
-void lw_report_print(const json_t *report, const struct lw_terminal *terminal);
+/* Prints it. file_bytes is the length of the model file; 0: there is none. */
+void lw_report_print(const json_t *report, double file_bytes, const struct lw_terminal *terminal);
 /* Writes the page; the stream keeps its error flag. */
-void lw_report_page(const json_t *report, FILE *stream);
+void lw_report_page(const json_t *report, double file_bytes, FILE *stream);
 
 #endif
