@@ -471,6 +471,20 @@ size_t lw_entity_models(const struct lw_entity *entity, float *ret_values, size_
     return n;
 }
 
+/* The cut of the budget. Until a block of rows was seen it is not kept: how long a step is and how
+ * many share the budget shows only then, and a model file serves from the first row on. */
+static double cut_now(struct lw_entity *entity, int64_t time_ns)
+{
+    struct lw_tier1_state *state = entity->tier1;
+    double cut = state->cut;
+
+    if (cut == 0.0) {
+        cut = lw_calibrate_cut(budget_rows(entity, time_ns));
+        state->cut = state->rows.n_seen < LW_TRAINING_BLOCK ? 0.0 : cut;
+    }
+    return cut;
+}
+
 static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
                   const struct lw_sink *sink)
 {
@@ -482,13 +496,10 @@ static void score(struct lw_entity *entity, int64_t time_ns, uint64_t tag,
     const float *const rows[] = {row};
     double energy;
 
-    if (state->cut == 0.0) {
-        state->cut = lw_calibrate_cut(budget_rows(entity, time_ns));
-    }
     row_of_model(state, state->row, lw_ensemble_n_columns(state->ensemble), row);
     lw_ensemble_step(state->ensemble, &state->state, rows, 1, &energy, distances);
-    lw_calibrator_step(&state->ensemble->calibration, state->cut, &state->calibrator, energy,
-                       &result);
+    lw_calibrator_step(&state->ensemble->calibration, cut_now(entity, time_ns), &state->calibrator,
+                       energy, &result);
     lw_ensemble_attribute(state->ensemble, state->state, shares);
     keep_figures(state, energy, &result, distances, shares);
     lw_verdict_none(verdict, LW_SERIES_NONE);

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "engine/entity.h"
 #include "lapwing/lapwing.h"
 #include "math/kernels.h"
 
@@ -362,23 +363,39 @@ static void test_operator__each_sample_its_own_step_carries_over_too(void **stat
     run_close(&split);
 }
 
+/* Samples until the entity has seen so many rows; returns where the next ones are. */
+static size_t run_to_row(struct run *run, size_t from, uint64_t n_rows)
+{
+    size_t i = from;
+
+    for (; run->entity->tier1->rows.n_seen < n_rows; i++) {
+        assert_true(i < input->n);
+        lw_observe(run->entity, &input->samples[i], 1, 0, &run->sink);
+        lw_advance(run->entity, input->samples[i].time_ns, &run->sink);
+    }
+    return i;
+}
+
 static void test_operator__allocates_nothing_while_samples_flow(void **state)
 {
     struct run run;
-    uint64_t before;
+    uint64_t before, n_tier1;
+    size_t at;
 
     (void)state;
     run_open(&run, "60s", "0s");
-    for (size_t i = 0; i < input->n / 2; i++) {
-        lw_observe(run.entity, &input->samples[i], 1, 0, &run.sink);
-        lw_advance(run.entity, input->samples[i].time_ns, &run.sink);
-    }
-    before = lw_test_mem_calls(); /* Tier 1 was trained at 200 and 400 rows; the next time is at
-                                     800. */
-    for (size_t i = input->n / 2; i < input->n / 2 + 2000; i++) {
-        lw_observe(run.entity, &input->samples[i], 1, 0, &run.sink);
-        lw_advance(run.entity, input->samples[i].time_ns, &run.sink);
-    }
+    at = run_to_row(&run, 0, 700); /* Tier 1 was trained at 200 and 400 rows; then at 800. */
+    assert_null(run.entity->tier1->job);
+    before = lw_test_mem_calls();
+    n_tier1 = run.n_tier1;
+    at = run_to_row(&run, at, 790);
+    assert_int_equal(lw_test_mem_calls(), before);
+    assert_int_equal(run.n_tier1, n_tier1 + 90); /* It took part. */
+    at = run_to_row(&run, at, 801);
+    assert_non_null(run.entity->tier1->job); /* Until row 900 a training is on its way. */
+    assert_true(lw_test_mem_calls() > before);
+    before = lw_test_mem_calls();
+    (void)run_to_row(&run, at, 890);
     assert_int_equal(lw_test_mem_calls(), before);
     run_close(&run);
 }

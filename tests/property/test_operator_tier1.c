@@ -29,7 +29,8 @@ struct scenario {
     double (*value)(uint32_t series, int64_t step);   /* NaN: none. */
     const char *(*name)(uint32_t series, char *text); /* Of a series; NULL: "m<number>". */
     const char *models;                               /* NULL: MODELS. */
-    bool has_file;                                    /* Serves models_write()'s file. */
+    bool keeps_budget; /* Not the fixed operating point of the published tables. */
+    bool has_file;     /* Serves models_write()'s file. */
 };
 
 struct run {
@@ -131,7 +132,7 @@ static void run_open(struct run *run, const struct scenario *scenario, size_t n_
     set(spec, "train_after", "64");
     set(spec, "train_rows", "256");
     set(spec, "quiet_steps", "3");
-    set(spec, "operating_point", "benchmark");
+    set(spec, "operating_point", scenario->keeps_budget ? "default" : "benchmark");
     if (scenario->has_file) {
         models_write(spec);
     }
@@ -429,6 +430,23 @@ static void test_tier1__serves_a_file_of_which_metrics_are_absent(void **state)
     run_close(&run);
 }
 
+static void test_tier1__keeps_the_budget_of_a_step_it_had_to_find_out(void **state)
+{
+    static const struct scenario SCENARIO = {.entity = "known",
+                                             .n_steps = 100,
+                                             .n_series = three,
+                                             .value = as_trained,
+                                             .name = name_of,
+                                             .keeps_budget = true,
+                                             .has_file = true};
+    struct run run;
+
+    (void)state;
+    both_ways(&SCENARIO, &run);
+    assert_true(run.entity->tier1->cut == lw_calibrate_cut(7.0 * 86400.0)); /* A row a second. */
+    run_close(&run);
+}
+
 /* Only "unread" has values from the 40th step on. */
 static double unread_only(uint32_t series, int64_t step)
 {
@@ -450,6 +468,93 @@ static void test_tier1__cannot_tell_of_metrics_no_model_reads(void **state)
     assert_int_equal(run.n_tier1, 60);
     assert_int_equal(run.n_unknown, 20);
     run_close(&run);
+}
+
+/* ---- memory ---- */
+
+#define FLEET 400u
+#define FLEET_SERIES 10u
+
+/* A detector with default options; it serves a file of the preset "full", or has no tier 1. */
+static struct lw_detector *fleet_detector(bool has_tier1)
+{
+    static char known[] = "known", names[FLEET_SERIES][4], *columns[FLEET_SERIES];
+    struct lw_test_model_file want = {"full", "lstm.steps=3, autoencoder.epochs=1, iforest.trees=8",
+                                      known, columns, FLEET_SERIES};
+    struct lw_detector *detector = NULL;
+    struct lw_spec *spec = NULL;
+    struct lw_error error = {0};
+    struct lw_writer writer;
+
+    for (uint32_t i = 0; i < FLEET_SERIES; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "m%u", i);
+        columns[i] = names[i];
+    }
+    assert_int_equal(lw_spec_create(&spec, NULL), LW_OK);
+    set(spec, "step", "row");
+    set(spec, "train_after", "64");
+    if (!has_tier1) {
+        set(spec, "models", "none");
+    } else if (lw_test_model_file_write(&want, &writer, &error) != LW_OK ||
+               lw_spec_set_models(spec, writer.data, writer.n_bytes, &error) != LW_OK) {
+        fail_msg("%s", error.message);
+    } else {
+        lw_writer_fini(&writer);
+    }
+    assert_int_equal(lw_detector_create(spec, "fleet", &detector, NULL), LW_OK);
+    lw_spec_destroy(spec);
+    return detector;
+}
+
+static void entity_rows(struct lw_entity *entity, int64_t n_steps)
+{
+    for (int64_t step = 0; step < n_steps; step++) {
+        struct lw_sample samples[FLEET_SERIES];
+
+        for (uint32_t i = 0; i < FLEET_SERIES; i++) {
+            samples[i] = (struct lw_sample){i, (step + 1) * SECOND, calm(i, step)};
+        }
+        lw_observe(entity, samples, FLEET_SERIES, 0, NULL);
+    }
+}
+
+/* Bytes of the pool that an entity takes, over a fleet of them. */
+static size_t entity_bytes(bool has_tier1)
+{
+    struct lw_detector *detector = fleet_detector(has_tier1);
+    struct lw_pool *pool = NULL;
+    size_t n_bytes;
+
+    assert_int_equal(lw_pool_create(&pool, NULL), LW_OK);
+    for (uint32_t e = 0; e < FLEET; e++) {
+        struct lw_entity *entity = NULL;
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "e%u", e);
+        assert_int_equal(lw_entity_create(pool, detector, name, &entity, NULL), LW_OK);
+        for (uint32_t i = 0; i < FLEET_SERIES; i++) {
+            uint32_t number;
+
+            (void)snprintf(name, sizeof(name), "m%u", i);
+            assert_int_equal(lw_entity_series(entity, name, name, &number, NULL), LW_OK);
+        }
+        entity_rows(entity, 66);
+        assert_int_equal(lw_entity_has_model(entity), has_tier1);
+    }
+    n_bytes = lw_pool_bytes(pool) / FLEET;
+    lw_pool_destroy(pool);
+    lw_detector_release(detector);
+    return n_bytes;
+}
+
+static void test_tier1__needs_less_than_64_kib_beside_a_shared_model(void **state)
+{
+    size_t both = entity_bytes(true), tier0 = entity_bytes(false);
+
+    (void)state;
+    print_message("an entity of %u metrics: %zu bytes, %zu of them tier 0\n", FLEET_SERIES, both,
+                  tier0);
+    assert_in_range(both - tier0, 1024 * FLEET_SERIES * sizeof(float), 64 * 1024);
 }
 
 /* ---- more series than a model reads ---- */
@@ -492,6 +597,8 @@ int main(void)
         cmocka_unit_test(test_tier1__goes_on_when_a_series_stops),
         cmocka_unit_test(test_tier1__learns_nothing_from_rows_wholly_missing),
         cmocka_unit_test(test_tier1__serves_a_file_of_which_metrics_are_absent),
+        cmocka_unit_test(test_tier1__keeps_the_budget_of_a_step_it_had_to_find_out),
+        cmocka_unit_test(test_tier1__needs_less_than_64_kib_beside_a_shared_model),
         cmocka_unit_test(test_tier1__cannot_tell_of_metrics_no_model_reads),
         cmocka_unit_test(test_tier1__learns_from_the_first_512_series),
     };
