@@ -1,9 +1,10 @@
 /* Detectors, entities, engines, their state and tier 1, with each allocation failing in turn: an
  * error, nothing leaked, and what was there goes on. */
 #include "support/engine.h"
+#include "support/model_file.h"
 #include "support/oom.h"
 
-#include "engine/spec.h"
+#include "engine/entity.h"
 #include "store/file.h"
 
 #include <stdlib.h>
@@ -97,6 +98,130 @@ static void test_entity__survives_each_failing_allocation(void **state)
 {
     (void)state;
     lw_oom_sweep("entity", entity_life, NULL);
+}
+
+/* ---- an entity whose tier 1 learns and serves ---- */
+
+#define SMALL_MODELS "linear, ecod"
+#define SMALL_STEPS 80 /* A training begins at 64 rows and serves from 72 on. */
+
+static struct lw_writer model_file; /* Empty: the entity trains by itself. */
+
+static enum lw_status small_detector_create(struct lw_detector **ret_detector)
+{
+    static const char *const SMALL[] = {"step", "row",        "models", SMALL_MODELS, "train_after",
+                                        "64",   "train_rows", "64",     NULL};
+    struct lw_spec *spec = NULL;
+    enum lw_status status = lw_spec_create(&spec, NULL);
+
+    for (const char *const *at = SMALL; status == LW_OK && *at != NULL; at += 2) {
+        status = lw_spec_set(spec, at[0], at[1], NULL);
+    }
+    if (status == LW_OK && model_file.n_bytes > 0) {
+        status = lw_spec_set_models(spec, model_file.data, model_file.n_bytes, NULL);
+    }
+    if (status == LW_OK) {
+        status = lw_detector_create(spec, "small", ret_detector, NULL);
+    }
+    lw_spec_destroy(spec);
+    return status;
+}
+
+static void push_rows(struct lw_entity *entity, int64_t from, int64_t to)
+{
+    for (int64_t step = from; step < to; step++) {
+        struct lw_sample row[2];
+
+        for (uint32_t i = 0; i < 2; i++) {
+            row[i] = (struct lw_sample){i, (step + 1) * LW_TEST_SECOND,
+                                        (double)lw_test_model_value(i, (uint64_t)step)};
+        }
+        lw_observe(entity, row, 2, 0, NULL);
+    }
+}
+
+/* Saves and loads: the entity goes on in the loaded one. */
+static enum lw_status carry_over(struct lw_pool *pool, struct lw_detector *detector,
+                                 struct lw_entity **entity)
+{
+    struct lw_entity *loaded = NULL;
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    enum lw_status status = lw_entity_save(*entity, &bytes, &n_bytes, NULL);
+
+    if (status == LW_OK) {
+        status = lw_entity_load(pool, detector, bytes, n_bytes, &loaded, NULL);
+    }
+    lw_bytes_free(bytes);
+    if (status == LW_OK) {
+        lw_entity_destroy(*entity);
+        *entity = loaded;
+    }
+    return status;
+}
+
+/*
+ * An entity lives on when a training finds no memory: its older models serve, or none. So where an
+ * allocation failed and nobody said so, tier 1 has counted a failure.
+ */
+static enum lw_status tier1_life(void *user)
+{
+    const char *name = user;
+    struct lw_detector *detector = NULL;
+    struct lw_pool *pool = NULL;
+    struct lw_entity *entity = NULL;
+    enum lw_status status = small_detector_create(&detector);
+
+    status = status == LW_OK ? lw_pool_create(&pool, NULL) : status;
+    status = status == LW_OK ? lw_entity_create(pool, detector, name, &entity, NULL) : status;
+    for (uint32_t i = 0; status == LW_OK && i < 2; i++) {
+        uint32_t number;
+
+        status = lw_entity_series(entity, i == 0 ? "m0" : "m1", i == 0 ? "m0" : "m1", &number,
+                                  NULL);
+    }
+    if (status == LW_OK) {
+        push_rows(entity, 0, 68);
+        status = carry_over(pool, detector, &entity); /* With a training on its way. */
+    }
+    if (status == LW_OK) {
+        push_rows(entity, 68, SMALL_STEPS);
+        if (entity->tier1->n_failed > 0) {
+            assert_true(lw_test_mem_has_failed());
+            status = LW_ENOMEM;
+        }
+        assert_int_equal(lw_entity_has_model(entity), status == LW_OK);
+    }
+    if (status == LW_OK) {
+        status = carry_over(pool, detector, &entity); /* With models in service. */
+    }
+    lw_pool_destroy(pool);
+    lw_detector_release(detector);
+    return status;
+}
+
+static void test_tier1__survives_each_failing_allocation(void **state)
+{
+    static char name[] = "e";
+
+    (void)state;
+    lw_oom_sweep("an entity that trains", tier1_life, name);
+}
+
+static void test_tier1__survives_each_failing_allocation_with_a_model_file(void **state)
+{
+    static char known[] = "known", stranger[] = "stranger", m0[] = "m0", m1[] = "m1";
+    static char *columns[] = {m1, m0};
+
+    (void)state;
+    assert_int_equal(
+        lw_test_model_file_write(&(struct lw_test_model_file){SMALL_MODELS, "", known, columns, 2},
+                                 &model_file, NULL),
+        LW_OK);
+    lw_oom_sweep("an entity that a model file knows", tier1_life, known);
+    lw_oom_sweep("an entity that a model file serves", tier1_life, stranger);
+    lw_writer_fini(&model_file);
+    memset(&model_file, 0, sizeof(model_file));
 }
 
 static enum lw_status engine_alone(void *user)
@@ -276,6 +401,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_detector__survives_each_failing_allocation),
         cmocka_unit_test(test_entity__survives_each_failing_allocation),
+        cmocka_unit_test(test_tier1__survives_each_failing_allocation),
+        cmocka_unit_test(test_tier1__survives_each_failing_allocation_with_a_model_file),
         cmocka_unit_test(test_engine__survives_each_failing_allocation_of_its_making),
         cmocka_unit_test(test_engine__takes_a_series_that_failed_before),
         cmocka_unit_test(test_state__survives_each_failing_allocation),
