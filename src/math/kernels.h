@@ -10,6 +10,7 @@
 #ifndef LW_MATH_KERNELS_H
 #define LW_MATH_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Arrays that kernels read are padded to whole vectors of this many floats. */
@@ -57,6 +58,11 @@ struct lw_kernels {
     /* How far a row is outside a box: the sum over i of least[i] - row[i] or row[i] - greatest[i],
      * whichever is above 0; NaN is inside. n a multiple of LW_LANES. */
     float (*reach)(const float *least, const float *greatest, const float *row, size_t n);
+    /* Sets a box, least[n] and then greatest[n], to the one around two others, sides[0..1] and
+     * [2..3] their least and greatest; the box may be one of them. Without NaN. Returns the sum of
+     * its widths, in LW_LANES partial sums; *ret_changes: a bit of it is another than before. n a
+     * multiple of LW_LANES. */
+    float (*join)(float *box, const float *const *sides, size_t n, bool *ret_changes);
     /* Adds to values, by column and point, what one pass over one tree makes of the row: the sums
      * over points and passes are the exact Shapley values. values and scratch are aligned to 32
      * bytes. See math/shapley.h. */

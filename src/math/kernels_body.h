@@ -482,6 +482,33 @@ static float kernel_reach(const float *least, const float *greatest, const float
     return lanes_sum(&sum);
 }
 
+static float kernel_join(float *box, const float *const *sides, size_t n, bool *ret_changes)
+{
+    f32x8 sum = {0}, a, b, c, d;
+    i32x8 old_a, old_b, first, changes = {0};
+    int64_t words[4];
+
+    for (size_t i = 0; i < n; i += LW_LANES) {
+        lanes_load(&a, sides[0] + i);
+        lanes_load(&b, sides[1] + i);
+        lanes_load(&c, sides[2] + i);
+        lanes_load(&d, sides[3] + i);
+        memcpy(&old_a, box + i, sizeof(old_a));
+        memcpy(&old_b, box + n + i, sizeof(old_b));
+        first = c < a;
+        a = (f32x8)(((i32x8)c & first) | ((i32x8)a & ~first));
+        first = d > b;
+        b = (f32x8)(((i32x8)d & first) | ((i32x8)b & ~first));
+        changes |= ((i32x8)a ^ old_a) | ((i32x8)b ^ old_b);
+        memcpy(box + i, &a, sizeof(a));
+        memcpy(box + n + i, &b, sizeof(b));
+        sum += b - a;
+    }
+    memcpy(words, &changes, sizeof(words));
+    *ret_changes = (words[0] | words[1] | words[2] | words[3]) != 0;
+    return lanes_sum(&sum);
+}
+
 #include "math/shapley_body.h"
 
 const struct lw_kernels LW_KERNELS_TABLE = {
@@ -499,5 +526,6 @@ const struct lw_kernels LW_KERNELS_TABLE = {
     .extremes = kernel_extremes,
     .minima = kernel_minima,
     .reach = kernel_reach,
+    .join = kernel_join,
     .shapley = kernel_shapley,
 };

@@ -75,6 +75,7 @@ static const struct lw_option rcf_option_table[] = {
 
 /* Rows older than this many times 1 / decay have no chance worth drawing: e^-40. */
 #define RCF_AGES 40.0
+#define RCF_BOUND_ROWS 256u /* How long a bound of sample_refuses stays. */
 
 static size_t rcf_forest_bytes(const struct lw_model *shape, size_t *ret_tree_bytes)
 {
@@ -205,13 +206,33 @@ static void rcf_centre(struct lw_model *model, const struct lw_model_rows *rows)
     }
 }
 
+/* A uniform number inside (0, 1). */
+static double sample_draw(struct lw_rng *rng)
+{
+    return lw_rng_double(rng) + 0x1p-54;
+}
+
 /* The key of a row to a sample: log(-log(u)) of a uniform u, less by decay for each row before it.
  * The smallest keys are as a draw without repeats by weights e^(decay age). */
-static double sample_key(struct lw_rng *rng, double decay, uint64_t n_before)
+static double sample_key(double u, double decay, uint64_t n_before)
 {
-    double u = lw_rng_double(rng) + 0x1p-54; /* Inside (0, 1). */
-
     return lw_log(-lw_log(u)) - decay * (double)n_before;
+}
+
+/*
+ * Whether the key of u is surely not below the greatest of a full sample, found without a logarithm
+ * for most: as -log(u) >= 1 - u, the key is at least log(1 - u) - decay n. Up to the row
+ * refuses_until the bound for 1 - u stays, a bit too great; what it lets pass is looked at exactly.
+ */
+static bool sample_refuses(const struct lw_model *model, struct lw_rcf_tree *tree, double u)
+{
+    if (model->n_seen >= tree->refuses_until) {
+        double top = tree->sample[0].key, rounding = 1e-9 + 1e-12 * fabs(top);
+
+        tree->refuses_until = model->n_seen + RCF_BOUND_ROWS;
+        tree->refuses = lw_exp(top + model->decay * (double)tree->refuses_until + rounding);
+    }
+    return 1.0 - u >= tree->refuses;
 }
 
 /* Draws a tree's sample from the rows and grows the tree of it. */
@@ -222,7 +243,7 @@ static void tree_fit(struct lw_model *model, struct lw_rcf_tree *tree,
     size_t n = 0;
 
     for (size_t i = begin; i < rows->n_rows; i++) {
-        struct lw_rcf_entry entry = {sample_key(rng, model->decay, i), (uint32_t)i};
+        struct lw_rcf_entry entry = {sample_key(sample_draw(rng), model->decay, i), (uint32_t)i};
 
         if (n < model->n_sample) {
             lw_rcf_sample_push(tree->sample, n++, entry);
@@ -283,9 +304,15 @@ static enum lw_status rcf_update(struct lw_model *model, const float *row, struc
     row_fill(model, row, filled);
     for (size_t i = 0; i < model->n_trees; i++) {
         struct lw_rcf_tree *tree = model->trees + i;
-        struct lw_rcf_entry entry = {.key = sample_key(rng, model->decay, model->n_seen)};
+        struct lw_rcf_entry entry = {0};
+        double u = sample_draw(rng);
 
+        if (sample_refuses(model, tree, u)) {
+            continue;
+        }
+        entry.key = sample_key(u, model->decay, model->n_seen);
         if (entry.key < tree->sample[0].key) {
+            tree->refuses_until = 0;
             lw_rcf_forget(model, tree, tree->sample[0].leaf);
             entry.leaf = lw_rcf_insert(model, tree, filled, rng);
             lw_rcf_sample_replace(tree->sample, model->n_sample, entry);
@@ -347,9 +374,7 @@ static void rcf_score(const struct lw_model *model, float *state, const float *r
         double sum = 0.0;
 
         row_pad(model, row, padded);
-        for (size_t tree = 0; tree < model->n_trees; tree++) {
-            leaves[tree] = lw_rcf_descend(model, model->trees + tree, padded, depths + tree);
-        }
+        lw_rcf_descend_all(model, padded, leaves, depths);
         for (size_t tree = 0; tree < model->n_trees; tree++) {
             way.leaf = leaves[tree];
             way.depth = depths[tree];

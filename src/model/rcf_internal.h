@@ -54,6 +54,8 @@ struct lw_rcf_tree {
     uint16_t n_free_cuts;
     uint16_t n_free_leaves;
     uint16_t root;
+    double refuses; /* See sample_refuses in model/rcf.c; not saved. */
+    uint64_t refuses_until;
 };
 
 /* In one block of memory. Rows and boxes are padded with zeros to n_padded, a multiple of 8. */
@@ -83,6 +85,9 @@ struct lw_rcf_way {
 /* The leaf a row comes to, which is fetched ahead; a missing value goes to the heavier side. */
 uint32_t lw_rcf_descend(const struct lw_model *model, const struct lw_rcf_tree *tree,
                         const float *row, uint32_t *ret_depth);
+/* The same of all trees, side by side. */
+void lw_rcf_descend_all(const struct lw_model *model, const float *row, uint32_t *ret_leaves,
+                        uint32_t *ret_depths);
 /* The rest of the way, once its leaf and depth are set; a missing value is inside every box. */
 void lw_rcf_climb(const struct lw_model *model, const struct lw_rcf_tree *tree, const float *row,
                   struct lw_rcf_way *way);

@@ -15,59 +15,29 @@
 #include <math.h>
 #include <string.h>
 
-typedef float f32x8 __attribute__((vector_size(32)));
-
-/* Each lane adds every eighth column; lanes are added in a fixed order. */
-static inline float lanes_sum(const f32x8 *v)
-{
-    const f32x8 x = *v;
-
-    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
-}
-
-/* The sum of a box's widths. */
-static float box_range(const float *least, const float *greatest, size_t n_padded)
-{
-    f32x8 sum = {0}, a, b;
-
-    for (size_t i = 0; i < n_padded; i += 8) {
-        memcpy(&a, least + i, sizeof(a));
-        memcpy(&b, greatest + i, sizeof(b));
-        sum += b - a;
-    }
-    return lanes_sum(&sum);
-}
-
-/* Stretches a box by another. */
-static void box_stretch(float *least, float *greatest, const float *other_least,
-                        const float *other_greatest, size_t n_padded)
-{
-    for (size_t i = 0; i < n_padded; i += 8) {
-        for (size_t k = i; k < i + 8; k++) {
-            least[k] = other_least[k] < least[k] ? other_least[k] : least[k];
-        }
-        for (size_t k = i; k < i + 8; k++) {
-            greatest[k] = other_greatest[k] > greatest[k] ? other_greatest[k] : greatest[k];
-        }
-    }
-}
+#define LANES 10u /* Descents walked side by side, each in a tree of its own. */
 
 bool lw_rcf_rebox(const struct lw_model *model, struct lw_rcf_tree *tree, uint32_t cut)
 {
     const uint16_t *kids = tree->cuts[cut].kids;
-    size_t n = model->n_padded, n_bytes = n * sizeof(float);
-    float *least = rcf_least(model, tree, cut), *greatest = least + n;
-    LW_UNINITIALIZED float old_least[LW_MODEL_DIMS_MAX];
-    LW_UNINITIALIZED float old_greatest[LW_MODEL_DIMS_MAX];
+    const float *sides[4] = {rcf_least(model, tree, kids[0]), rcf_greatest(model, tree, kids[0]),
+                             rcf_least(model, tree, kids[1]), rcf_greatest(model, tree, kids[1])};
+    bool changes;
 
-    memcpy(old_least, least, n_bytes);
-    memcpy(old_greatest, greatest, n_bytes);
-    memcpy(least, rcf_least(model, tree, kids[0]), n_bytes);
-    memcpy(greatest, rcf_greatest(model, tree, kids[0]), n_bytes);
-    box_stretch(least, greatest, rcf_least(model, tree, kids[1]),
-                rcf_greatest(model, tree, kids[1]), n);
-    tree->cuts[cut].range = box_range(least, greatest, n);
-    return memcmp(old_least, least, n_bytes) != 0 || memcmp(old_greatest, greatest, n_bytes) != 0;
+    tree->cuts[cut].range = lw_kernels_best()->join(rcf_least(model, tree, cut), sides,
+                                                    model->n_padded, &changes);
+    return changes;
+}
+
+/* Stretches the box of a cut to hold a row. */
+static void box_stretch(const struct lw_model *model, struct lw_rcf_tree *tree, uint32_t cut,
+                        const float *row)
+{
+    float *least = rcf_least(model, tree, cut);
+    const float *sides[4] = {least, least + model->n_padded, row, row};
+    bool changes;
+
+    tree->cuts[cut].range = lw_kernels_best()->join(least, sides, model->n_padded, &changes);
 }
 
 /* A cut between a box and a row outside it: the column in proportion to how far the row is outside,
@@ -139,6 +109,21 @@ static uint32_t cut_next(const struct lw_rcf_tree *tree, const struct lw_rcf_cut
     return cut->kids[x > cut->at];
 }
 
+/* Has the boxes of a node and of the next two above it fetched. */
+static void node_fetch(const struct lw_model *model, const struct lw_rcf_tree *tree, uint32_t id)
+{
+    for (uint32_t k = 0; k < 3 && id != LW_RCF_NONE; k++) {
+        const char *at = (const char *)rcf_least(model, tree, id),
+                   *end = (const char *)(rcf_greatest(model, tree, id) + model->n_padded);
+
+        for (; at < end; at += 64) {
+            __builtin_prefetch(at);
+        }
+        __builtin_prefetch(end - 1);
+        id = *rcf_parent(tree, id);
+    }
+}
+
 uint32_t lw_rcf_descend(const struct lw_model *model, const struct lw_rcf_tree *tree,
                         const float *row, uint32_t *ret_depth)
 {
@@ -147,16 +132,40 @@ uint32_t lw_rcf_descend(const struct lw_model *model, const struct lw_rcf_tree *
     for (; (id & LW_RCF_LEAF) == 0; depth++) {
         id = cut_next(tree, tree->cuts + id, row);
     }
-    for (uint32_t near = id, k = 0; k < 3 && near != LW_RCF_NONE; k++) {
-        for (const float *at = rcf_least(model, tree, near),
-                         *end = rcf_greatest(model, tree, near) + model->n_padded;
-             at < end; at += 16) {
-            __builtin_prefetch(at);
-        }
-        near = *rcf_parent(tree, near);
-    }
+    node_fetch(model, tree, id);
     *ret_depth = depth;
     return id;
+}
+
+void lw_rcf_descend_all(const struct lw_model *model, const float *row, uint32_t *ret_leaves,
+                        uint32_t *ret_depths)
+{
+    size_t n;
+
+    for (size_t begin = 0; begin < model->n_trees; begin += n) {
+        const struct lw_rcf_tree *trees = model->trees + begin;
+        uint32_t *leaves = ret_leaves + begin, *depths = ret_depths + begin;
+        bool is_on_way = true;
+
+        n = model->n_trees - begin < LANES ? model->n_trees - begin : LANES;
+        for (size_t lane = 0; lane < n; lane++) {
+            leaves[lane] = trees[lane].root;
+            depths[lane] = 0;
+        }
+        while (is_on_way) {
+            is_on_way = false;
+            for (size_t lane = 0; lane < n; lane++) {
+                if ((leaves[lane] & LW_RCF_LEAF) == 0) {
+                    leaves[lane] = cut_next(trees + lane, trees[lane].cuts + leaves[lane], row);
+                    depths[lane]++;
+                    is_on_way = true;
+                }
+            }
+        }
+        for (size_t lane = 0; lane < n; lane++) {
+            node_fetch(model, trees + lane, leaves[lane]);
+        }
+    }
 }
 
 void lw_rcf_climb(const struct lw_model *model, const struct lw_rcf_tree *tree, const float *row,
@@ -218,10 +227,7 @@ uint32_t lw_rcf_insert(const struct lw_model *model, struct lw_rcf_tree *tree, c
             id = tree->cuts[tree->leaves[leaf].parent].parent;
             break;
         }
-        box_stretch(rcf_least(model, tree, id), rcf_greatest(model, tree, id), row, row,
-                    model->n_padded);
-        tree->cuts[id].range = box_range(rcf_least(model, tree, id), rcf_greatest(model, tree, id),
-                                         model->n_padded);
+        box_stretch(model, tree, id, row);
     }
     for (; id != LW_RCF_NONE; id = tree->cuts[id].parent) {
         tree->cuts[id].mass++;

@@ -150,6 +150,30 @@ static void compare_searches(const struct lw_kernels *plain, const struct lw_ker
     assert_same(greatest[0], greatest[1], "extremes", other->name);
 }
 
+/* reach and join, of boxes and a row in the trial's numbers; join without NaN. */
+static void compare_boxes(const struct lw_kernels *plain, const struct lw_kernels *other,
+                          const struct trial *trial)
+{
+    size_t n = trial->n / (4 * LW_LANES) * LW_LANES;
+    float a[N_MAX], box[2][N_MAX];
+    const float *const sides[4] = {a, a + n, a + 2 * n, a + 3 * n};
+    bool changes[2];
+
+    assert_same(plain->reach(trial->a, trial->b, trial->a + n, n),
+                other->reach(trial->a, trial->b, trial->a + n, n), "reach", other->name);
+    for (size_t i = 0; i < N_MAX; i++) {
+        a[i] = isnan(trial->a[i]) ? 0.0f : trial->a[i];
+    }
+    memcpy(box[0], trial->n % 2 == 0 ? trial->b : a, sizeof(box[0]));
+    memcpy(box[1], box[0], sizeof(box[1]));
+    assert_same(plain->join(box[0], sides, n, &changes[0]),
+                other->join(box[1], sides, n, &changes[1]), "join", other->name);
+    assert_memory_equal(box[0], box[1], sizeof(box[0]));
+    assert_int_equal(changes[0], changes[1]);
+    plain->join(box[0], sides, n, &changes[0]);
+    assert_false(changes[0]);
+}
+
 static void test_kernels__all_tables_give_the_same_bits(void **state)
 {
     size_t n_tables;
@@ -166,6 +190,7 @@ static void test_kernels__all_tables_give_the_same_bits(void **state)
             compare_sums(tables[0], tables[t], &trial);
             compare_products(tables[0], tables[t], &trial);
             compare_minima(tables[0], tables[t], &trial);
+            compare_boxes(tables[0], tables[t], &trial);
             compare_curves(tables[0], tables[t], &trial);
             if (i % 4 != 0) {
                 compare_searches(tables[0], tables[t], &trial);
