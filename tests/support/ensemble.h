@@ -26,7 +26,7 @@ static inline struct lw_training_result lw_test_ensemble_fit(const char *models,
                                                              const char *options,
                                                              const struct lw_training_set *set)
 {
-    struct lw_training_result result;
+    struct lw_training_result result = {0};
     struct lw_error error = {0};
     struct lw_plan plan;
 
