@@ -38,16 +38,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 /* The kinds of detectors; each is made once. */
 struct kind {
     const char *name, *step, *lateness;
-    bool has_features, has_file;
+    bool has_features, has_file, collects;
     struct lw_detector *detector;
 };
 
-static struct kind kinds[] = {{"10s", "10s", "0s", true, false, NULL},
-                              {"sample", "sample", "0s", false, false, NULL},
-                              {"row", "row", "0s", false, false, NULL},
-                              {"sample_late", "sample", "30s", false, false, NULL},
-                              {"row_file", "row", "0s", false, true, NULL},
-                              {"10s_file", "10s", "0s", false, true, NULL}};
+static struct kind kinds[] = {{"10s", "10s", "0s", true, false, false, NULL},
+                              {"sample", "sample", "0s", false, false, false, NULL},
+                              {"row", "row", "0s", false, false, false, NULL},
+                              {"sample_late", "sample", "30s", false, false, false, NULL},
+                              {"row_file", "row", "0s", false, true, false, NULL},
+                              {"10s_file", "10s", "0s", false, true, false, NULL},
+                              {"row_collect", "row", "0s", false, false, true, NULL}};
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -80,6 +81,7 @@ static void detectors_create(void)
         must(lw_spec_set(spec, "step", kinds[i].step, NULL));
         must(lw_spec_set(spec, "features", kinds[i].has_features ? "all" : "none", NULL));
         must(lw_spec_set(spec, "lateness", kinds[i].lateness, NULL));
+        must(lw_spec_set(spec, "collect", kinds[i].collects ? "true" : "false", NULL));
         must(lw_spec_set(spec, "models", MODELS, NULL));
         must(lw_spec_set(spec, "tuning", TUNING, NULL));
         must(lw_spec_set(spec, "train_after", "64", NULL));
