@@ -52,7 +52,7 @@ struct lw_tier1_state {
     uint64_t next_train;         /* Rows seen at which the next training begins. */
     uint64_t n_failed;           /* Trainings that failed, for want of memory or of known rows. */
     float figures[LW_MODEL_COLUMNS_MAX]; /* What lw_entity_models() tells of the newest step. */
-    double cut;                          /* Of the budget; 0: not settled for the model in service. */
+    double cut;               /* Of the budget; 0: not settled for the model in service. */
     int64_t first_ns;         /* Of the first row offered for training; INT64_MIN: none. */
     struct lw_verdict newest; /* About the entity; time_ns INT64_MIN: none yet. */
     uint32_t width;           /* Columns of row, shares and the training rows: room for series. */
