@@ -29,7 +29,7 @@ struct subject {
     float scores[N_ROWS];
 };
 
-static void die(const struct lw_error *error)
+static __attribute__((noreturn)) void die(const struct lw_error *error)
 {
     (void)fprintf(stderr, "bench_onnx: %s\n", error->message);
     exit(1);
@@ -148,16 +148,17 @@ static void bench_model(const char *name, const struct lw_test_table *train, con
 int main(void)
 {
     static const char *const names[] = {"autoencoder", "lstm", "iforest"};
-    struct lw_test_table train = lw_test_table_read(TRAIN), test = lw_test_table_read(TEST);
+    struct lw_test_table train, test;
     char reason[512];
 
     if (lw_test_onnx_find(reason, sizeof(reason)) != LW_TEST_ONNX_HERE) {
         (void)fprintf(stderr, "bench_onnx: there is no ONNX Runtime: %s\n", reason);
         return 1;
     }
+    train = lw_test_table_read(TRAIN);
+    test = lw_test_table_read(TEST);
     if (test.n_rows < N_ROWS) {
-        (void)fprintf(stderr, "bench_onnx: the data is not what it was written for\n");
-        return 1;
+        lw_test_table_fail(TEST, "not the data this was written for");
     }
     lw_test_table_scale(&train, N_DIMS, train.n_rows);
     lw_test_table_scale(&test, N_DIMS, test.n_rows);

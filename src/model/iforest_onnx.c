@@ -96,26 +96,37 @@ static void nodes_write(struct lw_graph *graph, const struct lw_model *model)
 }
 
 /* What the leaves add: their tree, their number, the one output, and h. */
-static void leaves_write(struct lw_graph *graph, const struct lw_model *model)
-{
-    static const char *const names[] = {"target_treeids", "target_nodeids", "target_ids",
-                                        "target_weights"};
+static const char *const leaf_columns[] = {"target_treeids", "target_nodeids", "target_ids",
+                                           "target_weights"};
+#define N_LEAF_COLUMNS (sizeof(leaf_columns) / sizeof(leaf_columns[0]))
+#define LEAF_WEIGHT (N_LEAF_COLUMNS - 1)
 
-    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-        size_t list = lw_graph_list_begin(graph, names[k],
-                                          k == 3 ? LW_GRAPH_FLOATS : LW_GRAPH_INTS);
+/* One column of a tree's leaves. */
+static void leaves_write(struct lw_graph *graph, const struct lw_model *model, size_t tree,
+                         size_t column)
+{
+    for (uint32_t i = 1; i != 0; i = heap_next(i, tree_is_split(model, tree, i))) {
+        const int64_t numbers[] = {(int64_t)tree, i - 1, 0};
+
+        if (tree_is_split(model, tree, i)) {
+            continue;
+        }
+        if (column == LEAF_WEIGHT) {
+            lw_graph_list_float(graph, tree_path(model, tree, i));
+        } else {
+            lw_graph_list_int(graph, numbers[column]);
+        }
+    }
+}
+
+static void all_leaves_write(struct lw_graph *graph, const struct lw_model *model)
+{
+    for (size_t column = 0; column < N_LEAF_COLUMNS; column++) {
+        size_t list = lw_graph_list_begin(graph, leaf_columns[column],
+                                          column == LEAF_WEIGHT ? LW_GRAPH_FLOATS : LW_GRAPH_INTS);
 
         for (size_t tree = 0; tree < model->n_trees; tree++) {
-            for (uint32_t i = 1; i != 0; i = heap_next(i, tree_is_split(model, tree, i))) {
-                if (tree_is_split(model, tree, i)) {
-                    continue;
-                }
-                if (k == 3) {
-                    lw_graph_list_float(graph, tree_path(model, tree, i));
-                } else {
-                    lw_graph_list_int(graph, k == 0 ? (int64_t)tree : k == 1 ? i - 1 : 0);
-                }
-            }
+            leaves_write(graph, model, tree, column);
         }
         lw_graph_list_end(graph, list);
     }
@@ -142,7 +153,7 @@ enum lw_status lw_iforest_export_onnx(const struct lw_model *model, const struct
     lw_graph_text(&graph, "aggregate_function", "SUM");
     lw_graph_text(&graph, "post_transform", "NONE");
     nodes_write(&graph, model);
-    leaves_write(&graph, model);
+    all_leaves_write(&graph, model);
     lw_graph_node_end(&graph);
     lw_graph_scalar(&graph, "per_unit", (float)(-1.0 / model->unit));
     lw_graph_scalar(&graph, "two", 2.0f);

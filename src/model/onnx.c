@@ -223,15 +223,15 @@ static void onnx_score(const struct lw_model *model, float *state, const float *
     }
 }
 
-/* The distance of a row that has been made clean, from the state before it; 0 when there is none.
- */
+/* The distance of a row that has been made clean, from the state before it, NULL where the graph
+ * keeps none; 0 when there is none to tell. */
 static float clean_distance(const struct lw_model *model, const float *before, const float *row,
                             float *clean, float *out)
 {
     LW_UNINITIALIZED float next[LW_ONNX_STATE_MAX], from[LW_ONNX_STATE_MAX];
     float distance;
 
-    if (model->n_state > 0) {
+    if (before != NULL) {
         memcpy(from, before, model->n_state * sizeof(*from));
     }
     if (lw_onnx_run(model, 1, &(struct lw_onnx_io){clean, from, next, out}, NULL) != LW_OK) {

@@ -355,17 +355,19 @@ enum lw_status lw_onnx_session_create(const char *library, const void *bytes, si
 
 void lw_onnx_session_destroy(struct lw_onnx_session *session)
 {
+    const struct ort_api *api = session == NULL ? NULL : session->api;
+
     if (session == NULL) {
         return;
     }
-    if (session->session != NULL) {
-        session->api->release_session(session->session);
+    if (api != NULL && session->session != NULL) {
+        api->release_session(session->session);
     }
-    if (session->memory != NULL) {
-        session->api->release_memory(session->memory);
+    if (api != NULL && session->memory != NULL) {
+        api->release_memory(session->memory);
     }
-    if (session->env != NULL) {
-        session->api->release_env(session->env);
+    if (api != NULL && session->env != NULL) {
+        api->release_env(session->env);
     }
     if (session->library != NULL) {
         (void)dlclose(session->library);

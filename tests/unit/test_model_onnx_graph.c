@@ -78,48 +78,50 @@ static void test_graph__of_int8_is_smaller(void **state)
     lw_writer_fini(&whole);
 }
 
-/* In each layer every weight that is left is no smaller than any that is gone, and the share is
- * met. */
+/* Every weight of the layer that is left is no smaller than any that is gone, and the share is
+ * met; biases stay. */
+static void check_pruned(const struct lw_layer *layer, double share, const float *before,
+                         const float *after)
+{
+    float greatest_gone = 0.0f, least_left = INFINITY;
+    size_t n_gone = 0;
+
+    for (size_t i = 0; i < lw_layer_floats(layer); i++) {
+        bool is_weight = i >= layer->n_wide && i % layer->n_wide < layer->n_out;
+        float was = fabsf(before[i]), is = fabsf(after[i]);
+
+        if (is_weight && is == 0.0f) {
+            n_gone++;
+            greatest_gone = was > greatest_gone ? was : greatest_gone;
+            continue;
+        }
+        assert_memory_equal(&before[i], &after[i], sizeof(float));
+        least_left = is_weight && is < least_left ? is : least_left;
+    }
+    assert_int_equal(n_gone, (size_t)(share * (double)(layer->n_in * layer->n_out)));
+    assert_true(greatest_gone <= least_left);
+}
+
 static void test_prune__clears_the_smallest_weights_of_each_layer(void **state)
 {
     static const double shares[] = {0.0, 0.3, 0.5, 0.99};
     const struct lw_layer layers[] = {lw_layer_of(5, 3), lw_layer_of(3, 9)};
-    size_t n = lw_layer_floats(&layers[0]) + lw_layer_floats(&layers[1]);
+    size_t n_first = lw_layer_floats(&layers[0]), n = n_first + lw_layer_floats(&layers[1]);
     float *before = calloc(n, sizeof(float)), *after = calloc(n, sizeof(float));
     struct lw_rng rng;
 
     (void)state;
     lw_rng_seed(&rng, 9);
     for (size_t share = 0; share < sizeof(shares) / sizeof(shares[0]); share++) {
-        size_t at = 0;
-
         lw_layer_init(&layers[0], before, &rng);
-        lw_layer_init(&layers[1], before + lw_layer_floats(&layers[0]), &rng);
+        lw_layer_init(&layers[1], before + n_first, &rng);
         before[layers[0].n_wide] = 0.25f; /* Ties. */
         before[layers[0].n_wide + 1] = -0.25f;
-        before[0] = 1e-6f; /* Biases stay, however small. */
+        before[0] = 1e-6f; /* A bias, however small. */
         memcpy(after, before, n * sizeof(float));
         assert_int_equal(lw_graph_prune(layers, 2, shares[share], after, NULL), LW_OK);
-        for (size_t k = 0; k < 2; at += lw_layer_floats(&layers[k]), k++) {
-            float greatest_gone = 0.0f, least_left = INFINITY;
-            size_t n_gone = 0;
-
-            for (size_t i = 0; i < lw_layer_floats(&layers[k]); i++) {
-                bool is_weight = i >= layers[k].n_wide && i % layers[k].n_wide < layers[k].n_out;
-                float was = fabsf(before[at + i]), is = fabsf(after[at + i]);
-
-                if (is_weight && is == 0.0f) {
-                    n_gone++;
-                    greatest_gone = was > greatest_gone ? was : greatest_gone;
-                    continue;
-                }
-                assert_memory_equal(&before[at + i], &after[at + i], sizeof(float));
-                least_left = is_weight && is < least_left ? is : least_left;
-            }
-            assert_int_equal(n_gone,
-                             (size_t)(shares[share] * (double)(layers[k].n_in * layers[k].n_out)));
-            assert_true(greatest_gone <= least_left);
-        }
+        check_pruned(&layers[0], shares[share], before, after);
+        check_pruned(&layers[1], shares[share], before + n_first, after + n_first);
     }
     free(after);
     free(before);
@@ -194,6 +196,17 @@ static size_t wrap(uint8_t field, uint8_t *bytes, size_t n_bytes)
     return n_bytes + 2;
 }
 
+/* The same of a field from 16 to 31, whose tag takes two bytes. */
+static size_t wrap_high(uint8_t field, uint8_t *bytes, size_t n_bytes)
+{
+    size_t n = wrap(field & 15, bytes, n_bytes);
+
+    memmove(bytes + 2, bytes + 1, n - 1);
+    bytes[0] = (uint8_t)(bytes[0] | 0x80);
+    bytes[1] = (uint8_t)(field >> 4);
+    return n + 1;
+}
+
 /* A tensor whose data lies elsewhere, in every place that may hold a tensor. */
 static void test_scan__finds_external_data_wherever_it_is(void **state)
 {
@@ -206,29 +219,24 @@ static void test_scan__finds_external_data_wherever_it_is(void **state)
         {10, 5, 1, 7},    /* node.attribute.tensors */
         {5, 6, 5, 1, 7},  /* a graph in an attribute */
         {5, 11, 5, 1, 7}, /* graphs in an attribute */
-        {1, 22, 5, 1, 7}, /* a sparse tensor in an attribute; field 22 takes two bytes */
+        {1, 22, 5, 1, 7}, /* a sparse tensor in an attribute */
+        {5, 5, 7, 25},    /* a function's node */
+        {5, 1, 20},       /* a graph for training */
     };
     struct lw_error error = {0};
 
     (void)state;
-    for (size_t place = 0; place < sizeof(places) / sizeof(places[0]); place++) {
-        for (size_t i = 0; i < 2; i++) {
-            uint8_t bytes[64] = {locations[i][0], locations[i][1]};
-            size_t n = 2;
+    for (size_t i = 0; i < 2 * sizeof(places) / sizeof(places[0]); i++) {
+        const uint8_t *place = places[i / 2], *location = locations[i % 2];
+        uint8_t bytes[64] = {location[0], location[1]};
+        size_t n = 2;
 
-            for (size_t k = 0; places[place][k] != 0; k++) {
-                n = wrap(places[place][k] & 15, bytes, n);
-                if (places[place][k] > 15) { /* The tag's second byte. */
-                    memmove(bytes + 2, bytes + 1, n - 1);
-                    bytes[0] = (uint8_t)(bytes[0] | 0x80);
-                    bytes[1] = (uint8_t)(places[place][k] >> 4);
-                    n++;
-                }
-            }
-            if (lw_onnx_scan(bytes, n, &error) != LW_EFORMAT ||
-                strstr(error.message, "another file") == NULL) {
-                fail_msg("place %zu: %s", place, error.message);
-            }
+        for (size_t k = 0; place[k] != 0; k++) {
+            n = place[k] > 15 ? wrap_high(place[k], bytes, n) : wrap(place[k], bytes, n);
+        }
+        if (lw_onnx_scan(bytes, n, &error) != LW_EFORMAT ||
+            strstr(error.message, "another file") == NULL) {
+            fail_msg("place %zu: %s", i / 2, error.message);
         }
     }
 }
