@@ -11,14 +11,15 @@
 #include "model/ocsvm.h"
 #include "model/onnx.h"
 #include "model/rcf.h"
+#include "model/recent.h"
 #include "model/subpca.h"
 
 #include <string.h>
 
 static const struct lw_model_class *const registry_classes[] = {
-    &lw_model_iforest, &lw_model_ocsvm,       &lw_model_ecod,   &lw_model_knn,
-    &lw_model_lof,     &lw_model_autoencoder, &lw_model_lstm,   &lw_model_rcf,
-    &lw_model_linear,  &lw_model_onnx,        &lw_model_subpca, NULL,
+    &lw_model_iforest,     &lw_model_ocsvm,  &lw_model_ecod, &lw_model_knn,    &lw_model_lof,
+    &lw_model_autoencoder, &lw_model_lstm,   &lw_model_rcf,  &lw_model_linear, &lw_model_onnx,
+    &lw_model_subpca,      &lw_model_recent, NULL,
 };
 
 const struct lw_model_class *const *lw_model_classes(void)

@@ -22,11 +22,11 @@ struct preset_member {
 };
 
 static const struct preset_member preset_full[] = {
-    {"linear", LW_VIEW_VALUES, 1.0, 1.0},  {"lstm", LW_VIEW_VALUES, 1.0, 1.0},
-    {"knn", LW_VIEW_EMBEDDING, 1.0, 0.25}, {"knn", LW_VIEW_PATCH, 1.0, 0.5},
-    {"knn", LW_VIEW_RESIDUAL, 1.0, 1.0},   {"ocsvm", LW_VIEW_EMBEDDING, 1.0, 0.25},
-    {"ocsvm", LW_VIEW_RESIDUAL, 1.0, 1.0}, {"iforest", LW_VIEW_RESIDUAL, 1.0, 0.3},
-    {"lof", LW_VIEW_EMBEDDING, 0.25, 1.0}, {"autoencoder", LW_VIEW_VALUES, 0.25, 1.0},
+    {"linear", LW_VIEW_VALUES, 1.0, 1.0},     {"lstm", LW_VIEW_VALUES, 1.0, 1.0},
+    {"recent", LW_VIEW_EMBEDDING, 1.0, 0.25}, {"knn", LW_VIEW_PATCH, 1.0, 0.5},
+    {"knn", LW_VIEW_RESIDUAL, 1.0, 1.0},      {"ocsvm", LW_VIEW_EMBEDDING, 1.0, 0.25},
+    {"ocsvm", LW_VIEW_RESIDUAL, 1.0, 1.0},    {"iforest", LW_VIEW_RESIDUAL, 1.0, 0.3},
+    {"lof", LW_VIEW_EMBEDDING, 0.25, 1.0},    {"autoencoder", LW_VIEW_VALUES, 0.25, 1.0},
 };
 
 static const struct preset_member preset_lean[] = {
