@@ -6,6 +6,7 @@
  */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/option.h"
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/models_file.h"
@@ -300,6 +301,12 @@ static void next_say(const struct training *training)
     }
     if (inputs->unit != NULL) {
         (void)printf(" --as \"%s\"", inputs->unit);
+    }
+    if (inputs->n_files > 0 && !replay->has_times) {
+        char interval[64];
+
+        (void)lw_duration_format(inputs->csv.interval_ns, interval, sizeof(interval));
+        (void)printf(" --interval \"%s\"", interval);
     }
     if (inputs->prometheus.url != NULL) {
         (void)printf(" --prometheus %s --query ...", inputs->prometheus.url);
