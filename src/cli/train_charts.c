@@ -16,6 +16,7 @@
 #define ROW 30.0
 #define LABELS 92.0 /* Of rows, left of them. */
 #define CELLS_MAX 24
+#define LEVELS_MAX 100.0 /* A report tells levels up to 16. */
 #define LINE_HEIGHT 44.0
 #define LINE_WIDTH 1000.0
 
@@ -269,6 +270,9 @@ void lw_chart_levels(const json_t *report, FILE *stream)
     }
     x.low = json_number_value(json_array_get(edges, 0));
     x.high = json_number_value(json_array_get(edges, n));
+    if (!(fabs(x.low) <= LEVELS_MAX && fabs(x.high) <= LEVELS_MAX)) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) { /* Logarithmic: the rare levels are what matters. */
         y.high = fmax(y.high, log10(json_number_value(json_array_get(counts, i)) + 1.0));
     }

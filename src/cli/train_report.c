@@ -59,9 +59,8 @@ static void line(const struct lw_terminal *terminal, const char *text)
 /* As long as a share of the longest. */
 static void bar(const struct lw_terminal *terminal, double share)
 {
-    int n = isnan(share) ? 0 : (int)lround(share * BAR_COLUMNS);
+    int n = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0.0), 1.0) * BAR_COLUMNS);
 
-    n = n > BAR_COLUMNS ? BAR_COLUMNS : n;
     n = n == 0 && share > 0.0 ? 1 : n;
     (void)fputs(lw_terminal_colour(terminal, LW_COLOUR_GREEN), terminal->stream);
     for (int i = 0; i < BAR_COLUMNS; i++) {
