@@ -32,7 +32,9 @@
 #define SMOOTHING 0.2
 #define FORGETTING (1.0 - 1.0 / 300.0)
 #define USUAL_QUANTILE 0.8
-#define USUAL_LEVEL 1.3 /* Lately's .8 quantile may be this high before it is subtracted. */
+#define USUAL_LEVEL 1.3   /* Lately's .8 quantile may be this high before it is subtracted. */
+#define USUAL_LEVEL_P 1.0 /* The same for the probability that people are told. */
+#define LN_10 2.30258509299404568402
 #define CUT_LEAST 1.3
 #define CUT_OFFSET 4.4
 #define OFF_SHARE 0.7
@@ -222,13 +224,19 @@ static bool alarm_step(struct lw_calibrator *calibrator, double adjusted, double
     return onset;
 }
 
+/* L less what lately's quantile is above what it may be. */
+static double level_above(double level, double usual, double may_be)
+{
+    return level - (usual > may_be ? usual - may_be : 0.0);
+}
+
 void lw_calibrator_step(const struct lw_calibration *calibration, double cut,
                         struct lw_calibrator *calibrator, double energy,
                         struct lw_calibrate_result *ret_result)
 {
     struct lw_calibrate_result r = {
-        .smoothed = NAN, .level = NAN, .adjusted = NAN, .score = NAN, .event = NAN};
-    double excess, event;
+        .smoothed = NAN, .level = NAN, .adjusted = NAN, .p = NAN, .score = NAN, .event = NAN};
+    double usual, event;
 
     if (isnan(energy)) {
         r.alarm = calibrator->alarm;
@@ -238,17 +246,17 @@ void lw_calibrator_step(const struct lw_calibration *calibration, double cut,
     calibrator->smoothed = lw_energy_smooth(calibrator->smoothed, energy);
     r.smoothed = calibrator->smoothed;
     r.level = lw_calibration_level(calibration, r.smoothed);
-    excess = usual_level(calibrator) - USUAL_LEVEL;
-    r.adjusted = r.level - (excess > 0.0 ? excess : 0.0);
+    usual = usual_level(calibrator);
+    r.adjusted = level_above(r.level, usual, USUAL_LEVEL);
+    r.p = lw_exp(-level_above(r.level, usual, USUAL_LEVEL_P) * LN_10);
+    r.p = r.p < 1.0 ? r.p : 1.0;
     lw_calibrator_prime(calibrator, r.level);
     r.onset = alarm_step(calibrator, r.adjusted, cut);
     r.alarm = calibrator->alarm;
     r.score = (float)(r.level / (r.level + cut));
     event = r.adjusted > 0.0 ? r.adjusted / (r.adjusted + cut) : 0.0;
     r.event = (float)(r.onset || event < 0.49 ? event : 0.49);
-    r.return_rows = r.adjusted >= CUT_LEAST
-                        ? lw_exp(0.5 * (r.adjusted + CUT_OFFSET) * 2.30258509299404568402)
-                        : 0.0;
+    r.return_rows = r.adjusted >= CUT_LEAST ? lw_exp(0.5 * (r.adjusted + CUT_OFFSET) * LN_10) : 0.0;
     *ret_result = r;
 }
 

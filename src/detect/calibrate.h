@@ -5,7 +5,8 @@
  * = sum w u / sum w, and smoothed, S += .2 (U - S); a heavy-tailed fit over rows kept back from
  * training turns S into L = -log10 p. A forgetting histogram of L gives q, its .8 quantile of
  * lately, and A = L - max(0, q - 1.3) is what alarms: a confirmed new regime stops alarming, L
- * itself is never lowered.
+ * itself is never lowered. L ranks, but once an entity has changed 10^-L is no probability any
+ * more; p = 10^-(L - max(0, q - 1)) is.
  */
 #ifndef LW_DETECT_CALIBRATE_H
 #define LW_DETECT_CALIBRATE_H
@@ -44,6 +45,7 @@ struct lw_calibrate_result {
     double smoothed;    /* S */
     double level;       /* L = -log10 p */
     double adjusted;    /* A */
+    double p;           /* Share of normal rows, as they are lately, at least as strange. */
     double return_rows; /* Rows between incidents this bad by the budget's formula; 0 below its
                            range. */
     float score;        /* L / (L + cut): .5 at the cut. */

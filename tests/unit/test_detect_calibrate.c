@@ -244,14 +244,15 @@ static void test_calibrator__follows_the_recipe_over_a_real_incident(void **stat
         lw_calibrator_prime(&calibrator, levels[n_levels++]);
     }
     for (size_t i = 0; i < test.n; i++) {
-        double ratio = fitting_distance(test.x[i]) / fmax(median, 1.0), level, adjusted;
+        double ratio = fitting_distance(test.x[i]) / fmax(median, 1.0), level, usual, adjusted;
         double u = 200.0 * log1p(ratio * ratio / 200.0);
         bool was = alarm;
         struct lw_calibrate_result r;
 
         s = i == 0 ? u : s + 0.2 * (u - s);
         level = lw_calibration_level(&calibration, s);
-        adjusted = level - fmax(0.0, slow_usual(levels, n_levels) - 1.3);
+        usual = slow_usual(levels, n_levels);
+        adjusted = level - fmax(0.0, usual - 1.3);
         levels[n_levels++] = level;
         below = adjusted < 0.7 * cut ? below + 1 : 0;
         alarm = adjusted >= cut || (alarm && below < 10);
@@ -260,6 +261,7 @@ static void test_calibrator__follows_the_recipe_over_a_real_incident(void **stat
         assert_true(fabs(r.smoothed - s) < 1e-9 * s);
         assert_true(fabs(r.level - level) < 1e-9);
         assert_true(fabs(r.adjusted - adjusted) < 1e-4);
+        assert_true(fabs(log10(r.p) + fmax(0.0, level - fmax(0.0, usual - 1.0))) < 1e-4);
         assert_int_equal(r.alarm, alarm);
         assert_int_equal(r.onset, alarm && !was && (!alarmed || quiet > 50));
         assert_true(fabs((double)r.score - level / (level + cut)) < 1e-6);
