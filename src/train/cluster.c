@@ -278,7 +278,7 @@ static void search(const struct sample *sample, struct lw_clusters *best)
 static void settle(const float *signatures, size_t n, size_t *ret_cluster,
                    struct lw_clusters *clusters)
 {
-    size_t number[LW_CLUSTERS_MAX], n_numbered = 0, medoids[LW_CLUSTERS_MAX];
+    size_t number[LW_CLUSTERS_MAX], n_numbered = 0, medoids[LW_CLUSTERS_MAX] = {0};
 
     for (size_t c = 0; c < clusters->n_clusters; c++) {
         number[c] = SIZE_MAX;

@@ -48,6 +48,21 @@ static double *medians_at(const struct lw_judge *judge, size_t fold, size_t unit
     return judge->medians + (fold * judge->n_units + unit) * judge->held->n_members;
 }
 
+/* Adds a member's known distances in a stretch to `work`; returns the new number of values. */
+static size_t gather_distances(const struct lw_held_out *held,
+                               const struct lw_held_stretch *stretch, size_t member, double *work,
+                               size_t n)
+{
+    for (size_t i = 0; i < stretch->n_rows; i++) {
+        double distance = (double)held->distances[(stretch->at + i) * held->n_members + member];
+
+        if (!isnan(distance) && lw_judge_counts(held, stretch, i, false)) {
+            work[n++] = distance;
+        }
+    }
+    return n;
+}
+
 /* The median of a member's distances in stretches before a fold, of the entities of a unit. */
 static double median_of(const struct lw_judge *judge, size_t fold, size_t unit, size_t member,
                         double *work)
@@ -57,16 +72,7 @@ static double median_of(const struct lw_judge *judge, size_t fold, size_t unit, 
 
     for (size_t e = 0; e < held->n_entities; e++) {
         for (size_t k = 0; unit_of(judge, e) == unit && k < fold; k++) {
-            const struct lw_held_stretch *stretch = stretch_at(held, e, k);
-
-            for (size_t i = LW_VALIDATION_GAP; i < stretch->n_rows; i++) {
-                double distance = (double)
-                                      held->distances[(stretch->at + i) * held->n_members + member];
-
-                if (!isnan(distance) && !is_labelled(held, stretch, i)) {
-                    work[n++] = distance;
-                }
-            }
+            n = gather_distances(held, stretch_at(held, e, k), member, work, n);
         }
     }
     return n > 0 ? lw_median_of(work, n) : 0.0;
