@@ -404,7 +404,7 @@ static enum lw_status set_detector_option(const struct walk *walk, const char *k
     }
     status = text_of(walk, key_node, value, text);
     if (status == LW_OK && strcmp(key, LW_CONFIG_MODEL_FILE) == 0) {
-        status = lw_models_serve(target, text, &error);
+        status = walk->config->skips_models ? LW_OK : lw_models_serve(target, text, &error);
         return status == LW_OK ? LW_OK : complain(walk, value, status, error.message);
     }
     if (status == LW_OK) {

@@ -24,6 +24,8 @@
 #include "base/option.h"
 #include "lapwing/engine.h"
 
+#include <stdbool.h>
+
 #define LW_CONFIG_BYTES_MAX ((size_t)1 << 20)
 #define LW_CONFIG_SOURCES_MAX 32
 #define LW_CONFIG_PATH_MAX 1024
@@ -65,6 +67,7 @@ struct lw_config_detector {
 };
 
 struct lw_config {
+    bool skips_models; /* model_file is not read: training may be about to make it. */
     struct lw_config_options options;
     struct lw_config_source sources[LW_CONFIG_SOURCES_MAX];
     size_t n_sources;

@@ -248,6 +248,7 @@ static enum lw_status configured_detectors_add(struct replay *replay, size_t *re
         return lw_error_set(reterr, LW_ENOMEM, "no memory for a configuration");
     }
     lw_config_init(config);
+    config->skips_models = replay->options.collects;
     if (replay->options.config != NULL) {
         status = lw_config_read(config, replay->options.config, reterr);
         if (status == LW_OK) {

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOLDS_MAX 20
+#define FOLDS_MIN 2
+#define FOLDS_MAX 10
 #define MEMORY_MIN ((int64_t)16 << 20)
 
 enum key {
@@ -148,7 +149,8 @@ static error_t training_option(int key, const char *argument, struct lw_train_co
         command->label_column = argument;
         break;
     case KEY_FOLDS:
-        command->options.n_folds = (uint32_t)number_take("folds", argument, 1, FOLDS_MAX, state);
+        command->options.n_folds = (uint32_t)number_take("folds", argument, FOLDS_MIN, FOLDS_MAX,
+                                                         state);
         break;
     case KEY_SEED:
         command->options.seed = number_take("seed", argument, 1, UINT64_MAX, state);

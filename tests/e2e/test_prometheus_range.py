@@ -4,6 +4,7 @@ import csv
 import http.server
 import io
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -211,6 +212,25 @@ def test_a_header_comes_from_a_file(server):
             assert path in said, said
         _, said = run(*history(server, "--auth-file", os.path.join(folder, "none")), code=2)
         assert "none: No such file" in said, said
+
+
+def test_certificates_are_checked(server):
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+        gate, kind = gated(server)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        gate.socket = context.wrap_socket(gate.socket, server_side=True)
+        gate.handle_error = lambda *_: None
+        gate.url = gate.url.replace("http:", "https:")
+        _, said = run(*history(gate), code=3)
+        assert "certificate" in said and kind.seen == 0, said
+        run(*history(gate, "--ca-file", certificate))
+        assert kind.seen > 0
+        gate.shutdown()
 
 
 def test_answers_that_are_none(server):

@@ -369,9 +369,11 @@ def test_what_a_daemon_has_collected_is_history():
 def test_run_serves_a_file_and_reads_it_again():
     folder = Folder()
     plant(folder)
-    folder.run("train", "plant.csv", "-c", "lapwing.yaml", "-o", "model.lwm", "--models", "lean", "-q")
     with open(folder.file("lapwing.yaml"), "a") as file:
         file.write("    model_file: model.lwm\n")
+    folder.run("replay", "plant.csv", "-c", "lapwing.yaml", code=2)  # It is not there yet,
+    folder.run("train", "plant.csv", "-c", "lapwing.yaml", "-o", "model.lwm", "--models", "lean", "-q")  # which training does not mind.
+    folder.run("replay", "plant.csv", "-c", "lapwing.yaml")
     daemon = Daemon(folder, "-c", "lapwing.yaml")
     daemon.wait_for("file read")
     os.rename(folder.file("model.lwm"), folder.file("away.lwm"))
