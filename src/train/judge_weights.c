@@ -131,32 +131,40 @@ static double precision_of(struct search *search, const double *weights)
     return n > 0 ? sum / (double)n : 0.0;
 }
 
+/* Tries each factor on one member's weight and keeps the best; true when there was a better one. */
+static bool try_member(struct search *search, const double *recipe, size_t member, double *weights,
+                       double *best)
+{
+    double kept = weights[member];
+    bool is_better = false;
+
+    for (size_t f = 0; f < sizeof(factors) / sizeof(factors[0]); f++) {
+        double now;
+
+        weights[member] = recipe[member] * factors[f];
+        now = precision_of(search, weights);
+        if (now > *best + GAIN_LEAST) {
+            *best = now;
+            kept = weights[member];
+            is_better = true;
+        }
+    }
+    weights[member] = kept;
+    return is_better;
+}
+
 static void ascend(struct search *search, const double *recipe, double *weights)
 {
     size_t n_members = search->judge->held->n_members;
     double best = precision_of(search, weights);
+    bool is_better = true;
 
-    for (size_t round = 0; round < ROUNDS; round++) {
-        bool is_better = false;
-
+    for (size_t round = 0; round < ROUNDS && is_better; round++) {
+        is_better = false;
         for (size_t m = 0; m < n_members; m++) {
-            double kept = weights[m];
-
-            for (size_t f = 0; f < sizeof(factors) / sizeof(factors[0]) && recipe[m] > 0.0; f++) {
-                double now;
-
-                weights[m] = recipe[m] * factors[f];
-                now = precision_of(search, weights);
-                if (now > best + GAIN_LEAST) {
-                    best = now;
-                    kept = weights[m];
-                    is_better = true;
-                }
+            if (recipe[m] > 0.0 && try_member(search, recipe, m, weights, &best)) {
+                is_better = true;
             }
-            weights[m] = kept;
-        }
-        if (!is_better) {
-            return;
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "train/training_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define FOLDS_MIN 2u
@@ -98,27 +99,31 @@ static void fini(struct training *training)
     lw_mem_free(training->entities);
 }
 
-/* Names of columns are the training's, which goes: those of the sources are the same. */
-static void borrow_columns(const struct training *training, struct lw_training_outcome *outcome)
+/* The name among the series of a source, or NULL. */
+static const char *series_called(const struct lw_training_source *source, const char *name)
 {
-    for (size_t g = 0; g < outcome->n_groups; g++) {
-        struct lw_trained_group *group = &outcome->groups[g];
-
-        for (size_t c = 0; c < group->n_columns; c++) {
-            for (size_t i = 0; i < group->n_entities; i++) {
-                const struct lw_training_source *source =
-                    training->entities[group->entities[i]].source;
-                size_t s = 0;
-
-                while (s < source->n_series && strcmp(source->series[s], group->columns[c]) != 0) {
-                    s++;
-                }
-                if (s < source->n_series) {
-                    group->columns[c] = source->series[s];
-                    break;
-                }
-            }
+    for (size_t s = 0; s < source->n_series; s++) {
+        if (strcmp(source->series[s], name) == 0) {
+            return source->series[s];
         }
+    }
+    return NULL;
+}
+
+/* Names of a group's columns are the training's, which goes: those of the sources are the same. */
+static void borrow_columns(const struct training *training, struct lw_trained_group *group)
+{
+    for (size_t c = 0; c < group->n_columns; c++) {
+        const char *name = NULL;
+
+        for (size_t i = 0; name == NULL && i < group->n_entities; i++) {
+            name = series_called(training->entities[group->entities[i]].source, group->columns[c]);
+        }
+        for (size_t e = 0; name == NULL && e < training->n_entities; e++) {
+            name = series_called(training->entities[e].source, group->columns[c]);
+        }
+        assert(name != NULL); /* Also of an entity that was let go: some entity has it. */
+        group->columns[c] = name;
     }
 }
 
@@ -168,7 +173,9 @@ enum lw_status lw_training_run(const struct lw_training_request *request,
         status = status == LW_OK ? reported : status;
     }
     if (status == LW_OK) {
-        borrow_columns(training, ret_outcome);
+        for (size_t g = 0; g < ret_outcome->n_groups; g++) {
+            borrow_columns(training, &ret_outcome->groups[g]);
+        }
         lw_training_tell(training, "done", 1.0);
     } else {
         char *report = ret_outcome->report;
