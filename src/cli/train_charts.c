@@ -385,46 +385,65 @@ void lw_chart_folds(const json_t *report, FILE *stream)
 
 /* ---- an entity over time ---- */
 
+/* What people have called anomalous, as far as it was kept back. */
+static void marks(const json_t *entity, const struct axis *x, FILE *stream)
+{
+    for (size_t i = 0; i < lw_field_count(entity, "labels"); i++) {
+        const json_t *label = lw_field_item(entity, "labels", i);
+        double first = json_number_value(json_array_get(label, 0));
+        double last = json_number_value(json_array_get(label, 1));
+
+        if (last >= x->low && first <= x->high) {
+            (void)fprintf(stream,
+                          "<rect class=\"mark\" x=\"%.1f\" y=\"0\" width=\"%.1f\" "
+                          "height=\"%.0f\"/>\n",
+                          px(x, first) - 1.0, px(x, last) - px(x, first) + 2.0, LINE_HEIGHT);
+        }
+    }
+}
+
+/* The shortest time between neighbouring points: more than twice as much is a gap. */
+static double shortest_step(const json_t *entity, size_t n)
+{
+    double shortest = INFINITY;
+
+    for (size_t i = 1; i < n; i++) {
+        shortest = fmin(shortest, json_number_value(lw_field_item(entity, "time", i)) -
+                                      json_number_value(lw_field_item(entity, "time", i - 1)));
+    }
+    return shortest;
+}
+
 void lw_chart_entity(const json_t *entity, double high, FILE *stream)
 {
     size_t n = lw_field_count(entity, "level");
-    struct axis x = {
-        .low = 0.0, .high = (double)(n > 1 ? n - 1 : 1), .from_px = 0.0, .to_px = LINE_WIDTH};
+    struct axis x = {.from_px = 0.0, .to_px = LINE_WIDTH};
     struct axis y = {.low = 0.0, .high = high, .from_px = LINE_HEIGHT - 1.0, .to_px = 2.0};
-    bool is_on = false;
+    double gap, before = -INFINITY;
 
-    if (n < 2) {
+    if (n < 2 || lw_field_count(entity, "time") != n) {
         return;
     }
+    x.low = json_number_value(lw_field_item(entity, "time", 0));
+    x.high = json_number_value(lw_field_item(entity, "time", n - 1));
     (void)fprintf(stream,
                   "<svg class=\"wide\" viewBox=\"0 0 %.0f %.0f\" preserveAspectRatio=\"none\" "
                   "role=\"img\" aria-label=\"level over time\">\n",
                   LINE_WIDTH, LINE_HEIGHT);
-    for (size_t i = 0; i < n; i++) {
-        size_t first = i;
-
-        while (i < n && json_is_true(lw_field_item(entity, "labelled", i))) {
-            i++;
-        }
-        if (i > first) {
-            (void)fprintf(stream,
-                          "<rect class=\"mark\" x=\"%.1f\" y=\"0\" width=\"%.1f\" "
-                          "height=\"%.0f\"/>\n",
-                          px(&x, (double)first) - 1.0,
-                          px(&x, (double)(i - 1)) - px(&x, (double)first) + 2.0, LINE_HEIGHT);
-        }
-    }
+    marks(entity, &x, stream);
+    gap = 2.5 * shortest_step(entity, n);
     (void)fputs("<path class=\"line\" d=\"", stream);
     for (size_t i = 0; i < n; i++) {
         const json_t *level = lw_field_item(entity, "level", i);
+        double time_s = json_number_value(lw_field_item(entity, "time", i));
 
         if (!json_is_number(level)) {
-            is_on = false;
+            before = -INFINITY;
             continue;
         }
-        (void)fprintf(stream, "%s%.1f %.1f", is_on ? " L" : " M", px(&x, (double)i),
+        (void)fprintf(stream, "%s%.1f %.1f", time_s - before <= gap ? " L" : " M", px(&x, time_s),
                       px(&y, json_number_value(level)));
-        is_on = true;
+        before = time_s;
     }
     (void)fputs("\"/></svg>\n", stream);
 }

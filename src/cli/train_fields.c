@@ -59,15 +59,27 @@ size_t lw_field_count(const json_t *from, const char *path)
     return json_array_size(lw_field(from, path));
 }
 
+double lw_report_member_ns(const json_t *report, const char *name)
+{
+    for (size_t i = 0; i < lw_field_count(report, "timing.members"); i++) {
+        const json_t *member = lw_field_item(report, "timing.members", i);
+
+        if (strcmp(lw_field_text(member, "name"), name) == 0) {
+            return lw_field_number(member, "ns_per_vector");
+        }
+    }
+    return (double)NAN;
+}
+
 /* Three significant digits, without an exponent where a person would write none. */
 static void digits_put(double value, char *ret_text, size_t capacity)
 {
     double size = fabs(value);
-    int decimals = size >= 99.95 || size == 0.0 ? 0
-                   : size >= 9.995              ? 1
-                   : size >= 0.0995             ? 2
-                   : size >= 0.00995            ? 3
-                                                : 4;
+    int decimals = size >= 99.95 || size == floor(size) ? 0
+                   : size >= 9.995                      ? 1
+                   : size >= 0.0995                     ? 2
+                   : size >= 0.00995                    ? 3
+                                                        : 4;
 
     (void)snprintf(ret_text, capacity, "%.*f", decimals, value);
     if (size > 0.0 && size < 5e-5) {

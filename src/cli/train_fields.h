@@ -21,6 +21,9 @@ bool lw_field_is(const json_t *from, const char *path);
 const json_t *lw_field_item(const json_t *from, const char *path, size_t i);
 size_t lw_field_count(const json_t *from, const char *path);
 
+/* Nanoseconds a vector of a member; NaN of one that is not in the model. */
+double lw_report_member_ns(const json_t *report, const char *name);
+
 /* Three digits or so: "0.0312", "12.4", "1.24 M"; "-" for NaN. */
 const char *lw_figure(double value, char ret_text[LW_FIGURE_MAX]);
 /* "15 %", "0.12 %" */

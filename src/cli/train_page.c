@@ -255,8 +255,9 @@ static void metric_chips(const json_t *metric, FILE *stream)
 {
     static const struct {
         const char *key, *word;
-    } words[] = {{"constant_in", "constant"}, {"flag_in", "flag"},        {"stuck_in", "stuck"},
-                 {"extreme_in", "extremes"},  {"counter_in", "counter?"}, {"drift_in", "moved"}};
+    } words[] = {{"missing_in", "missing"}, {"constant_in", "constant"}, {"flag_in", "flag"},
+                 {"stuck_in", "stuck"},     {"extreme_in", "extremes"},  {"counter_in", "counter?"},
+                 {"drift_in", "moved"}};
 
     put(stream, "<td>");
     if (!lw_field_is(metric, "used")) {
@@ -442,7 +443,7 @@ static double largest(const json_t *report, const char *list, const char *key)
 static void member_row(const json_t *report, size_t i, double most, FILE *stream)
 {
     const json_t *member = lw_field_item(report, "members", i);
-    double ns = lw_field_number(lw_field_item(report, "timing.members", i), "ns_per_vector");
+    double ns = lw_report_member_ns(report, lw_field_text(member, "name"));
     char text[LW_FIGURE_MAX], name[200];
 
     (void)snprintf(name, sizeof(name), "%zu  %.150s", i + 1, lw_field_text(member, "name"));
@@ -609,7 +610,7 @@ static void timelines_section(const json_t *report, FILE *stream)
     }
     section_begin(stream, "Rows kept back, over time",
                   "The level of each entity, all on one scale; what was labelled anomalous is "
-                  "shaded.");
+                  "shaded, and not judged here.");
     for (size_t i = 0; i < n; i++) {
         timeline(lw_field_item(report, "plots.entities", i), high, lw_report_has_times(report),
                  stream);

@@ -91,8 +91,8 @@ static void finding(const struct lw_terminal *terminal, const json_t *item)
 /* How much is wrong with a metric, for the order in which they are listed. */
 static double metric_trouble(const json_t *metric)
 {
-    static const char *const counts[] = {"constant_in", "stuck_in", "extreme_in", "counter_in",
-                                         "drift_in"};
+    static const char *const counts[] = {"missing_in", "constant_in", "stuck_in",
+                                         "extreme_in", "counter_in",  "drift_in"};
     double sum = lw_field_is(metric, "used") ? 0.0 : 1e6;
 
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -111,11 +111,9 @@ static void metric_say(const json_t *metric, char *ret_text, size_t capacity)
 {
     static const struct {
         const char *key, *word;
-    } words[] = {{"constant_in", "constant"},
-                 {"stuck_in", "stuck for long"},
-                 {"extreme_in", "extreme values"},
-                 {"counter_in", "looks like a counter"},
-                 {"drift_in", "moved"}};
+    } words[] = {{"missing_in", "hardly ever there"},    {"constant_in", "constant"},
+                 {"stuck_in", "stuck for long"},         {"extreme_in", "extreme values"},
+                 {"counter_in", "looks like a counter"}, {"drift_in", "moved"}};
     size_t n = 0;
     char figure[LW_FIGURE_MAX];
 
@@ -213,11 +211,6 @@ static void data_print(const struct lw_terminal *terminal, const json_t *report)
 
 /* ---- members ---- */
 
-static double member_ns(const json_t *report, size_t i)
-{
-    return lw_field_number(lw_field_item(report, "timing.members", i), "ns_per_vector");
-}
-
 /* Held-out disagreement of the member alone, where it was a candidate. */
 static double member_alone(const json_t *report, const char *name)
 {
@@ -263,10 +256,10 @@ static void members_print(const struct lw_terminal *terminal, const json_t *repo
                       lw_figure(lw_field_number(member, "weight"), weight),
                       lw_figure_share(lw_field_number(member, "weight_share"), share));
         bar(terminal, lw_field_number(member, "weight_share") / most);
-        (void)fprintf(terminal->stream, "%9s %6s %10s\n",
-                      lw_figure(lw_field_number(member, "worth"), worth),
-                      lw_figure(member_alone(report, lw_field_text(member, "name")), alone),
-                      lw_figure_ns(member_ns(report, i), cost));
+        (void)fprintf(
+            terminal->stream, "%9s %6s %10s\n", lw_figure(lw_field_number(member, "worth"), worth),
+            lw_figure(member_alone(report, lw_field_text(member, "name")), alone),
+            lw_figure_ns(lw_report_member_ns(report, lw_field_text(member, "name")), cost));
         if (!lw_field_is(member, "pays") && lw_field_text(member, "why")[0] != '\0') {
             (void)snprintf(text, sizeof(text), "  left out: %.300s", lw_field_text(member, "why"));
             line(terminal, text);

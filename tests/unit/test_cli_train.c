@@ -37,7 +37,7 @@ static void test_figure__has_three_digits_and_a_unit(void **state)
     check_figure(lw_figure, (double)NAN, "-");
     check_figure(lw_figure_share, 0.154, "15.4 %");
     check_figure(lw_figure_bytes, 1893000.0, "1.89 MB");
-    check_figure(lw_figure_bytes, 12.0, "12.0 bytes");
+    check_figure(lw_figure_bytes, 12.0, "12 bytes");
     check_figure(lw_figure_ns, 8700.0, "8.70 us");
     check_figure(lw_figure_ns, 2.5e9, "2.50 s");
     check_figure(lw_figure_seconds, 86400.0, "1d");
@@ -80,6 +80,17 @@ static void test_field__is_found_by_its_path_or_missing(void **state)
     json_decref(report);
     assert_null(lw_report_parse("[1]", NULL));
     assert_null(lw_report_parse("{", NULL));
+}
+
+static void test_report__finds_the_cost_of_a_member_by_its_name(void **state)
+{
+    json_t *report = lw_report_parse(
+        "{\"timing\": {\"members\": [{\"name\": \"knn@patch\", \"ns_per_vector\": 9}]}}", NULL);
+
+    (void)state;
+    assert_true(lw_report_member_ns(report, "knn@patch") == 9.0);
+    assert_true(isnan(lw_report_member_ns(report, "linear@values")));
+    json_decref(report);
 }
 
 static void test_page__shows_no_text_as_markup(void **state)
@@ -131,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_figure__has_three_digits_and_a_unit),
         cmocka_unit_test(test_figure__counts_in_words),
         cmocka_unit_test(test_field__is_found_by_its_path_or_missing),
+        cmocka_unit_test(test_report__finds_the_cost_of_a_member_by_its_name),
         cmocka_unit_test(test_page__shows_no_text_as_markup),
         cmocka_unit_test(test_file__is_replaced_whole_and_read_back),
     };
