@@ -151,7 +151,7 @@ static void score_series(struct lw_entity *entity, const struct step_input *inpu
                  : LW_TYPE_NONE;
     apply_fault(verdict, active, series->metric->faults ? input->fault : LW_TYPE_NONE);
     if (entity->tier1 != NULL) {
-        entity->tier1->row[input->series] = series->metric->watch ? verdict->value : NAN;
+        entity->tier1->row[input->series] = verdict->value;
     }
     emit(entity, verdict, sink);
     lw_entity_step_tell(entity, verdict);

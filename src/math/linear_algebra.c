@@ -281,6 +281,16 @@ static bool has_settled(const struct subspace *sub, size_t k)
     return true;
 }
 
+/* Sweeps that a matrix of this size is worth. */
+static int sweeps_at_most(const struct subspace *sub)
+{
+    double sweeps = LW_PRINCIPAL_WORK / ((double)sub->width * (double)sub->n * (double)sub->n);
+
+    return sweeps > LW_PRINCIPAL_SWEEPS         ? LW_PRINCIPAL_SWEEPS
+           : sweeps < LW_PRINCIPAL_SWEEPS_LEAST ? LW_PRINCIPAL_SWEEPS_LEAST
+                                                : (int)sweeps;
+}
+
 void lw_principal(const double *a, size_t n, size_t k, struct lw_rng *rng, double *scratch,
                   double *ret_values, double *ret_vectors)
 {
@@ -299,7 +309,7 @@ void lw_principal(const double *a, size_t n, size_t k, struct lw_rng *rng, doubl
     orthonormalise(sub.basis, sub.width, n);
     for (int sweep = 1;; sweep++) {
         rayleigh_ritz(a, &sub);
-        if (sub.width == n || sweep == LW_PRINCIPAL_SWEEPS || has_settled(&sub, k)) {
+        if (sub.width == n || sweep == sweeps_at_most(&sub) || has_settled(&sub, k)) {
             break;
         }
         memcpy(sub.previous, sub.values, sub.width * sizeof(double));

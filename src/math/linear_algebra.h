@@ -14,6 +14,9 @@
 
 /* Sweeps of the subspace iteration at most; it ends sooner where the subspace stands still. */
 #define LW_PRINCIPAL_SWEEPS 60
+/* And no more than cost so many multiply-adds, but always a few. */
+#define LW_PRINCIPAL_WORK 3e8
+#define LW_PRINCIPAL_SWEEPS_LEAST 6
 
 /* a[n][n] += the lower triangle of the products of one row: a[i][j] += row[i] row[j], j <= i. */
 void lw_gram_add(double *a, const double *row, size_t n);
@@ -30,7 +33,7 @@ void lw_eigen_symmetric(double *a, size_t n, double *ret_values, double *ret_vec
  * ret_vectors[k][n], orthonormal, by falling eigenvalue; each is given the sign that makes its
  * largest entry positive. scratch: double[LW_PRINCIPAL_SCRATCH(n, k)]. Subspace iteration with
  * Rayleigh-Ritz steps (Halko, Martinsson and Tropp, SIAM Review 2011), from a seeded start; exact
- * where n is small. Cost: O(n^2 k) a sweep, LW_PRINCIPAL_SWEEPS at most.
+ * where n is small. Cost: O(n^2 k) a sweep, LW_PRINCIPAL_SWEEPS at most, less where n is large.
  */
 void lw_principal(const double *a, size_t n, size_t k, struct lw_rng *rng, double *scratch,
                   double *ret_values, double *ret_vectors);
