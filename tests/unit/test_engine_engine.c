@@ -30,7 +30,9 @@ static int close_one(void **state)
 }
 
 static const char *const TIMED[] = {
-    "step", "10s", "operating_point", "benchmark", "train_after", "200", "train_rows", "256", NULL};
+    "step", "10s",    "operating_point",      "benchmark",  "train_after",
+    "200",  "models", "linear, knn, iforest", "train_rows", "256",
+    NULL};
 
 /* ---- shards ---- */
 
@@ -370,7 +372,9 @@ static void run_rows(struct lw_test_engine *self, uint32_t n_entities)
 static void test_engine__takes_rows_of_several_entities_and_detectors_at_once(void **state)
 {
     static const char *const ROW_AB[] = {
-        "match", "a,b", "step", "row", "operating_point", "benchmark", "train_after", "100", NULL};
+        "match",     "a,b",         "step", "row",    "operating_point",
+        "benchmark", "train_after", "100",  "models", "linear, knn, iforest",
+        NULL};
     static const char *const ROW_A[] = {"match", "a", "step", "row", NULL};
     struct lw_test_engine *other = calloc(1, sizeof(*other));
 
@@ -576,9 +580,17 @@ static void test_engine__tells_promised_and_met_alarms(void **state)
 
 static void test_engine__gives_all_memory_back(void **state)
 {
-    static const char *const ALL[] = {
-        "step", "10s", "features", "all", "train_after", "200", "metric load aggregate",
-        "p95",  NULL};
+    static const char *const ALL[] = {"step",
+                                      "10s",
+                                      "features",
+                                      "all",
+                                      "train_after",
+                                      "200",
+                                      "models",
+                                      "linear, knn, iforest",
+                                      "metric load aggregate",
+                                      "p95",
+                                      NULL};
     int64_t live = lw_test_mem_live();
     struct lw_test_engine *other = calloc(1, sizeof(*other));
 

@@ -92,7 +92,8 @@ static void test_pool__answers_when_there_is_no_memory(void **state)
 /* Entities own what is no pool's: their detector and a model. The pool ends them. */
 static void test_pool__ends_the_entities_in_it(void **state)
 {
-    static const char *const OPTIONS[] = {"step", "row", "train_after", "64", NULL};
+    static const char *const OPTIONS[] = {
+        "step", "row", "train_after", "64", "models", "linear, knn, iforest", NULL};
     struct lw_spec *spec = NULL;
     struct lw_detector *detector = NULL;
     struct lw_entity *entities[3];

@@ -19,8 +19,10 @@
 #define BREAK_AT 1200
 
 static const char *const OPTIONS[] = {
-    "step",     "10s", "operating_point", "benchmark", "train_after", "200",
-    "lateness", "20s", "silent_after",    "2m",        NULL};
+    "step",        "10s", "operating_point", "benchmark",
+    "train_after", "200", "models",          "linear, knn, iforest",
+    "lateness",    "20s", "silent_after",    "2m",
+    NULL};
 static const char *const SHARED[] = {
     "step", "10s", "alarm_budget", "1h", "models", "none", "metric load watch", "no", NULL};
 
