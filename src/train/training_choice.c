@@ -222,8 +222,13 @@ static enum lw_status choose_sharing(struct training *training, struct lw_error 
     if (training->has_own && training->has_all) {
         status = compare_sharing(training, reterr);
     }
-    if (training->n_used < SHARING_ENTITIES_LEAST) {
+    if (training->n_used < SHARING_ENTITIES_LEAST &&
+        (training->options.sharing == LW_SHARING_AUTO ||
+         training->options.sharing == LW_SHARING_OWN)) {
         sharing_as(training, LW_SHARING_OWN, "there is one entity only");
+    } else if (training->n_used < SHARING_ENTITIES_LEAST) {
+        /* Its model serves those that are not known yet: that is what was asked for. */
+        sharing_as(training, LW_SHARING_ALL, "it was asked for; there is one entity only");
     } else if (training->options.sharing != LW_SHARING_AUTO) {
         sharing_as(training, training->options.sharing, "it was asked for");
     } else if (training->has_own && training->has_all && status == LW_OK) {

@@ -191,6 +191,29 @@ static void test_train__groups_by_kind(void **state)
     closed(engine);
 }
 
+static void test_train__one_entity_is_shared_where_it_is_asked_for(void **state)
+{
+    struct lw_test_engine *engine = opened(1, 300);
+    struct lw_train_options options = {.n_threads = 1, .models = "linear", .n_folds = 2};
+    const enum lw_sharing ways[] = {LW_SHARING_AUTO, LW_SHARING_OWN, LW_SHARING_CLUSTERS,
+                                    LW_SHARING_ALL};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct trained trained;
+
+        options.sharing = ways[i];
+        trained = trained_with(engine, &options);
+        assert_int_equal(trained.file->n_groups, 1);
+        assert_int_equal(trained.file->fallback, i < 2 ? LW_MODEL_GROUP_NONE : 0);
+        assert_int_equal(lw_model_file_group(trained.file, "host-77"),
+                         i < 2 ? LW_MODEL_GROUP_NONE : 0);
+        assert_says(&trained, i < 2 ? "\"chosen\":\"own\"" : "\"chosen\":\"all\"");
+        trained_fini(&trained);
+    }
+    closed(engine);
+}
+
 static void test_train__labels_are_found_by_their_times_and_not_learnt(void **state)
 {
     struct lw_train_label labels[21];
@@ -210,6 +233,7 @@ static void test_train__labels_are_found_by_their_times_and_not_learnt(void **st
     trained = trained_with(engine, &options);
     assert_says(&trained, "\"labels\":{\"given\":21,\"events\":20,\"rows\":200,\"outside\":1}");
     assert_says(&trained, "\"auc_pr_recipe\":0.");
+    assert_null(strstr(trained.report, "without labels"));
     options.n_labels = 0;
     plain = trained_with(engine, &options);
     assert_true(plain.file->hash != trained.file->hash);
@@ -328,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_train__makes_a_file_that_says_how_it_was_made),
         cmocka_unit_test(test_train__gives_the_same_models_whatever_the_threads),
         cmocka_unit_test(test_train__groups_by_kind),
+        cmocka_unit_test(test_train__one_entity_is_shared_where_it_is_asked_for),
         cmocka_unit_test(test_train__labels_are_found_by_their_times_and_not_learnt),
         cmocka_unit_test(test_train__what_it_made_serves),
         cmocka_unit_test(test_train__refuses_with_a_reason),
