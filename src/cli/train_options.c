@@ -29,9 +29,8 @@ enum key {
 static const struct argp_option OPTIONS[] = {
     {NULL, 0, NULL, 0, "History of `lapwing run`, in place of files:", 4},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "Train on what its detector, with \"collect: yes\", has kept in its state; --config as `run` "
-     "has "
-     "it",
+     "Train on the rows that its detector has kept in its state; --config as `run` has it. With "
+     "\"collect: yes\" it keeps all with their times, but serves no models",
      4},
     {NULL, 0, NULL, 0, "What is trained:", 5},
     {"models", KEY_MODELS, "MODELS", 0,

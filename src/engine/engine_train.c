@@ -1,6 +1,7 @@
 /*
- * Trains a model file on what the entities of a detector have collected: gathers their rows for
- * train/training.h, and files what comes of it.
+ * Trains a model file on the rows that the entities of a detector have kept: gathers them for
+ * train/training.h, and files what comes of it. Rows kept by a detector without "collect" are as
+ * good, but for their times, which it has no use for.
  */
 #include "lapwing/train.h"
 
@@ -252,11 +253,6 @@ enum lw_status lw_engine_train(struct lw_engine *engine, const char *detector,
     at = lw_engine_find_detector(engine, detector);
     if (at == UINT32_MAX) {
         status = lw_error_set(reterr, LW_ENOTFOUND, "there is no detector \"%s\"", detector);
-    } else if (!engine->detectors[at].detector->spec->detector.collect) {
-        status = lw_error_set(reterr, LW_EINVAL,
-                              "detector \"%s\" keeps no rows to train from: set its option "
-                              "\"collect\"",
-                              detector);
     } else {
         lw_engine_drain(engine);
         trained = lw_detector_retain(engine->detectors[at].detector);

@@ -177,14 +177,24 @@ static void metric_judge(struct walk *walk, struct lw_quality_metric *metric)
     metric->findings |= metric->shift > LW_QUALITY_DRIFT ? LW_FINDING_DRIFT : 0u;
 }
 
+double lw_quality_seconds(double seconds)
+{
+    double scale = 1.0;
+
+    while (seconds > 0.0 && seconds * scale < 1e8 && scale < 1e18) {
+        scale *= 10.0;
+    }
+    return round(seconds * scale) / scale;
+}
+
 /* The median time between neighbouring rows, in seconds; 0 where there are none. */
 static double usual_step(const struct lw_training_source *source, double *sample)
 {
     size_t every = source->n_rows / SAMPLE_ROWS + 1, n = 0;
     struct lw_sorted sorted;
 
-    for (size_t i = 1; i < source->n_rows; i += every) {
-        sample[n++] = (double)(source->times_ns[i] - source->times_ns[i - 1]) * 1e-9;
+    for (size_t i = 1; source->times_ns != NULL && i < source->n_rows; i += every) {
+        sample[n++] = (double)(source->times_ns[i] - source->times_ns[i - 1]) / 1e9;
     }
     if (n == 0) {
         return 0.0;
@@ -198,9 +208,9 @@ static void find_gaps(const struct lw_training_source *source, struct lw_quality
 {
     size_t at = 0;
 
-    for (size_t run = 0; run < source->n_runs; run++) {
+    for (size_t run = 0; source->times_ns != NULL && run < source->n_runs; run++) {
         for (size_t i = at + 1; i < at + source->runs[run]; i++) {
-            double apart = (double)(source->times_ns[i] - source->times_ns[i - 1]) * 1e-9;
+            double apart = (double)(source->times_ns[i] - source->times_ns[i - 1]) / 1e9;
 
             if (quality->step_s > 0.0 && apart > GAP_STEPS * quality->step_s) {
                 quality->n_gaps++;
@@ -234,8 +244,9 @@ enum lw_status lw_quality_judge(const struct lw_training_source *source, double 
         ret_quality->n_findings += lw_quality_is_told(ret_quality->metrics[column].findings) ? 1
                                                                                              : 0;
     }
-    ret_quality->step_s = step_s > 0.0 ? step_s : usual_step(source, sample);
+    ret_quality->step_s = lw_quality_seconds(step_s > 0.0 ? step_s : usual_step(source, sample));
     find_gaps(source, ret_quality);
+    ret_quality->longest_gap_s = lw_quality_seconds(ret_quality->longest_gap_s);
     ret_quality->missing_share = source->n_rows * source->n_series == 0
                                      ? 0.0
                                      : 1.0 - (double)n_known /

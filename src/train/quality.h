@@ -37,7 +37,7 @@ struct lw_training_source {
     size_t n_rows, stride, n_series;
     const char *const *series; /* [n_series] Names, each once. */
     const float *natural;      /* [n_series] Natural units (detect/views.h); NULL: none. */
-    const int64_t *times_ns;   /* [n_rows] Never falling within the entity. */
+    const int64_t *times_ns;   /* [n_rows] Never falling within the entity; NULL: not kept. */
     const size_t *runs;        /* [n_runs] Stretches of neighbouring rows. */
     size_t n_runs;
     uint64_t n_seen; /* Rows there were, kept or not. */
@@ -57,7 +57,7 @@ struct lw_quality_metric {
 /* One entity. */
 struct lw_quality_entity {
     double step_s; /* The usual time between rows; 0: none is known. */
-    size_t n_gaps; /* Neighbouring rows more than one and a half steps apart. */
+    size_t n_gaps; /* Neighbouring rows more than one and a half steps apart; 0 without times. */
     double longest_gap_s;
     double missing_share;
     size_t n_findings;                 /* Metrics with any of: see lw_quality_is_told(). */
@@ -66,6 +66,8 @@ struct lw_quality_entity {
 
 /* Whether findings are worth telling of a single metric: a flag is no trouble. */
 bool lw_quality_is_told(unsigned findings);
+/* Seconds to nine significant digits: what comes of nanoseconds has no more. */
+double lw_quality_seconds(double seconds);
 /* step_s: the detector's; 0: what most neighbouring rows show. LW_ENOMEM. The caller owns the
  * result: lw_quality_fini(). O(n_rows n_series). */
 enum lw_status lw_quality_judge(const struct lw_training_source *source, double step_s,

@@ -138,6 +138,23 @@ static void write_candidate(const struct lw_candidate *candidate, struct lw_json
     lw_json_end(json);
 }
 
+/* Labels change weights; which models are trained is asked for. */
+static const char *selected_why(const struct training *training)
+{
+    const struct lw_selection *selection = training->selection;
+
+    if (selection->weights_learned) {
+        return "it was asked for; labels changed its weights";
+    }
+    if (selection->has_labels) {
+        return "it was asked for, and weights learnt from labels are no better";
+    }
+    return training->options.n_labels > 0
+               ? "it was asked for, and fewer than 5 labelled events lie in the rows that folds "
+                 "judge, too few to know another to be better"
+               : "it was asked for, and without labels no other is known to be better";
+}
+
 static void write_validation(const struct training *training, struct lw_json *json)
 {
     const struct lw_selection *selection = training->selection;
@@ -160,10 +177,7 @@ static void write_validation(const struct training *training, struct lw_json *js
         }
         lw_json_end(json);
         text(json, "selected", selection->candidates[0].name);
-        text(json, "why",
-             selection->weights_learned
-                 ? "it was asked for; labels changed its weights"
-                 : "it was asked for, and without labels no other is known to be better");
+        text(json, "why", selected_why(training));
     }
     lw_json_end(json);
 }
@@ -576,11 +590,10 @@ static void write_plot(const struct training *training, const struct plot *plot,
     for (size_t i = 0, end; entity->labels != NULL && i < source->n_rows; i = end + 1) {
         for (end = i; end < source->n_rows && entity->labels[end] != 0; end++) {
         }
-        if (end > i && plot->n > 0 &&
-            (double)source->times_ns[end - 1] * 1e-9 >= plot->times_s[0]) {
+        if (end > i && plot->n > 0 && (double)source->times_ns[end - 1] / 1e9 >= plot->times_s[0]) {
             lw_json_begin_array(json);
-            lw_json_number(json, (double)source->times_ns[i] * 1e-9);
-            lw_json_number(json, (double)source->times_ns[end - 1] * 1e-9);
+            lw_json_number(json, (double)source->times_ns[i] / 1e9);
+            lw_json_number(json, (double)source->times_ns[end - 1] / 1e9);
             lw_json_end(json);
         }
     }

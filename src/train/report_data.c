@@ -41,7 +41,12 @@ static void text(struct lw_json *json, const char *key, const char *value)
 
 static double seconds_of(int64_t time_ns)
 {
-    return (double)time_ns * 1e-9;
+    return (double)time_ns / 1e9;
+}
+
+static const char *entities_word(size_t n)
+{
+    return n == 1 ? "entity" : "entities";
 }
 
 LW_PRINTF(4, 5)
@@ -198,7 +203,8 @@ static void write_findings(const struct trained_entity *entity, struct lw_json *
 static void write_entity(const struct trained_entity *entity, struct lw_json *json)
 {
     const struct lw_training_source *source = entity->source;
-    bool has_rows = source->n_rows > 0;
+    bool has_times = source->n_rows > 0 && source->times_ns != NULL;
+    bool is_timeless = source->n_rows > 0 && source->times_ns == NULL;
 
     lw_json_begin_object(json);
     text(json, "name", source->name);
@@ -209,11 +215,11 @@ static void write_entity(const struct trained_entity *entity, struct lw_json *js
     whole(json, "rows_seen", source->n_seen);
     whole(json, "rows", source->n_rows);
     whole(json, "rows_used", entity->n_used);
-    number(json, "start", has_rows ? seconds_of(source->times_ns[0]) : (double)NAN);
-    number(json, "end", has_rows ? seconds_of(source->times_ns[source->n_rows - 1]) : (double)NAN);
+    number(json, "start", has_times ? seconds_of(source->times_ns[0]) : (double)NAN);
+    number(json, "end", has_times ? seconds_of(source->times_ns[source->n_rows - 1]) : (double)NAN);
     number(json, "step", entity->quality.step_s > 0.0 ? entity->quality.step_s : (double)NAN);
-    whole(json, "gaps", entity->quality.n_gaps);
-    number(json, "longest_gap", entity->quality.longest_gap_s);
+    number(json, "gaps", is_timeless ? (double)NAN : (double)entity->quality.n_gaps);
+    number(json, "longest_gap", is_timeless ? (double)NAN : entity->quality.longest_gap_s);
     number(json, "missing_share", entity->quality.missing_share);
     whole(json, "not_finite", source->not_finite);
     whole(json, "late", source->late);
@@ -249,7 +255,7 @@ static void write_entities(const struct training *training, struct lw_json *json
 
 struct data_sum {
     uint64_t seen, rows, used, not_finite, late, duplicates, overflow, gaps;
-    size_t metrics[LW_FINDINGS], entities[LW_FINDINGS], n_used, n_gapped;
+    size_t metrics[LW_FINDINGS], entities[LW_FINDINGS], n_used, n_gapped, n_timeless;
     double missing, start, end, longest_gap;
 };
 
@@ -272,7 +278,8 @@ static void sum_entity(const struct trained_entity *entity, struct data_sum *sum
                            ? entity->quality.longest_gap_s
                            : sum->longest_gap;
     sum->missing += entity->quality.missing_share * (double)source->n_rows;
-    if (source->n_rows > 0) {
+    sum->n_timeless += source->n_rows > 0 && source->times_ns == NULL ? 1 : 0;
+    if (source->n_rows > 0 && source->times_ns != NULL) {
         double start = seconds_of(source->times_ns[0]);
         double end = seconds_of(source->times_ns[source->n_rows - 1]);
 
@@ -306,8 +313,8 @@ static void write_counted(const struct data_sum *sum, struct lw_json *json)
 
     for (unsigned bit = 0; bit < LW_FINDINGS; bit++) {
         if (told[bit].what != NULL && sum->metrics[bit] > 0) {
-            finding(json, told[bit].severity, lw_finding_name(bit),
-                    "%zu series of %zu entities: %s", sum->metrics[bit], sum->entities[bit],
+            finding(json, told[bit].severity, lw_finding_name(bit), "%zu series of %zu %s: %s",
+                    sum->metrics[bit], sum->entities[bit], entities_word(sum->entities[bit]),
                     told[bit].what);
         }
     }
@@ -320,8 +327,9 @@ static void write_warnings(const struct training *training, const struct data_su
     lw_json_begin_array(json);
     if (sum->n_used < training->n_entities) {
         finding(json, sum->n_used == 0 ? "error" : "warning", "too_short",
-                "%zu of %zu entities are left out: too few rows, or no metric known often enough",
-                training->n_entities - sum->n_used, training->n_entities);
+                "%zu of %zu %s left out: too few rows, or no metric known often enough",
+                training->n_entities - sum->n_used, training->n_entities,
+                entities_word(training->n_entities));
     }
     write_counted(sum, json);
     if (sum->rows > 0 && sum->missing > MISSING_SHARE_TOLD * (double)sum->rows) {
@@ -329,8 +337,14 @@ static void write_warnings(const struct training *training, const struct data_su
                 100.0 * sum->missing / (double)sum->rows);
     }
     if (sum->gaps > 0) {
-        finding(json, "note", "gap", "%llu gaps in %zu entities, the longest of %g s",
-                (unsigned long long)sum->gaps, sum->n_gapped, sum->longest_gap);
+        finding(json, "note", "gap", "%llu %s in %zu %s, the longest of %g s",
+                (unsigned long long)sum->gaps, sum->gaps == 1 ? "gap" : "gaps", sum->n_gapped,
+                entities_word(sum->n_gapped), sum->longest_gap);
+    }
+    if (sum->n_timeless > 0) {
+        finding(json, "note", "no_times",
+                "rows were kept without their times: gaps are not known%s",
+                training->request->step_s > 0.0 ? "" : ", nor is the step");
     }
     if (sum->late + sum->duplicates + sum->not_finite + sum->overflow > 0) {
         finding(json, "note", "late",

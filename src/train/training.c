@@ -21,6 +21,27 @@ void lw_training_tell(const struct training *training, const char *what, double 
     }
 }
 
+/* Labels are found by the times of rows. */
+static enum lw_status check_labels(const struct training *training, struct lw_error *reterr)
+{
+    const struct lw_training_request *request = training->request;
+
+    for (size_t e = 0; training->options.n_labels > 0 && e < request->n_sources; e++) {
+        if (request->sources[e].n_rows > 0 && request->sources[e].times_ns == NULL) {
+            return lw_error_set(reterr, LW_EINVAL,
+                                "labels need the times of rows, which detector \"%s\" has not "
+                                "kept: it does with its option \"collect\"",
+                                request->detector);
+        }
+    }
+    for (size_t i = 0; i < training->options.n_labels; i++) {
+        if (training->options.labels[i].end_ns < training->options.labels[i].start_ns) {
+            return lw_error_set(reterr, LW_EINVAL, "label %zu ends before it begins", i);
+        }
+    }
+    return LW_OK;
+}
+
 /* Defaults filled in; LW_EINVAL for what is out of bounds. */
 static enum lw_status take_options(struct training *training, struct lw_error *reterr)
 {
@@ -44,10 +65,8 @@ static enum lw_status take_options(struct training *training, struct lw_error *r
         return lw_error_set(reterr, LW_EINVAL, "there is no way %d to share models",
                             (int)options->sharing);
     }
-    for (size_t i = 0; i < options->n_labels; i++) {
-        if (options->labels[i].end_ns < options->labels[i].start_ns) {
-            return lw_error_set(reterr, LW_EINVAL, "label %zu ends before it begins", i);
-        }
+    if (check_labels(training, reterr) != LW_OK) {
+        return LW_EINVAL;
     }
     return lw_plan_parse(options->models, options->tuning, &training->wanted, reterr);
 }
@@ -133,8 +152,9 @@ static enum lw_status train(struct training *training, struct lw_error *reterr)
 
     if (training->n_used == 0) {
         return lw_error_set(reterr, LW_EINVAL,
-                            "none of %zu entities has %d rows of known values to learn from",
-                            training->n_entities, LW_TRAIN_ROWS_MIN);
+                            "none of %zu %s has %d rows of known values to learn from",
+                            training->n_entities, training->n_entities == 1 ? "entity" : "entities",
+                            LW_TRAIN_ROWS_MIN);
     }
     status = lw_training_fit_memory(training, reterr);
     if (status == LW_OK) {

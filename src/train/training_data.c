@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BLOCK_ROWS 64u
+#define SECOND_NS INT64_C(1000000000) /* From row to row where their times were not kept. */
 #define NAMES_MAX 1000000u
 #define NAMES_BYTES_MAX ((size_t)256 << 20)
 #define COLUMN_ENTITIES_LEAST 0.5 /* Share of the entities of a group that know a column. */
@@ -159,9 +160,10 @@ static void pick_entities(struct training *training)
             n_steps++;
         }
     }
-    training->step_s = training->request->step_s > 0.0 ? training->request->step_s
-                       : n_steps > 0                   ? sum / (double)n_steps
-                                                       : 0.0;
+    training->step_s = lw_quality_seconds(training->request->step_s > 0.0
+                                              ? training->request->step_s
+                                          : n_steps > 0 ? sum / (double)n_steps
+                                                        : 0.0);
 }
 
 enum lw_status lw_training_judge_data(struct training *training, struct lw_error *reterr)
@@ -322,7 +324,8 @@ enum lw_status lw_training_gather(const struct training *training, size_t entity
         }
         g.runs[g.n_runs - 1]++;
         g.labels[g.n_rows] = labelled;
-        g.times_ns[g.n_rows++] = source->times_ns[i];
+        g.times_ns[g.n_rows++] = source->times_ns != NULL ? source->times_ns[i]
+                                                          : (int64_t)i * SECOND_NS;
     }
     *ret_gathered = g;
     return LW_OK;

@@ -199,7 +199,7 @@ static void plot_fill(struct plot *plot, const double *levels, const int64_t *ti
         return; /* A plot less. */
     }
     for (size_t i = 0; i < n; i += plot->every, plot->n++) {
-        plot->times_s[plot->n] = (double)times_ns[i] * 1e-9;
+        plot->times_s[plot->n] = (double)times_ns[i] / 1e9;
         plot->levels[plot->n] = levels[i];
         for (size_t k = i; k < n && k < i + plot->every; k++) {
             if (!(levels[k] <= plot->levels[plot->n])) {

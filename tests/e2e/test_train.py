@@ -366,6 +366,37 @@ def test_what_a_daemon_has_collected_is_history():
     assert '"other"' in said, said
 
 
+def test_what_any_daemon_has_kept_is_history():
+    """Without `collect` rows have no times, but the models made of them serve."""
+    folder = Folder()
+    plant(folder)
+    daemon = Daemon(folder, "-c", "lapwing.yaml")
+    daemon.wait_for("file read")
+    assert daemon.end() == 0
+    common = ("train", "--data-dir", "data", "-c", "lapwing.yaml", "-o", "model.lwm", "--models", "lean", "--report", "report.html")
+    folder.write("labels.csv", f"start,end,entity\n{START + 2000},{START + 2100},a\n")
+    _, said = folder.run(*common, "--labels", "labels.csv", code=2)
+    assert "labels need the times of rows" in said and '"collect"' in said, said
+    assert not os.path.exists(folder.file("model.lwm"))
+    text, _ = folder.run(*common)
+    assert "gaps are not known" in text and "1970" not in text, text
+    check_page(folder.bytes("report.html").decode())
+    report = json.loads(folder.run(*common, "--format", "json", "--sharing", "all")[0])
+    data = report["data"]
+    assert report["detector"] == "plant" and data["entities_used"] == 2, data
+    assert data["rows"] > 500 and data["metrics"] == 6 and data["step"] == 10, data
+    assert data["start"] is None and data["end"] is None, data
+    assert {entity["name"] for entity in data["entity_list"]} == {"a", "b"}, data
+    assert all(entity["gaps"] is None and entity["longest_gap"] is None and entity["start"] is None for entity in data["entity_list"]), data
+    assert "no_times" in {finding["kind"] for finding in data["findings"]}, data
+    # Those the state knows are served from the first row on, and so is another.
+    served = entity_rows(folder.scores("plant.csv", "-c", "lapwing.yaml", "--model", "model.lwm"))
+    assert len(served) == 2 * 640 and {row[1] for row in served} == {"a", "b"}, (len(served), served[:2])
+    folder.write("plant.csv", folder.bytes("plant.csv").decode().replace(",a,", ",c,"))
+    served = entity_rows(folder.scores("plant.csv", "-c", "lapwing.yaml", "--model", "model.lwm"))
+    assert {row[1] for row in served} == {"b", "c"}, {row[1] for row in served}
+
+
 def test_run_serves_a_file_and_reads_it_again():
     folder = Folder()
     plant(folder)

@@ -120,6 +120,36 @@ static void test_quality__a_break_between_runs_is_no_gap(void **state)
     lw_quality_fini(&quality);
 }
 
+static void test_quality__without_times_only_a_given_step_is_known(void **state)
+{
+    struct lw_training_source of = source();
+    struct lw_quality_entity quality, timed = judged(&of, 0.0);
+
+    (void)state;
+    of.times_ns = NULL;
+    quality = judged(&of, 0.0);
+    assert_true(quality.step_s == 0.0);
+    assert_int_equal(quality.n_gaps, 0);
+    assert_int_equal(quality.n_findings, timed.n_findings);
+    lw_quality_fini(&quality);
+    quality = judged(&of, 10.0);
+    assert_true(quality.step_s == 10.0);
+    assert_int_equal(quality.n_gaps, 0);
+    lw_quality_fini(&quality);
+    lw_quality_fini(&timed);
+}
+
+static void test_quality__seconds_have_nine_digits(void **state)
+{
+    (void)state;
+    assert_true(15e9 * 1e-9 != 15.0); /* What it is for. */
+    assert_true(lw_quality_seconds(15e9 * 1e-9) == 15.0);
+    assert_true(lw_quality_seconds(0.1 + 0.2) == 0.3);
+    assert_true(lw_quality_seconds(59.98765432149) == 59.9876543);
+    assert_true(lw_quality_seconds(1e-9) == 1e-9);
+    assert_true(lw_quality_seconds(0.0) == 0.0);
+}
+
 static void test_quality__nothing_and_one_row_can_be_judged(void **state)
 {
     struct lw_training_source of = source();
@@ -156,6 +186,8 @@ int main(void)
         cmocka_unit_test(test_quality__finds_what_was_planted),
         cmocka_unit_test(test_quality__knows_step_and_gaps),
         cmocka_unit_test(test_quality__a_break_between_runs_is_no_gap),
+        cmocka_unit_test(test_quality__without_times_only_a_given_step_is_known),
+        cmocka_unit_test(test_quality__seconds_have_nine_digits),
         cmocka_unit_test(test_quality__nothing_and_one_row_can_be_judged),
         cmocka_unit_test(test_quality__findings_have_names),
     };
