@@ -5,6 +5,7 @@
 #include "lapwing/lapwing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A typing mistake changes at most so many letters. */
@@ -19,7 +20,8 @@ static const struct lw_command COMMANDS[] = {
     {"replay", "Go through CSV files as if they came in live", lw_command_replay, lw_replay_argp},
     {"train", "Train models on history, for replay and run to serve", lw_command_train,
      lw_train_argp},
-    {"models", "Say what is in a model file", lw_command_models, lw_models_argp},
+    {"models", "Say what is in a model file, or write a model of it as ONNX", lw_command_models,
+     lw_models_argp},
     {"eval", "Say how good scores are, by labels", lw_command_eval, lw_eval_argp},
     {"help", "Say what a subcommand does and which options it takes", help_run, NULL},
     {"version", "Say the version", version_run, NULL},
@@ -128,6 +130,12 @@ int main(int argc, char **argv)
 {
     const struct lw_command *command;
 
+    /* ONNX Runtime, where a model needs it, must not report home. It is told here, while there is
+     * one thread: to change the environment is not safe beside threads that read it. */
+    if (setenv("ORT_DISABLE_TELEMETRY", "1", 1) != 0) {
+        perror("lapwing");
+        return LW_EXIT_FAILED;
+    }
     if (argc < 2) {
         usage_print(stderr);
         return LW_EXIT_USAGE;

@@ -1,33 +1,148 @@
-/* `lapwing models`: what is in a model file. */
+/* `lapwing models`: what is in a model file, and a model of it as ONNX. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/models_export.h"
 #include "cli/models_file.h"
 #include "cli/train_report.h"
 #include "lapwing/train.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_HTML };
 
+enum option_key { OPTION_INT8 = 256, OPTION_PRUNE, OPTION_ROWS, OPTION_GROUP, OPTION_AS };
+
+/* What each verb takes: MODEL-FILE, and of an export MEMBER and OUT.onnx. */
+#define ARGUMENTS_SHOW 1u
+#define ARGUMENTS_EXPORT 3u
+
 struct models_command {
     const char *path, *out;
     enum format format;
+    bool is_export;
+    bool has_group;
+    const char *show_option, *export_option; /* One that was given, of each verb; or NULL. */
+    struct lw_models_export export;
 };
 
 static const struct argp_option OPTIONS[] = {
-    {"format", 'f', "FORMAT", 0, "Of the report: \"text\" (default), \"json\" or \"html\"", 1},
-    {"out", 'o', "FILE", 0, "Write it to FILE in place of standard output", 1},
+    {"format", 'f', "FORMAT", 0,
+     "show: form of the report, \"text\" (default), \"json\" or \"html\"", 1},
+    {"out", 'o', "FILE", 0, "show: write it to FILE in place of standard output", 1},
+    {"int8", OPTION_INT8, NULL, 0, "export: weights as 8-bit integers", 1},
+    {"prune", OPTION_PRUNE, "SHARE", 0,
+     "export: leave out this share of each layer's weights, the smallest; 0 to less than 1", 1},
+    {"rows", OPTION_ROWS, "FILE", 0,
+     "export: measure what the graph loses on the rows of a CSV file, which has the columns that "
+     "were trained on; needs ONNX Runtime",
+     1},
+    {"as", OPTION_AS, "ENTITY", 0, "export: the models of this entity, which the rows are of", 1},
+    {"group", OPTION_GROUP, "N", 0,
+     "export: the models of this group of entities (0); the rows are taken for its first entity's",
+     1},
     {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 2},
     {0},
 };
 
 static const char ABOUT[] =
-    "Say what is in a model file: the report of its training.\v"
-    "Verbs: show. Exit codes: 0 done; 1 no memory or an output that cannot be written; 2 wrong "
-    "usage; 3 the file cannot be read or is no model file.";
+    "Say what is in a model file, the report of its training; or write one of its models as ONNX, "
+    "which other tools run.\v"
+    "Verbs: show MODEL-FILE; export MODEL-FILE MEMBER OUT.onnx, where MEMBER is as the report "
+    "names "
+    "it (autoencoder@values) or its class alone. Autoencoder, lstm and iforest can be exported, "
+    "the "
+    "first two also with --int8 and --prune. Exit codes: 0 done; 1 no memory or an output that "
+    "cannot be written; 2 wrong usage, a model that cannot be exported so, or --rows without ONNX "
+    "Runtime; 3 a file cannot be read or is no model file.";
+
+/* Options of `export`; false for others. */
+static bool export_option_take(int key, const char *argument, struct argp_state *state)
+{
+    struct models_command *command = state->input;
+    struct lw_export_options *options = &command->export.options;
+    char *end = NULL;
+
+    switch (key) {
+    case OPTION_INT8:
+        options->int8 = true;
+        command->export_option = "--int8";
+        return true;
+    case OPTION_PRUNE:
+        options->prune = strtod(argument, &end);
+        if (end == argument || *end != '\0' || !(options->prune >= 0.0 && options->prune < 1.0)) {
+            argp_error(state, "--prune: \"%s\" is no share from 0 to less than 1", argument);
+        }
+        command->export_option = "--prune";
+        return true;
+    case OPTION_ROWS:
+        command->export.rows = argument;
+        command->export_option = "--rows";
+        return true;
+    case OPTION_AS:
+        options->entity = argument;
+        command->export_option = "--as";
+        return true;
+    case OPTION_GROUP: {
+        unsigned long group = strtoul(argument, &end, 10);
+
+        if (argument[0] < '0' || argument[0] > '9' || *end != '\0' || group >= UINT32_MAX) {
+            argp_error(state, "--group: \"%s\" is no number of a group", argument);
+        }
+        options->group = (uint32_t)group;
+        command->has_group = true;
+        command->export_option = "--group";
+        return true;
+    }
+    default:
+        return false;
+    }
+}
+
+static void argument_take(struct models_command *command, const char *argument,
+                          const struct argp_state *state)
+{
+    if (state->arg_num == 0) {
+        command->is_export = strcmp(argument, "export") == 0;
+        if (!command->is_export && strcmp(argument, "show") != 0) {
+            argp_error(state, "\"%s\" is no verb; there are \"show\" and \"export\"", argument);
+        }
+        return;
+    }
+    if (state->arg_num > (command->is_export ? ARGUMENTS_EXPORT : ARGUMENTS_SHOW)) {
+        argp_error(state, "unexpected argument \"%s\"", argument);
+    }
+    if (state->arg_num == 1) {
+        command->path = argument;
+    } else if (state->arg_num == 2) {
+        command->export.options.member = argument;
+    } else {
+        command->export.out = argument;
+    }
+}
+
+/* What the options and arguments must be together. */
+static void command_check(const struct models_command *command, const struct argp_state *state)
+{
+    const char *strange = command->is_export ? command->show_option : command->export_option;
+
+    if (command->is_export && command->export.out == NULL) {
+        argp_error(state, "too few arguments: lapwing models export MODEL-FILE MEMBER OUT.onnx");
+    }
+    if (command->path == NULL) {
+        argp_error(state, "no model file was named: lapwing models show FILE");
+    }
+    if (strange != NULL) {
+        argp_error(state, "%s is no option of \"%s\"", strange,
+                   command->is_export ? "export" : "show");
+    }
+    if (command->has_group && command->export.options.entity != NULL) {
+        argp_error(state, "--group and --as: an entity is of one group; give one of them");
+    }
+}
 
 static error_t option_take(int key, char *argument, struct argp_state *state)
 {
@@ -40,8 +155,10 @@ static error_t option_take(int key, char *argument, struct argp_state *state)
         return 0;
     case 'o':
         command->out = argument;
+        command->show_option = "--out";
         return 0;
     case 'f':
+        command->show_option = "--format";
         for (int i = 0; i < 3; i++) {
             if (strcmp(argument, formats[i]) == 0) {
                 command->format = (enum format)i;
@@ -51,26 +168,20 @@ static error_t option_take(int key, char *argument, struct argp_state *state)
         argp_error(state, "--format: \"%s\" is none of text, json, html", argument);
         return EINVAL;
     case ARGP_KEY_ARG:
-        if (state->arg_num == 0 && strcmp(argument, "show") != 0) {
-            argp_error(state, "\"%s\" is no verb; there is \"show\"", argument);
-        }
-        if (state->arg_num > 1) {
-            argp_error(state, "unexpected argument \"%s\"", argument);
-        }
-        command->path = state->arg_num == 1 ? argument : command->path;
+        argument_take(command, argument, state);
         return 0;
     case ARGP_KEY_END:
-        if (command->path == NULL) {
-            argp_error(state, "no model file was named: lapwing models show FILE");
-        }
+        command_check(command, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return export_option_take(key, argument, state) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp ARGP = {
-    .options = OPTIONS, .parser = option_take, .args_doc = "show FILE", .doc = ABOUT};
+static const struct argp ARGP = {.options = OPTIONS,
+                                 .parser = option_take,
+                                 .args_doc = "show MODEL-FILE | export MODEL-FILE MEMBER OUT.onnx",
+                                 .doc = ABOUT};
 
 const struct argp *lw_models_argp(void)
 {
@@ -140,6 +251,10 @@ int lw_command_models(int argc, char **argv)
 
     argp_err_exit_status = LW_EXIT_USAGE;
     (void)argp_parse(&ARGP, argc, argv, 0, NULL, &command);
+    if (command.is_export) {
+        command.export.path = command.path;
+        return lw_models_export_run(&command.export);
+    }
     status = report_read(command.path, &report, &n_bytes, &error);
     if (status != LW_OK) {
         say(error.message);
