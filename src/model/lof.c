@@ -30,8 +30,8 @@
  * computed again: 0.3 ms for 500 points of 16 columns. That costs little in the long run, for
  * the n-th row enters with probability points / n only.
  *
- * Cost. Fit: O(points^2 columns), twice; score: O(points columns) a row, see math/neighbours.h;
- * memory: 4 bytes a value of the core set, and 8 a point.
+ * Cost. Fit: O(points^2 columns), and 8 bytes a neighbour of each point meanwhile; score: O(points
+ * columns) a row, see math/neighbours.h; memory: 4 bytes a value of the core set, and 8 a point.
  */
 #include "model/lof.h"
 
@@ -142,9 +142,8 @@ static void keys_drop(uint64_t *keys, size_t k, size_t self)
     memmove(keys + at, keys + at + 1, (k - at) * sizeof(*keys));
 }
 
-/* One turn over the points of the core set: each one's k-distance, or its density, which needs all
- * k-distances. */
-static void points_measure(struct lw_model *model, bool is_density)
+/* The k nearest others of each point of the core set, and its k-distance. */
+static void points_search(struct lw_model *model, uint64_t *ret_keys)
 {
     struct lw_neighbours_found found LW_UNINITIALIZED;
     float rows[LW_NEIGHBOURS_DIMS_MAX] LW_UNINITIALIZED;
@@ -153,28 +152,48 @@ static void points_measure(struct lw_model *model, bool is_density)
 
     for (size_t begin = 0; begin < model->core.n_points; begin += n) {
         tile.n_rows = model->core.n_points - begin < n_tile ? model->core.n_points - begin : n_tile;
+        tile.n_rows = tile.n_rows < LW_NEIGHBOURS_TILE ? tile.n_rows : LW_NEIGHBOURS_TILE;
         for (size_t i = 0; i < tile.n_rows; i++) {
             lw_neighbours_get(&model->core, begin + i, rows + i * tile.stride);
         }
         n = lw_neighbours_find(&model->core, &tile, model->k + 1, &found);
         for (size_t i = 0; i < n; i++) {
             uint64_t *keys = found.keys[i];
-            double sum = 0.0;
             float last;
 
             keys_drop(keys, model->k, begin + i);
             last = sqrtf(lw_neighbour_squared(keys[model->k - 1]));
-            if (!is_density) {
-                model->k_distances[begin + i] = last > model->least ? last : model->least;
-            }
-            for (size_t o = 0; o < model->k && is_density; o++) {
-                sum += (double)reach(model, keys[o]);
-            }
-            if (is_density) {
-                model->densities[begin + i] = (float)(1.0 / (sum / model->k + LOF_TINY));
-            }
+            model->k_distances[begin + i] = last > model->least ? last : model->least;
+            memcpy(ret_keys + (begin + i) * model->k, keys, model->k * sizeof(*keys));
         }
     }
+}
+
+/* Each point's k-distance, then its density, which needs all k-distances. */
+static void points_measure(struct lw_model *model, uint64_t *scratch)
+{
+    points_search(model, scratch);
+    for (size_t point = 0; point < model->core.n_points; point++) {
+        double sum = 0.0;
+
+        for (size_t o = 0; o < model->k; o++) {
+            sum += (double)reach(model, scratch[point * model->k + o]);
+        }
+        model->densities[point] = (float)(1.0 / (sum / model->k + LOF_TINY));
+    }
+}
+
+/* Room for the neighbours of all points, while they are measured. */
+static enum lw_status scratch_alloc(const struct lw_model *model, uint64_t **ret_scratch,
+                                    struct lw_error *reterr)
+{
+    size_t n_bytes = (size_t)model->core.n_points * model->k * sizeof(**ret_scratch);
+
+    *ret_scratch = lw_mem_alloc(n_bytes);
+    if (*ret_scratch == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "lof: no memory for %zu bytes", n_bytes);
+    }
+    return LW_OK;
 }
 
 static enum lw_status lof_fit(const void *options, const struct lw_model_rows *rows,
@@ -184,6 +203,7 @@ static enum lw_status lof_fit(const void *options, const struct lw_model_rows *r
     const struct lof_options *chosen = options;
     const struct lw_neighbours_rows source = {rows->values, rows->n_rows, rows->n_dims};
     struct lw_model shape = {0}, *model = NULL;
+    uint64_t *scratch;
     size_t n_points;
     enum lw_status st = lw_model_check_fit(&lw_model_lof, options, rows, reterr);
 
@@ -202,9 +222,14 @@ static enum lw_status lof_fit(const void *options, const struct lw_model_rows *r
     if (st != LW_OK) {
         return st;
     }
+    st = scratch_alloc(model, &scratch, reterr);
+    if (st != LW_OK) {
+        lof_destroy(model);
+        return st;
+    }
     lw_neighbours_draw(&model->core, &source, (size_t)shape.n_seen, rng);
-    points_measure(model, false);
-    points_measure(model, true);
+    points_measure(model, scratch);
+    lw_mem_free(scratch);
     *ret_model = model;
     return LW_OK;
 }
@@ -291,16 +316,20 @@ static enum lw_status lof_update(struct lw_model *model, const float *row, struc
                                  struct lw_error *reterr)
 {
     const struct lw_neighbours_rows rows = {row, 1, model->n_dims};
-    uint64_t place;
+    uint64_t place, *scratch;
+    enum lw_status st;
 
-    (void)reterr;
     if (lw_neighbours_known(&rows, model->core.n_dims) > 0) {
         model->n_seen++;
         place = lw_rng_below(rng, model->n_seen);
         if (place < model->core.n_points) {
+            st = scratch_alloc(model, &scratch, reterr);
+            if (st != LW_OK) {
+                return st;
+            }
             lw_neighbours_put(&model->core, (size_t)place, row);
-            points_measure(model, false);
-            points_measure(model, true);
+            points_measure(model, scratch);
+            lw_mem_free(scratch);
         }
     }
     return LW_OK;
