@@ -149,9 +149,13 @@ struct lw_engine_totals {
     int64_t saved_ns;    /**< Real time of the last good lw_engine_save(); INT64_MIN: none yet. */
     bool state_degraded; /**< The last lw_engine_save() failed. */
     double alarms_promised_per_week; /**< Sum of the detectors' budgets. */
-    double alarms_per_week; /**< Opened anomalies per week of event time; NaN before an hour has
-                               passed. */
-    uint32_t n_models;      /**< Tier 1 models in service. */
+    double alarms_per_week;    /**< Opened anomalies per week of event time; NaN before an hour has
+                                  passed. */
+    uint32_t n_models;         /**< Tier 1 models in service. */
+    uint64_t trainings_failed; /**< Of tier 1, for want of memory or of known rows: the older model
+                                  serves on, and twice as many rows later there is another. */
+    uint64_t n_series_unread; /**< Of entities with a tier 1 model: series that it does not read, as
+                                 they came later, lie past its 512 or are not in the model file. */
 };
 /** Fills the totals. Cost: O(entities), a shard at a time. */
 LW_API void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals);

@@ -45,6 +45,7 @@ struct daemon {
     struct lw_inputs *inputs;
     char state_path[PATH_MAX];
     int lock_fd;
+    uint64_t n_trainings_failed; /* That the log has told. */
 };
 
 /* ---- flags ---- */
@@ -325,6 +326,14 @@ static enum lw_status claim_data_dir(struct daemon *daemon, struct lw_error *ret
     return LW_OK;
 }
 
+static uint64_t trainings_failed(const struct daemon *daemon)
+{
+    struct lw_engine_totals totals;
+
+    lw_engine_totals(daemon->engine, &totals);
+    return totals.trainings_failed;
+}
+
 static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
 {
     uint32_t n_skipped = 0;
@@ -338,14 +347,29 @@ static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
     if (status == LW_OK) {
         lw_log(&daemon->log, LW_LOG_INFO, "state taken up", LW_LOG_TEXT("file", daemon->state_path),
                LW_LOG_INT("entities_left_out", n_skipped));
+        daemon->n_trainings_failed = trainings_failed(daemon);
     }
     return status;
+}
+
+/* A training that failed makes no noise where it happens: the older model serves on. */
+static void tell_trainings(struct daemon *daemon)
+{
+    uint64_t n = trainings_failed(daemon);
+
+    if (n > daemon->n_trainings_failed) {
+        lw_log(&daemon->log, LW_LOG_WARN, "trainings failed",
+               LW_LOG_INT("trainings", n - daemon->n_trainings_failed),
+               LW_LOG_TEXT("reason", "want of memory, or of rows in which something is known"));
+    }
+    daemon->n_trainings_failed = n;
 }
 
 static bool save_state(struct daemon *daemon)
 {
     struct lw_error error = {0};
 
+    tell_trainings(daemon);
     if (lw_engine_save(daemon->engine, daemon->state_path, &error) != LW_OK) {
         log_error(daemon, "state not saved", &error);
         return false;

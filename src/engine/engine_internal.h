@@ -118,6 +118,7 @@ struct shard {
     uint64_t verdicts;      /* Of this process. */
     uint64_t cells_refused; /* Of rows that held a series more often than there was room for. */
     struct lw_entity_counts gone; /* Of entities that were dropped. */
+    uint64_t trainings_failed;    /* Of entities that were dropped. */
     int64_t first_ns, last_ns;    /* Event time covered by verdicts. */
     uint64_t delays[LW_ENGINE_DELAYS];
     double delay_sum_s;

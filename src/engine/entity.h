@@ -114,6 +114,10 @@ void lw_entity_pool(const struct lw_entity *entity, struct lw_tail *tail);
 /* Whether a series is scored by itself: its metric's option "watch". */
 bool lw_entity_watches(const struct lw_entity *entity, uint32_t series);
 bool lw_entity_has_model(const struct lw_entity *entity);
+/* Tier 1 trainings that failed. */
+uint64_t lw_entity_trainings_failed(const struct lw_entity *entity);
+/* Series that its tier 1 model does not read; 0 without one. O(columns). */
+uint32_t lw_entity_n_unread(const struct lw_entity *entity);
 /* The newest verdict of a series, or about the entity (LW_SERIES_NONE); with time_ns INT64_MIN and
  * NaN everywhere before the first. */
 void lw_entity_newest(const struct lw_entity *entity, uint32_t series,

@@ -228,6 +228,28 @@ bool lw_entity_has_model(const struct lw_entity *entity)
     return entity->tier1 != NULL && entity->tier1->ensemble != NULL;
 }
 
+uint64_t lw_entity_trainings_failed(const struct lw_entity *entity)
+{
+    return entity->tier1 == NULL ? 0 : entity->tier1->n_failed;
+}
+
+uint32_t lw_entity_n_unread(const struct lw_entity *entity)
+{
+    const struct lw_tier1_state *state = entity->tier1;
+    uint32_t n_columns, n_read = 0;
+
+    if (!lw_entity_has_model(entity)) {
+        return 0;
+    }
+    n_columns = (uint32_t)lw_ensemble_n_columns(state->ensemble);
+    for (uint32_t i = 0; i < n_columns; i++) {
+        uint32_t series = state->n_map > 0 ? state->map[i] : i;
+
+        n_read += series < entity->n_series ? 1 : 0;
+    }
+    return entity->n_series - n_read;
+}
+
 /* ---- training ---- */
 
 /* The alarm budget in rows of this entity, by the step it has or has shown. */

@@ -100,6 +100,7 @@ static void counts_keep(struct shard *shard, const struct lw_entity *entity)
     shard->gone.overflow += counts.overflow;
     shard->gone.resets += counts.resets;
     shard->gone.untold += counts.untold;
+    shard->trainings_failed += lw_entity_trainings_failed(entity);
 }
 
 /* Shard's lock held. */

@@ -26,6 +26,8 @@ static void add_entity(struct lw_engine_totals *totals, const struct lw_entity *
     add_counts(totals, &counts);
     totals->n_series += lw_entity_n_series(entity);
     totals->n_models += lw_entity_has_model(entity) ? 1 : 0;
+    totals->trainings_failed += lw_entity_trainings_failed(entity);
+    totals->n_series_unread += lw_entity_n_unread(entity);
 }
 
 /* Caller holds the shard's lock. */
@@ -37,6 +39,7 @@ static void add_shard(struct lw_engine_totals *totals, const struct shard *shard
     }
     add_counts(totals, &shard->gone);
     totals->overflow += shard->cells_refused;
+    totals->trainings_failed += shard->trainings_failed;
     totals->anomalies_opened += shard->anomalies_opened;
     totals->anomalies_open += shard->anomalies_open;
     for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {

@@ -241,6 +241,14 @@ static double from_models(const struct scrape *scrape)
 {
     return scrape->totals.n_models;
 }
+static double from_trainings(const struct scrape *scrape)
+{
+    return (double)scrape->totals.trainings_failed;
+}
+static double from_unread(const struct scrape *scrape)
+{
+    return (double)scrape->totals.n_series_unread;
+}
 static double from_state(const struct scrape *scrape)
 {
     return (double)scrape->totals.state_bytes;
@@ -339,6 +347,14 @@ static const struct metric {
      NULL,
      write_entities},
     {{"lapwing_models", "gauge", "", "", "Tier 1 models in service."}, from_models, NULL},
+    {{"lapwing_trainings_failed_total", "counter", "", "",
+      "Tier 1 trainings that failed, for want of memory or of known rows."},
+     from_trainings,
+     NULL},
+    {{"lapwing_series_unmodelled", "gauge", "", "",
+      "Series of entities with a tier 1 model that it does not read."},
+     from_unread,
+     NULL},
     {{"lapwing_samples_total", "counter", "", "source", "Samples a source delivered."},
      NULL,
      write_samples},

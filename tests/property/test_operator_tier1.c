@@ -297,10 +297,12 @@ static void test_tier1__takes_series_that_appear_after_training(void **state)
     (void)state;
     both_ways(&SCENARIO, &run);
     assert_int_equal(lw_ensemble_n_columns(run.entity->tier1->ensemble), 9);
+    assert_int_equal(lw_entity_n_unread(run.entity), 0);
     run_close(&run);
     run_open(&again, &SCENARIO, 0);
     run_steps(&again, 0, 143);
     assert_int_equal(lw_ensemble_n_columns(again.entity->tier1->ensemble), 2);
+    assert_int_equal(lw_entity_n_unread(again.entity), 7);
     run_steps(&again, 143, 146);
     assert_int_equal(lw_ensemble_n_columns(again.entity->tier1->ensemble), 4);
     run_close(&again);
@@ -422,6 +424,7 @@ static void test_tier1__serves_a_file_of_which_metrics_are_absent(void **state)
     assert_null(run.entity->tier1->own);
     assert_int_equal(run.entity->tier1->map[1], 3);
     assert_int_equal(run.entity->tier1->map[2], LW_SERIES_NONE);
+    assert_int_equal(lw_entity_n_unread(run.entity), 1); /* One of four. */
     run_close(&run);
     both_ways(&UNKNOWN, &run);
     assert_int_equal(run.n_tier1, 150 - TRAIN_AFTER); /* When its scale is known. */

@@ -5,6 +5,7 @@
 #include "support/engine.h"
 #include "support/mem_faulty.h"
 
+#include "engine/engine_internal.h"
 #include "engine/model_file.h"
 #include "lapwing/train.h"
 
@@ -260,6 +261,12 @@ static void test_train__what_it_made_serves(void **state)
     feed_steps(served, 3, 50); /* Far too few to have trained by itself. */
     lw_engine_finish(served->engine);
     assert_true(lw_test_heard(served, "servers", "host-01")->n_entity_verdicts >= 45);
+    assert_int_equal(lw_test_engine_totals(served).n_series_unread, 0);
+    (void)lw_test_feed_series(&served->feed, "extra", "host-01");
+    assert_int_equal(lw_test_engine_totals(served).n_series_unread, 1);
+    assert_int_equal(lw_test_engine_totals(served).trainings_failed, 0);
+    served->engine->shards[0].entities[1]->entity->tier1->n_failed = 2;
+    assert_int_equal(lw_test_engine_totals(served).trainings_failed, 2);
     lw_spec_destroy(spec);
     closed(served);
     trained_fini(&trained);

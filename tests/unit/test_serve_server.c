@@ -331,6 +331,8 @@ static void test_metrics__follow_the_text_format(void **state)
     fake.feed.samples = 42;
     fake.totals.anomalies_by_type[LW_TYPE_SPIKE] = 6;
     fake.totals.alarms_per_week = NAN;
+    fake.totals.trainings_failed = 3;
+    fake.totals.n_series_unread = 8;
     pthread_mutex_unlock(&fake.lock);
     client_request(lw_server_port(*state), "GET", "/metrics", "", &answer);
     assert_int_equal(answer.code, 200);
@@ -339,6 +341,8 @@ static void test_metrics__follow_the_text_format(void **state)
     assert_non_null(
         strstr(answer.text, "\nlapwing_samples_total{source=\"we\\\"ird\\\\source\\n\"} 42\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_anomalies_total{type=\"spike\"} 6\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_trainings_failed_total 3\n"));
+    assert_non_null(strstr(answer.text, "\nlapwing_series_unmodelled 8\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_alarm_budget_achieved NaN\n"));
     assert_non_null(strstr(answer.text, "\nlapwing_build_info{version=\"1.2.3\"} 1\n"));
     for (char *line = strtok(strstr(answer.text, "\r\n\r\n") + 4, "\n"); line != NULL;
