@@ -15,7 +15,7 @@
  *
  * Source. Schölkopf, Platt, Shawe-Taylor, Smola and Williamson, "Estimating the Support of a
  * High-Dimensional Distribution", Neural Computation 2001. We depart from it in the distance.
- * Training solves the dual: see model/ocsvm_solve.c.
+ * Training solves the dual by libsvm: see model/ocsvm_train.c.
  *
  * Numerics. The bell of the nearest support vector is factored out,
  *
@@ -61,8 +61,7 @@ static const struct lw_option ocsvm_option_table[] = {
      .min = 2,
      .max = LW_OCSVM_ROWS_MAX,
      .unit = "rows",
-     .help = "Rows trained on, drawn without repeats; training takes up to 4 bytes times their "
-             "square."},
+     .help = "Rows trained on, drawn without repeats; training takes 16 bytes times their square."},
     {.name = "gamma",
      .type = LW_OPTION_DOUBLE,
      .offset = offsetof(struct lw_ocsvm_options, gamma),

@@ -60,11 +60,6 @@ float lw_ocsvm_bells(const struct lw_model *model, const float *point, float *re
 /* ln of the kernel sum at a cleaned point; the bells come with it. */
 double lw_ocsvm_log_kernel(const struct lw_model *model, const float *point, float *ret_bells);
 
-/* The machine on the rows drawn, all of them vectors of a model without coefficients, and once more
- * row by row: the weight of each, double[n_vectors] in 0..1, and rho. See model/ocsvm_solve.c. */
-enum lw_status lw_ocsvm_solve(const struct lw_model *drawn, const float *points, double nu,
-                              double *ret_alphas, double *ret_rho, struct lw_error *reterr);
-
 /* model/ocsvm_train.c and model/ocsvm_saved.c */
 enum lw_status lw_ocsvm_fit(const void *options, const struct lw_model_rows *rows,
                             struct lw_rng *rng, struct lw_model **ret_model,
