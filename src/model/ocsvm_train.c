@@ -168,11 +168,17 @@ static void training_fill(struct training *training)
     }
 }
 
+/* In huge pages: there are up to a quarter of a gigabyte, and each is written once. */
+static size_t training_nodes_bytes(const struct training *training)
+{
+    return training->n * (training->n + 2) * sizeof(*training->nodes);
+}
+
 static void training_fini(struct training *training)
 {
     lw_mem_free(training->targets);
     lw_mem_free(training->node_rows);
-    lw_mem_free(training->nodes);
+    lw_mem_free_pages(training->nodes, training_nodes_bytes(training));
     lw_mem_free(training->points);
     lw_ocsvm_destroy(training->drawn);
     lw_mem_free(training->fill);
@@ -199,7 +205,7 @@ static enum lw_status training_alloc(struct training *training, struct lw_error 
     }
     memcpy(training->drawn->fill, training->fill, shape.n_dims * sizeof(float));
     training->points = lw_mem_calloc(n * shape.n_dims, sizeof(*training->points));
-    training->nodes = lw_mem_calloc(n * (n + 2), sizeof(*training->nodes));
+    training->nodes = lw_mem_alloc_pages(training_nodes_bytes(training));
     training->node_rows = lw_mem_calloc(n, sizeof(*training->node_rows));
     training->targets = lw_mem_calloc(n, sizeof(*training->targets));
     probe = lw_mem_alloc((size_t)(training_cache_mib(training) * MIB + SVM_ROW_BYTES * (double)n));
@@ -248,7 +254,8 @@ static enum lw_status training_keep(const struct training *training, const struc
     for (int i = 0; i < solved->l; i++) {
         shape.n_vectors += coef_counts(solved, i);
     }
-    shape.rho = solved->rho[0] > 0.0 ? solved->rho[0] : 0.0;
+    /* Where every row is at its bound, as with nu = 1, libsvm knows no rho; scores need none. */
+    shape.rho = solved->rho[0] > 0.0 && isfinite(solved->rho[0]) ? solved->rho[0] : 0.0;
     st = lw_ocsvm_create(&shape, &model, reterr);
     if (st != LW_OK) {
         return st;
