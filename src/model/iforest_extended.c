@@ -183,6 +183,7 @@ static void tree_expect(const struct lw_model *model, size_t tree, double *ret_e
 {
     const uint16_t *counts = tree_counts(model, tree);
 
+    memset(ret_expected, 0, ((size_t)2 << model->depth) * sizeof(*ret_expected));
     for (uint32_t i = (2u << model->depth) - 1; i > 0; i--) {
         if (tree_is_split(model, tree, i)) {
             ret_expected[i] = (counts[2 * i] * ret_expected[2 * i] +

@@ -71,7 +71,7 @@ enum lw_status lw_lstm_pass_init(struct lw_lstm_pass *pass, const struct lw_mode
         return lw_error_set(reterr, LW_ENOMEM, "lstm: no memory for %zu numbers of training",
                             n_floats);
     }
-    pass->lengths = (size_t *)(pass->rows + n_lanes);
+    pass->lengths = (void *)(pass->rows + n_lanes);
     pass->n_lanes = n_lanes;
     pass->n_steps = n_steps;
     pass->h = block_take(&at, n_lanes * n);
@@ -291,7 +291,9 @@ static size_t training_lanes(struct training *training, const struct lw_lstm_opt
     size_t n_steps = (size_t)options->steps, n_lanes = (size_t)options->windows;
     size_t work = 3 * training->model->n_weights * window; /* Of one window. */
 
-    n_lanes = size_min(n_lanes, size_max(n_starts / window, 1));
+    window = size_max(window, 1);
+    work = size_max(work, 1);
+    n_lanes = size_max(size_min(n_lanes, size_max(n_starts / window, 1)), 1);
     n_steps = size_min(n_steps, size_max(PASSES * n_starts / (n_lanes * window), STEPS_LEAST));
     n_lanes = size_min(n_lanes, size_max(WORK_MAX / (work * n_steps), 1));
     training->n_steps = size_min(n_steps, size_max(WORK_MAX / (work * n_lanes), STEPS_LEAST));

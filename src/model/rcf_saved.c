@@ -25,7 +25,7 @@ static void save_tree(const struct lw_model *model, const struct lw_rcf_tree *tr
     uint32_t id = tree->root;
 
     while (id != LW_RCF_NONE) {
-        uint32_t from = id;
+        uint32_t from;
 
         if ((id & LW_RCF_LEAF) == 0) {
             lw_write_u16(writer, tree->cuts[id].column);

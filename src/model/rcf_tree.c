@@ -40,33 +40,41 @@ static void box_stretch(const struct lw_model *model, struct lw_rcf_tree *tree, 
     tree->cuts[cut].range = lw_kernels_best()->join(least, sides, model->n_padded, &changes);
 }
 
-/* A cut between a box and a row outside it: the column in proportion to how far the row is outside,
- * `at` of reach from the first; the place uniform in between. */
-static void cut_draw(const float *least, const float *greatest, const float *row, size_t n_dims,
-                     double at, double place, struct lw_rcf_cut *ret_cut, bool *ret_row_is_first)
+/* The place of a cut in a column in which the row is outside the box by `reach`, below or above. */
+static float cut_place(float least, float greatest, float x, double reach, double place)
 {
-    for (size_t i = 0; i < n_dims; i++) {
+    float at;
+
+    if (x < least) {
+        at = (float)((double)x + place * reach);
+        return at < least ? at : x;
+    }
+    at = (float)((double)greatest + place * reach);
+    return at < x ? at : greatest;
+}
+
+/* A cut between a box, its least and greatest values, and a row outside it: the column in
+ * proportion to how far the row is outside, `at` of reach from the first; the place uniform in
+ * between. Returns whether the row is on the first side. */
+static bool cut_draw(const struct lw_model *model, const float *const box[2], const float *row,
+                     double at, double place, struct lw_rcf_cut *ret_cut)
+{
+    const float *least = box[0], *greatest = box[1];
+    bool row_is_first = false;
+
+    for (size_t i = 0; i < model->n_dims && at >= 0.0; i++) {
         double below = (double)least[i] - (double)row[i];
         double above = (double)row[i] - (double)greatest[i];
         double reach = below > above ? below : above;
 
-        if (reach <= 0.0) {
-            continue;
-        }
-        *ret_row_is_first = below > 0.0;
-        ret_cut->column = (uint16_t)i;
-        if (below > 0.0) {
-            ret_cut->at = (float)((double)row[i] + place * reach);
-            ret_cut->at = ret_cut->at < least[i] ? ret_cut->at : row[i];
-        } else {
-            ret_cut->at = (float)((double)greatest[i] + place * reach);
-            ret_cut->at = ret_cut->at < row[i] ? ret_cut->at : greatest[i];
-        }
-        at -= reach;
-        if (at < 0.0) {
-            return;
+        if (reach > 0.0) {
+            row_is_first = below > 0.0;
+            ret_cut->column = (uint16_t)i;
+            ret_cut->at = cut_place(least[i], greatest[i], row[i], reach, place);
+            at -= reach;
         }
     }
+    return row_is_first;
 }
 
 /* A new leaf of the row beside what has stood at id until now, both below a new cut. */
@@ -77,12 +85,12 @@ static uint32_t tree_part(const struct lw_model *model, struct lw_rcf_tree *tree
     uint16_t leaf = tree->free_leaves[--tree->n_free_leaves];
     uint16_t parent = *rcf_parent(tree, id), new_id = (uint16_t)(leaf | LW_RCF_LEAF);
     struct lw_rcf_cut *made = tree->cuts + cut;
-    bool row_is_first = false;
+    const float *const box[2] = {rcf_least(model, tree, id), rcf_greatest(model, tree, id)};
+    bool row_is_first;
 
     memcpy(tree->rows + leaf * (size_t)model->n_padded, row, model->n_padded * sizeof(*row));
     tree->leaves[leaf] = (struct lw_rcf_leaf){.parent = cut, .mass = 1};
-    cut_draw(rcf_least(model, tree, id), rcf_greatest(model, tree, id), row, model->n_dims, at,
-             place, made, &row_is_first);
+    row_is_first = cut_draw(model, box, row, at, place, made);
     made->parent = parent;
     made->kids[!row_is_first] = new_id;
     made->kids[row_is_first] = (uint16_t)id;
@@ -137,6 +145,22 @@ uint32_t lw_rcf_descend(const struct lw_model *model, const struct lw_rcf_tree *
     return id;
 }
 
+/* One step down of every tree that is not at its leaf yet; false when all are. */
+static bool lanes_descend(const struct lw_rcf_tree *trees, size_t n, const float *row,
+                          uint32_t *leaves, uint32_t *depths)
+{
+    bool is_on_way = false;
+
+    for (size_t lane = 0; lane < n; lane++) {
+        if ((leaves[lane] & LW_RCF_LEAF) == 0) {
+            leaves[lane] = cut_next(trees + lane, trees[lane].cuts + leaves[lane], row);
+            depths[lane]++;
+            is_on_way = true;
+        }
+    }
+    return is_on_way;
+}
+
 void lw_rcf_descend_all(const struct lw_model *model, const float *row, uint32_t *ret_leaves,
                         uint32_t *ret_depths)
 {
@@ -145,22 +169,13 @@ void lw_rcf_descend_all(const struct lw_model *model, const float *row, uint32_t
     for (size_t begin = 0; begin < model->n_trees; begin += n) {
         const struct lw_rcf_tree *trees = model->trees + begin;
         uint32_t *leaves = ret_leaves + begin, *depths = ret_depths + begin;
-        bool is_on_way = true;
 
         n = model->n_trees - begin < LANES ? model->n_trees - begin : LANES;
         for (size_t lane = 0; lane < n; lane++) {
             leaves[lane] = trees[lane].root;
             depths[lane] = 0;
         }
-        while (is_on_way) {
-            is_on_way = false;
-            for (size_t lane = 0; lane < n; lane++) {
-                if ((leaves[lane] & LW_RCF_LEAF) == 0) {
-                    leaves[lane] = cut_next(trees + lane, trees[lane].cuts + leaves[lane], row);
-                    depths[lane]++;
-                    is_on_way = true;
-                }
-            }
+        while (lanes_descend(trees, n, row, leaves, depths)) {
         }
         for (size_t lane = 0; lane < n; lane++) {
             node_fetch(model, trees + lane, leaves[lane]);

@@ -198,27 +198,30 @@ static float ring_find(const struct lw_model *model, const float *ring, size_t n
                        const float *clean, size_t *ret_place)
 {
     const struct lw_kernels *kernels = lw_kernels_best();
-    float best[LW_NEIGHBOURS_MAX];
-    size_t places[LW_NEIGHBOURS_MAX], n_best = 0;
+    float best[LW_NEIGHBOURS_MAX] = {INFINITY};
+    size_t places[LW_NEIGHBOURS_MAX] = {0}, n_best = 0;
 
     for (size_t i = 0; i < n; i++) {
         float squared = kernels->distance_squared(ring + i * model->n_dims, clean, model->n_dims);
-        size_t at = n_best;
+        size_t at;
 
-        if (i == skip || (n_best == model->k && !(squared < best[n_best - 1]))) {
+        if (i == skip || (n_best > 0 && n_best == model->k && !(squared < best[n_best - 1]))) {
             continue;
         }
         n_best += n_best < model->k ? 1 : 0;
-        at = n_best - 1;
-        for (; at > 0 && squared < best[at - 1]; at--) {
+        for (at = n_best - 1; at > 0 && squared < best[at - 1]; at--) {
             best[at] = best[at - 1];
             places[at] = places[at - 1];
         }
         best[at] = squared;
         places[at] = i;
     }
-    *ret_place = n_best == model->k ? places[n_best - 1] : 0;
-    return n_best == model->k ? best[n_best - 1] : INFINITY;
+    if (n_best == 0 || n_best < model->k) {
+        *ret_place = 0;
+        return INFINITY;
+    }
+    *ret_place = places[n_best - 1];
+    return best[n_best - 1];
 }
 
 /* Takes the row in, if it is the turn. Rows seen stay a number that a float counts exactly, and the

@@ -196,6 +196,19 @@ static void own_columns(const struct trained_entity *entity, struct column_set *
     }
 }
 
+/* Where an entity has the column of that name; SIZE_MAX: nowhere, or with nothing known in it. */
+static size_t find_column(const struct trained_entity *entity, uint32_t name)
+{
+    for (size_t i = 0; i < entity->source->n_series; i++) {
+        size_t at = (i + name) % entity->source->n_series; /* Mostly the first look. */
+
+        if (entity->columns[at] == name) {
+            return (entity->quality.metrics[at].findings & LW_FINDING_MISSING) == 0 ? at : SIZE_MAX;
+        }
+    }
+    return SIZE_MAX;
+}
+
 void lw_training_columns(const struct training *training, const size_t *entities, size_t n,
                          struct column_set *ret_columns)
 {
@@ -212,18 +225,11 @@ void lw_training_columns(const struct training *training, const size_t *entities
 
         for (size_t e = 0; e < n; e++) {
             const struct trained_entity *entity = &training->entities[entities[e]];
+            size_t at = find_column(entity, name);
 
-            for (size_t i = 0; i < entity->source->n_series; i++) {
-                size_t at = (i + name) % entity->source->n_series; /* Mostly the first look. */
-
-                if (entity->columns[at] == name) {
-                    bool known = (entity->quality.metrics[at].findings & LW_FINDING_MISSING) == 0;
-
-                    n_with += known ? 1 : 0;
-                    natural = entity->source->natural != NULL && known ? entity->source->natural[at]
-                                                                       : natural;
-                    break;
-                }
+            if (at != SIZE_MAX) {
+                n_with++;
+                natural = entity->source->natural != NULL ? entity->source->natural[at] : natural;
             }
         }
         if (n_with > 0 && (double)n_with >= COLUMN_ENTITIES_LEAST * (double)n) {
