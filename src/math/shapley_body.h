@@ -42,7 +42,7 @@ SHAPLEY_INLINE struct shapley_walk shapley_walk_init(void *scratch, uint32_t dep
 
     walk.factors = walk.sums + n_nodes;
     walk.r = (double *)(walk.factors + n_nodes);
-    walk.cuts = (uint16_t *)(walk.r + n_nodes);
+    walk.cuts = (void *)(walk.r + n_nodes);
     walk.ways = walk.cuts + n_nodes / 2;
     walk.n_columns = (uint8_t *)(walk.ways + n_nodes / 2);
     return walk;

@@ -159,7 +159,7 @@ static void iforest_part(struct lw_model *model)
         rest = model->planes + n_nodes;
     } else {
         model->inverses = rest;
-        model->is_cut = (uint64_t *)(model->inverses + model->n_sample + 1);
+        model->is_cut = (void *)(model->inverses + model->n_sample + 1);
         model->is_leaf = model->is_cut + n_words;
         model->splits = (struct lw_shapley_cut *)(model->is_leaf + n_words);
         rest = model->splits + n_nodes;
@@ -168,7 +168,7 @@ static void iforest_part(struct lw_model *model)
         }
     }
     model->paths = rest;
-    model->counts = (uint16_t *)(model->paths + n_nodes);
+    model->counts = (void *)(model->paths + n_nodes);
     if (!iforest_is_extended(model)) {
         model->again = (uint8_t *)(model->counts + 2 * n_nodes);
     }

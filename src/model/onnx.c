@@ -229,12 +229,15 @@ static float clean_distance(const struct lw_model *model, const float *before, c
                             float *clean, float *out)
 {
     LW_UNINITIALIZED float next[LW_ONNX_STATE_MAX], from[LW_ONNX_STATE_MAX];
+    struct lw_onnx_io io = {.rows = clean, .out = out};
     float distance;
 
     if (before != NULL) {
         memcpy(from, before, model->n_state * sizeof(*from));
+        io.state = from;
+        io.next = next;
     }
-    if (lw_onnx_run(model, 1, &(struct lw_onnx_io){clean, from, next, out}, NULL) != LW_OK) {
+    if (lw_onnx_run(model, 1, &io, NULL) != LW_OK) {
         return 0.0f;
     }
     distance = row_distance(model, row, out);

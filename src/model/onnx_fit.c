@@ -304,7 +304,7 @@ static enum lw_status model_learn(struct lw_model *model, const struct lw_model_
         return lw_error_set(reterr, LW_ENOMEM, "onnx: no memory for %zu sums", 2 * n);
     }
     counts = sums + n;
-    io.rows = (float *)(counts + n);
+    io.rows = (void *)(counts + n);
     io.out = io.rows + n;
     for (size_t at = 0; st == LW_OK && at < rows->n_rows; at += stride) {
         const float *row = rows->values + at * n;

@@ -210,14 +210,17 @@ static enum lw_status session_load(struct lw_onnx_session *session, const void *
         st = status_take(api, api->create_options(&options), LW_ENOMEM, "make options", reterr);
     }
     if (st == LW_OK) {
-        struct ort_status *(*const numbers[])(struct ort_options *, int) = {
-            api->set_log_severity, api->set_optimisation, api->set_intra_op_threads,
-            api->set_inter_op_threads};
-        static const int values[] = {LOG_FATAL, OPTIMISE_ALL, 1, 1};
+        const struct {
+            struct ort_status *(*set)(struct ort_options *, int);
+            int value;
+        } numbers[] = {{api->set_log_severity, LOG_FATAL},
+                       {api->set_optimisation, OPTIMISE_ALL},
+                       {api->set_intra_op_threads, 1},
+                       {api->set_inter_op_threads, 1}};
 
-        for (size_t i = 0; st == LW_OK && i < sizeof(values) / sizeof(values[0]); i++) {
-            st = status_take(api, numbers[i](options, values[i]), LW_EINVAL, "set an option",
-                             reterr);
+        for (size_t i = 0; st == LW_OK && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+            st = status_take(api, numbers[i].set(options, numbers[i].value), LW_EINVAL,
+                             "set an option", reterr);
         }
     }
     if (st == LW_OK) {
@@ -263,15 +266,14 @@ static enum lw_status port_shape(const struct ort_api *api, const struct ort_typ
     return st;
 }
 
-static enum lw_status port_read(const struct lw_onnx_session *session, size_t i, bool is_input,
+static enum lw_status port_name(const struct lw_onnx_session *session, size_t i, bool is_input,
                                 struct lw_onnx_port *ret_port, struct lw_error *reterr)
 {
     const struct ort_api *api = session->api;
     struct ort_allocator *allocator = NULL;
-    struct ort_type *type = NULL;
     char *name = NULL;
-    size_t n = 0;
     enum lw_status st;
+    size_t n;
 
     st = status_take(api, api->get_default_allocator(&allocator), LW_ENOMEM, "allocate", reterr);
     if (st == LW_OK) {
@@ -280,16 +282,31 @@ static enum lw_status port_read(const struct lw_onnx_session *session, size_t i,
                                    : api->get_output_name)(session->session, i, allocator, &name),
                          LW_EFORMAT, "tell a name", reterr);
     }
-    if (st == LW_OK) {
-        n = strlen(name);
-        if (n < LW_ONNX_NAME_MAX) {
-            memcpy(ret_port->name, name, n + 1);
-        } else {
-            st = lw_error_set(reterr, LW_ELIMIT, "\"%.40s...\" is longer than %d bytes", name,
-                              LW_ONNX_NAME_MAX - 1);
-        }
-        (void)status_take(api, api->allocator_free(allocator, name), LW_EINVAL, "free", NULL);
+    if (st != LW_OK) {
+        return st;
     }
+    if (name == NULL) {
+        return lw_error_set(reterr, LW_EFORMAT, "%s %zu has no name", is_input ? "input" : "output",
+                            i);
+    }
+    n = strlen(name);
+    if (n < LW_ONNX_NAME_MAX) {
+        memcpy(ret_port->name, name, n + 1);
+    } else {
+        st = lw_error_set(reterr, LW_ELIMIT, "\"%.40s...\" is longer than %d bytes", name,
+                          LW_ONNX_NAME_MAX - 1);
+    }
+    (void)status_take(api, api->allocator_free(allocator, name), LW_EINVAL, "free", NULL);
+    return st;
+}
+
+static enum lw_status port_read(const struct lw_onnx_session *session, size_t i, bool is_input,
+                                struct lw_onnx_port *ret_port, struct lw_error *reterr)
+{
+    const struct ort_api *api = session->api;
+    struct ort_type *type = NULL;
+    enum lw_status st = port_name(session, i, is_input, ret_port, reterr);
+
     if (st == LW_OK) {
         st = status_take(
             api,

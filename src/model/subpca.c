@@ -115,7 +115,7 @@ static enum lw_status subpca_create(const struct lw_model *shape, size_t n_compo
     }
     *model = head;
     model->precision = (double *)(model + 1);
-    model->mean = (float *)(model->precision + model->n_out + 1);
+    model->mean = (void *)(model->precision + model->n_out + 1);
     model->components = model->mean + n_columns_of(model);
     *ret_model = model;
     return LW_OK;
@@ -206,11 +206,12 @@ static void subpca_attribute(const struct lw_model *model, const float *state, c
 {
     LW_UNINITIALIZED float centred[LW_MODEL_DIMS_MAX], coordinates[COMPONENTS_MAX];
     size_t n = n_columns_of(model);
-    double precision = model->precision[model->n_out], distance;
+    double precision = model->precision[model->n_out], all_left, distance;
 
     (void)state;
     centre_row(row, model->mean, n, centred);
-    distance = row_distance(model, coordinates, row_left(model, row, centred, coordinates));
+    all_left = row_left(model, row, centred, coordinates);
+    distance = row_distance(model, coordinates, all_left);
     for (size_t i = 0; i < model->n_dims; i++) {
         double along = 0.0, left = i < n           ? (double)centred[i]
                                    : isnan(row[i]) ? 0.0
