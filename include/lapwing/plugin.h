@@ -47,8 +47,9 @@ struct lw_feed {
     /** The number of a series; adds it when new. LW_ELIMIT when the host takes no more series. */
     enum lw_status (*series)(void *context, const struct lw_series_key *key, uint32_t *ret_series,
                              struct lw_error *reterr);
-    /** Takes all n points or waits until there is room; LW_EBUSY never takes a part. Points of one
-     * series come in the source's order. */
+    /** Takes all n points, waiting until there is room; or none, with LW_EBUSY, while the host is
+     * read-only since its journal cannot be written: the source tries again later, or refuses its
+     * client. Points of one series come in the source's order. */
     enum lw_status (*push)(void *context, const struct lw_point *points, size_t n);
     /**
      * Event time up to which the source is complete, for the entities it has delivered to so far.
@@ -61,6 +62,16 @@ struct lw_feed {
     enum lw_status (*watermark)(void *context, int64_t time_ns);
     /** Counts samples this source had to drop, by reason: a short name such as "bad_time". */
     void (*dropped)(void *context, const char *reason, uint64_t n);
+    /** Place in the host's journal behind all that this feed has delivered so far: a source may
+     * tell its client that the samples are kept once lw_feed.durable has reached it. 0 where no
+     * journal is kept, or where acknowledging at once is what durability was set to. Any thread. */
+    uint64_t (*position)(void *context);
+    /** Place up to which the journal is on the disk. Any thread. */
+    uint64_t (*durable)(void *context);
+    /** Would push take points without waiting long? LW_OK; LW_EBUSY: queues are full, come again in
+     * a moment (HTTP 429); LW_EIO: read-only until the disk is well again (HTTP 503), with the
+     * reason in reterr. Any thread. */
+    enum lw_status (*ready)(void *context, struct lw_error *reterr);
     void *context;
 };
 

@@ -249,6 +249,27 @@ static enum lw_status feed_push(void *context, const struct lw_point *points, si
     return st;
 }
 
+static uint64_t feed_position(void *context)
+{
+    const struct recorder_feed *wrapped = context;
+
+    return wrapped->inner.position(wrapped->inner.context);
+}
+
+static uint64_t feed_durable(void *context)
+{
+    const struct recorder_feed *wrapped = context;
+
+    return wrapped->inner.durable(wrapped->inner.context);
+}
+
+static enum lw_status feed_ready(void *context, struct lw_error *reterr)
+{
+    const struct recorder_feed *wrapped = context;
+
+    return wrapped->inner.ready(wrapped->inner.context, reterr);
+}
+
 static enum lw_status feed_watermark(void *context, int64_t time_ns)
 {
     struct recorder_feed *feed = context;
@@ -349,6 +370,9 @@ enum lw_status lw_recorder_wrap(struct lw_recorder *recorder, const char *source
                                  .push = feed_push,
                                  .watermark = feed_watermark,
                                  .dropped = feed_dropped,
+                                 .position = feed_position,
+                                 .durable = feed_durable,
+                                 .ready = feed_ready,
                                  .context = wrapped};
     return LW_OK;
 }

@@ -353,6 +353,26 @@ static void feed_dropped(void *context, const char *reason, uint64_t n)
     (void)pthread_mutex_unlock(&feed->engine->route);
 }
 
+/* Without a journal nothing is to be waited for. */
+static uint64_t feed_position(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+static uint64_t feed_durable(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+static enum lw_status feed_ready(void *context, struct lw_error *reterr)
+{
+    (void)context;
+    (void)reterr;
+    return LW_OK;
+}
+
 enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
                               struct lw_feed *ret_feed, struct lw_error *reterr)
 {
@@ -383,6 +403,9 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
                                  .push = feed_push,
                                  .watermark = feed_watermark,
                                  .dropped = feed_dropped,
+                                 .position = feed_position,
+                                 .durable = feed_durable,
+                                 .ready = feed_ready,
                                  .context = feed};
     return LW_OK;
 }

@@ -27,7 +27,9 @@ struct feed_kept {
     uint32_t n_series, series_limit;
     uint64_t n_dropped;
     int64_t watermark_ns;
-    enum lw_status push_answer;
+    enum lw_status push_answer, unready; /* What push and ready answer. */
+    uint64_t n_pushes;
+    bool lags; /* Nothing is durable. */
     size_t n_log;
     char log[FEED_KEPT_LOG];
 };
@@ -75,6 +77,7 @@ static inline enum lw_status feed_kept_push(void *context, const struct lw_point
     if (kept->push_answer != LW_OK) {
         return kept->push_answer;
     }
+    kept->n_pushes++;
     for (size_t i = 0; i < n; i++) {
         kept->values[points[i].series] = points[i].value;
         kept->n_points[points[i].series]++;
@@ -107,6 +110,25 @@ static inline void feed_kept_dropped(void *context, const char *reason, uint64_t
     feed_kept_note(kept, line);
 }
 
+/* Each push is a place; all of them are durable unless `lags` is set. */
+static inline uint64_t feed_kept_position(void *context)
+{
+    return ((struct feed_kept *)context)->n_pushes;
+}
+
+static inline uint64_t feed_kept_durable(void *context)
+{
+    const struct feed_kept *kept = context;
+
+    return kept->lags ? 0 : kept->n_pushes;
+}
+
+static inline enum lw_status feed_kept_ready(void *context, struct lw_error *reterr)
+{
+    (void)reterr;
+    return ((struct feed_kept *)context)->unready;
+}
+
 /* Empties the keeper and gives its feed. */
 static inline struct lw_feed feed_kept_start(struct feed_kept *kept)
 {
@@ -116,6 +138,9 @@ static inline struct lw_feed feed_kept_start(struct feed_kept *kept)
                             .push = feed_kept_push,
                             .watermark = feed_kept_watermark,
                             .dropped = feed_kept_dropped,
+                            .position = feed_kept_position,
+                            .durable = feed_kept_durable,
+                            .ready = feed_kept_ready,
                             .context = kept};
 }
 

@@ -1,0 +1,96 @@
+/*
+ * What all push sources share: the way from a client's series and samples to a feed.
+ *
+ * One lw_ingest is one source ("remote_write"); many requests may be under way at once, each on a
+ * thread of its own with an lw_ingest_request of its own, which is reused. A decoder asks for each
+ * series by its identity, the raw bytes that name it in the request, which costs one look-up in a
+ * table of keyed 128-bit hashes; only when it is unknown does the decoder spell out the labels.
+ * Points gather in the request and go to the feed in one push.
+ *
+ * Event time of the source is the newest time it was given (times further than `future_ns` ahead of
+ * the clock are refused); it is told to the feed with each request, not more often than every few
+ * milliseconds. While no request comes it goes on with the clock, so that silence is noticed.
+ */
+#ifndef LW_CONNECT_INGEST_H
+#define LW_CONNECT_INGEST_H
+
+#include "lapwing/plugin.h"
+
+#include <stdbool.h>
+
+#define LW_INGEST_UNKNOWN UINT32_MAX
+/* Rejections of one request whose text is kept; more are counted. */
+#define LW_INGEST_DETAILS 8
+
+struct lw_ingest;
+struct lw_ingest_request;
+
+/* Limits of a source; 0: the default named. */
+struct lw_ingest_limits {
+    uint64_t series;             /* Series of the source: 1,000,000. */
+    const char *tenant_label;    /* Counts series by this label's value too; NULL: not. */
+    uint64_t series_of_tenant;   /* 100,000. */
+    uint64_t series_of_request;  /* Different series one request may hold: 200,000. */
+    uint64_t samples_of_request; /* 1,000,000. */
+    int64_t future_ns;           /* Times later than the clock by more are refused: 10 min. */
+    int64_t past_ns;             /* Times older than this are refused: 0: no bound. */
+};
+
+struct lw_ingest_config {
+    const struct lw_feed *feed; /* Copied; the ingest alone calls it. */
+    const char *source;         /* In messages. */
+    struct lw_ingest_limits limits;
+    int64_t (*now_ns)(void); /* NULL: lw_clock_real_ns. */
+};
+
+enum lw_status lw_ingest_create(const struct lw_ingest_config *config,
+                                struct lw_ingest **ret_ingest, struct lw_error *reterr) LW_MUST_USE;
+/* No request may be under way. Takes NULL. */
+void lw_ingest_destroy(struct lw_ingest *ingest);
+/* Called about once a second by the host, on any thread: event time of an idle source goes on. */
+void lw_ingest_tick(struct lw_ingest *ingest);
+/* As lw_feed.ready: LW_OK, LW_EBUSY (429), LW_EIO (503). Asked before a body is decoded. */
+enum lw_status lw_ingest_ready(struct lw_ingest *ingest, struct lw_error *reterr);
+
+/* ---- one request: one thread ---- */
+
+enum lw_status lw_ingest_request_create(struct lw_ingest *ingest,
+                                        struct lw_ingest_request **ret_request,
+                                        struct lw_error *reterr) LW_MUST_USE;
+void lw_ingest_request_destroy(struct lw_ingest_request *request);
+/* Forget what was gathered and counted. */
+void lw_ingest_request_reset(struct lw_ingest_request *request);
+
+/* The number of the series that these bytes name, or LW_INGEST_UNKNOWN. Equal bytes are one series;
+ * several spellings of one series may each have an entry. */
+uint32_t lw_ingest_find(struct lw_ingest_request *request, const void *identity, size_t n_bytes);
+/*
+ * The same, when it was unknown: spelt out. Takes a stale or refused series' place in the counters.
+ * LW_ELIMIT beyond a limit, LW_EINVAL for a name that cannot be: the decoder rejects the samples
+ * with the message. A refusal is remembered for a while, so that it is cheap.
+ */
+enum lw_status lw_ingest_define(struct lw_ingest_request *request, const void *identity,
+                                size_t n_bytes, const struct lw_series_key *key,
+                                uint32_t *ret_series, struct lw_error *reterr);
+/* One sample. False, and the sample is counted as rejected, when its time cannot be or the
+ * request's limit is reached. NaN: known to be missing. Infinite values are rejected as
+ * "not_finite". */
+bool lw_ingest_sample(struct lw_ingest_request *request, uint32_t series, int64_t time_ns,
+                      double value);
+/* Samples that were dropped: `reason` is a short name for counters ("bad_value"); `where` says
+ * where in the request ("line 7", "timeseries 3"), the rest is the sentence for people. */
+void lw_ingest_reject(struct lw_ingest_request *request, const char *reason, uint64_t n,
+                      const char *where, const char *format, ...) LW_PRINTF(5, 6);
+
+struct lw_ingest_outcome {
+    uint64_t n_taken, n_rejected;
+    size_t n_details;                     /* At most LW_INGEST_DETAILS. */
+    char details[LW_INGEST_DETAILS][256]; /* "line 7: value \"x\" is no number" */
+    uint64_t position; /* The answer may be given once the feed is durable up to here. */
+};
+/* Hands what was gathered to the feed, in the order it was added, with its event time. LW_EBUSY
+ * when the host became read-only: nothing was taken. */
+enum lw_status lw_ingest_commit(struct lw_ingest_request *request,
+                                struct lw_ingest_outcome *ret_outcome);
+
+#endif
