@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/http_client.h"
 #include "connect/prometheus/matrix.h"
-#include "connect/prometheus/transfer.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -39,7 +39,7 @@ struct lw_source_prometheus_range {
     struct lw_prometheus_range_setup setup;
     struct lw_feed feed;
     char url[URL_MAX];
-    struct lw_transfer *transfer;
+    struct lw_http_client *client;
     char *queries[LW_PROMETHEUS_QUERIES_MAX]; /* As values of a form. */
     int64_t first_ns, last_ns, next_ns;       /* Multiples of the step. */
     int64_t n_steps;                          /* Of the next piece. */
@@ -121,17 +121,18 @@ static enum lw_status url_make(struct lw_source_prometheus_range *source, struct
 static enum lw_status source_init(struct lw_source_prometheus_range *source,
                                   struct lw_error *reterr)
 {
-    struct lw_transfer_setup transfer = {
+    const struct lw_http_setup http = {
         .header_file = source->setup.header_file,
         .ca_file = source->setup.ca_file,
-        .timeout_ns = source->setup.timeout_ns > 0 ? source->setup.timeout_ns : TIMEOUT_NS};
+        .timeout_ns = source->setup.timeout_ns > 0 ? source->setup.timeout_ns : TIMEOUT_NS,
+        .uses_proxy = true};
     enum lw_status status = range_take(source, reterr);
 
     status = status == LW_OK ? url_make(source, reterr) : status;
-    transfer.url = source->url;
-    status = status == LW_OK ? lw_transfer_create(&transfer, &source->transfer, reterr) : status;
+    status = status == LW_OK ? lw_http_url_check(source->url, false, reterr) : status;
+    status = status == LW_OK ? lw_http_client_create(&http, &source->client, reterr) : status;
     for (size_t i = 0; i < source->setup.n_queries && status == LW_OK; i++) {
-        source->queries[i] = lw_transfer_escape(source->transfer, source->setup.queries[i]);
+        source->queries[i] = lw_http_escape(source->client, source->setup.queries[i]);
         if (source->queries[i] == NULL) {
             status = lw_error_set(reterr, LW_ENOMEM, "no memory for a query");
         }
@@ -184,9 +185,9 @@ void lw_source_prometheus_range_close(struct lw_source_prometheus_range *source)
     }
     matrices_free(source);
     for (size_t i = 0; i < LW_PROMETHEUS_QUERIES_MAX; i++) {
-        lw_transfer_free(source->queries[i]);
+        lw_http_free(source->queries[i]);
     }
-    lw_transfer_destroy(source->transfer);
+    lw_http_client_destroy(source->client);
     lw_mem_free(source->tracks);
     lw_mem_free(source->points);
     lw_mem_free(source);
@@ -243,8 +244,7 @@ static bool says_too_much(const char *text)
 }
 
 /* Judges an answer; *ret_reason says what is wrong with it. */
-static enum outcome answer_judge(const struct lw_transfer_answer *answer,
-                                 char ret_reason[REASON_MAX])
+static enum outcome answer_judge(const struct lw_http_answer *answer, char ret_reason[REASON_MAX])
 {
     char told[REASON_MAX - 40] = "";
     bool has_error;
@@ -268,16 +268,21 @@ static enum outcome answer_judge(const struct lw_transfer_answer *answer,
 
 /* One request, tried again while its failure may pass. */
 static enum lw_status request(struct lw_source_prometheus_range *source, const char *form,
-                              size_t bytes_max, struct lw_transfer_answer *ret_answer,
+                              size_t bytes_max, struct lw_http_answer *ret_answer,
                               enum outcome *ret_outcome, struct lw_error *reterr)
 {
     char reason[REASON_MAX] = "";
     int64_t wait_ms = WAIT_FIRST_MS;
+    const struct lw_http_request post = {.url = source->url,
+                                         .content_type = "application/x-www-form-urlencoded",
+                                         .body = form,
+                                         .n_bytes = strlen(form),
+                                         .answer_bytes_max = bytes_max,
+                                         .stop = -1};
 
     for (int i = 1;; i++) {
         struct lw_error error;
-        enum lw_status status = lw_transfer_post(source->transfer, form, bytes_max, ret_answer,
-                                                 &error);
+        enum lw_status status = lw_http_post(source->client, &post, ret_answer, &error);
 
         source->totals.requests++;
         if (status == LW_ENOMEM) {
@@ -309,7 +314,7 @@ static enum lw_status query_ask(struct lw_source_prometheus_range *source, size_
                                 struct lw_error *reterr)
 {
     char *form = form_make(source, query, end_ns);
-    struct lw_transfer_answer answer = {0};
+    struct lw_http_answer answer = {0};
     struct lw_error error;
     enum lw_status status;
 

@@ -35,7 +35,7 @@ struct lw_prometheus_range_setup {
     size_t n_queries;
     int64_t from_ns, to_ns;            /* Both included. */
     int64_t step_ns;                   /* Whole milliseconds. */
-    const char *header_file, *ca_file; /* As struct lw_transfer_setup; may be NULL. */
+    const char *header_file, *ca_file; /* As struct lw_http_setup; may be NULL. */
     int64_t timeout_ns;                /* Of one request; 0: two minutes. */
     const struct lw_feed *feed;
     /* Hears of what is worth knowing and no failure: a request tried again, say. May be NULL. */

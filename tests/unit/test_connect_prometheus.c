@@ -2,7 +2,6 @@
 #include "support/test.h"
 
 #include "connect/prometheus/matrix.h"
-#include "connect/prometheus/transfer.h"
 #include "connect/source_prometheus_range.h"
 #include "support/feed_kept.h"
 
