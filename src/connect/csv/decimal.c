@@ -147,11 +147,26 @@ static bool infinity_parse(const char *text, size_t n_bytes, double *ret_value)
     return false;
 }
 
-bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *ret_value)
+bool lw_csv_decimal_scale(uint64_t digits, int exponent, double *ret_value)
 {
     static const double powers[EXACT_POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+    if (digits <= (uint64_t)1 << 53 && exponent > -EXACT_POWERS && exponent < EXACT_POWERS) {
+        *ret_value = exponent < 0 ? (double)digits / powers[-exponent]
+                                  : (double)digits * powers[exponent];
+        return true;
+    }
+    if (digits > 0 && exponent < 0 && exponent >= -DIVISION_POWERS) {
+        *ret_value = decimal_divide(digits, -exponent);
+        return true;
+    }
+    return false;
+}
+
+bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *ret_value)
+{
     struct decimal decimal = {0};
     double value;
 
@@ -161,15 +176,7 @@ bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *r
     if (!decimal_read(text, n_bytes, mark, &decimal)) {
         return infinity_parse(text, n_bytes, ret_value);
     }
-    if (!decimal.is_cut && decimal.digits <= (uint64_t)1 << 53 &&
-        decimal.exponent > -EXACT_POWERS && decimal.exponent < EXACT_POWERS) {
-        value = (double)decimal.digits;
-        value = decimal.exponent < 0 ? value / powers[-decimal.exponent]
-                                     : value * powers[decimal.exponent];
-    } else if (!decimal.is_cut && decimal.digits > 0 && decimal.exponent < 0 &&
-               decimal.exponent >= -DIVISION_POWERS) {
-        value = decimal_divide(decimal.digits, -decimal.exponent);
-    } else {
+    if (decimal.is_cut || !lw_csv_decimal_scale(decimal.digits, decimal.exponent, &value)) {
         return decimal_slow(text, n_bytes, mark, ret_value);
     }
     *ret_value = decimal.is_negative ? -value : value;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Longer texts are no numbers. */
 #define LW_CSV_NUMBER_BYTES_MAX 400
@@ -14,6 +15,9 @@
  * anything else.
  */
 bool lw_csv_decimal_parse(const char *text, size_t n_bytes, char mark, double *ret_value);
+/* digits 10^exponent, correctly rounded, where that takes no more than 128 bits; false where it
+ * does: lw_csv_decimal_parse then reads the text. */
+bool lw_csv_decimal_scale(uint64_t digits, int exponent, double *ret_value);
 /* True for the ways people write "no value": nothing at all, nan, null, na, n/a, #n/a, none, nil,
  * "-", "?", in either case. */
 bool lw_csv_is_missing(const char *text, size_t n_bytes);
