@@ -247,6 +247,10 @@ LW_API void lw_detector_release(struct lw_detector *detector);
 /** The detector's name; valid as long as the detector. */
 LW_API const char *lw_detector_name(const struct lw_detector *detector);
 
+/** An option that the detector was made with, as lw_spec_get(). Any thread. */
+LW_API enum lw_status lw_detector_get(const struct lw_detector *detector, const char *option,
+                                      char *ret_text, size_t capacity) LW_MUST_USE;
+
 /** A 64-bit hash of all options, in their canonical text: equal specs have equal hashes on every
  * machine. */
 LW_API uint64_t lw_detector_hash(const struct lw_detector *detector);

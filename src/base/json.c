@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void lw_json_init(struct lw_json *json)
@@ -173,6 +174,24 @@ void lw_json_number(struct lw_json *json, double value)
         return;
     }
     lw_json_raw(json, text, lw_double_format(value, text));
+}
+
+void lw_json_float(struct lw_json *json, float value)
+{
+    char text[LW_DOUBLE_TEXT_MAX];
+    int n = 0;
+
+    if (!isfinite(value)) {
+        lw_json_null(json);
+        return;
+    }
+    for (int digits = 6; digits <= 9; digits++) {
+        n = snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) {
+            break;
+        }
+    }
+    lw_json_raw(json, text, (size_t)n);
 }
 
 void lw_json_int(struct lw_json *json, int64_t value)

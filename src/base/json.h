@@ -44,6 +44,8 @@ void lw_json_text(struct lw_json *json, const char *text);
 void lw_json_text_n(struct lw_json *json, const char *text, size_t n_bytes);
 /* Shortest digits that read back the same; NaN and infinities, which JSON has not, become null. */
 void lw_json_number(struct lw_json *json, double value);
+/* The same of a float: the fewest digits from 6 on that read back as the same float. */
+void lw_json_float(struct lw_json *json, float value);
 void lw_json_int(struct lw_json *json, int64_t value);
 void lw_json_bool(struct lw_json *json, bool value);
 void lw_json_null(struct lw_json *json);

@@ -368,6 +368,12 @@ const char *lw_detector_name(const struct lw_detector *detector)
     return detector->name;
 }
 
+enum lw_status lw_detector_get(const struct lw_detector *detector, const char *option,
+                               char *ret_text, size_t capacity)
+{
+    return lw_spec_get(detector->spec, option, ret_text, capacity);
+}
+
 uint64_t lw_detector_hash(const struct lw_detector *detector)
 {
     return detector->hash;

@@ -1,7 +1,6 @@
 /* The engine's views as JSON: see serve/view.h. */
 #include "serve/view.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,24 +32,6 @@ void lw_view_time(struct lw_json *json, int64_t time_ns)
     if (rest != 0) {
         n += snprintf(text + n, sizeof(text) - (size_t)n, ".%09lld", llabs(rest));
         n -= (int)zeros_at_end(text, (size_t)n);
-    }
-    lw_json_raw(json, text, (size_t)n);
-}
-
-void lw_view_float(struct lw_json *json, float value)
-{
-    char text[32];
-    int n = 0;
-
-    if (!isfinite(value)) {
-        lw_json_null(json);
-        return;
-    }
-    for (int digits = 6; digits <= 9; digits++) {
-        n = snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) {
-            break;
-        }
     }
     lw_json_raw(json, text, (size_t)n);
 }
@@ -88,7 +69,7 @@ static void member_bool(struct lw_json *json, const char *key, bool value)
 static void member_float(struct lw_json *json, const char *key, float value)
 {
     lw_json_key(json, key);
-    lw_view_float(json, value);
+    lw_json_float(json, value);
 }
 
 static void member_time(struct lw_json *json, const char *key, int64_t time_ns)
@@ -218,7 +199,7 @@ void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, s
         lw_json_key(json, columns[c].key);
         lw_json_begin_array(json);
         for (size_t i = 0; i < n_steps; i++) {
-            lw_view_float(
+            lw_json_float(
                 json, *(const float *)(const void *)((const char *)&steps[i] + columns[c].offset));
         }
         lw_json_end(json);

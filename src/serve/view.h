@@ -8,8 +8,6 @@
 /* Seconds since 1970-01-01 UTC with as many digits as the nanoseconds need; INT64_MIN, "not yet",
  * is null. */
 void lw_view_time(struct lw_json *json, int64_t time_ns);
-/* The fewest digits that read back as the same float; NaN is null. */
-void lw_view_float(struct lw_json *json, float value);
 /* "cannot_tell", "low" or "full". */
 const char *lw_view_confidence(uint8_t confidence);
 

@@ -54,6 +54,23 @@ static void test_json__has_null_for_what_json_has_not(void **state)
     lw_json_fini(&json);
 }
 
+static void test_json__writes_floats_as_short_as_they_read_back(void **state)
+{
+    struct lw_json json;
+
+    (void)state;
+    lw_json_init(&json);
+    lw_json_begin_array(&json);
+    lw_json_float(&json, 0.1f);
+    lw_json_float(&json, 16777216.0f);
+    lw_json_float(&json, 1.17549435e-38f);
+    lw_json_float(&json, NAN);
+    lw_json_float(&json, -INFINITY);
+    lw_json_end(&json);
+    assert_string_equal(lw_json_peek(&json), "[0.1,16777216,1.1754944e-38,null,null]");
+    lw_json_fini(&json);
+}
+
 static void test_json__escapes_and_mends_text(void **state)
 {
     struct lw_json json;
@@ -128,6 +145,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json__writes_commas_colons_and_nesting),
         cmocka_unit_test(test_json__has_null_for_what_json_has_not),
+        cmocka_unit_test(test_json__writes_floats_as_short_as_they_read_back),
         cmocka_unit_test(test_json__escapes_and_mends_text),
         cmocka_unit_test(test_json__keys_are_escaped_too),
         cmocka_unit_test(test_json__nests_to_its_limit),
