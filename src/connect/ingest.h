@@ -7,9 +7,14 @@
  * table of keyed 128-bit hashes; only when it is unknown does the decoder spell out the labels.
  * Points gather in the request and go to the feed in one push.
  *
- * Event time of the source is the newest time it was given (times further than `future_ns` ahead of
- * the clock are refused); it is told to the feed with each request, not more often than every few
- * milliseconds. While no request comes it goes on with the clock, so that silence is noticed.
+ * Event time of the source stays `delay_ns` behind the newest time it was given (times further than
+ * `future_ns` ahead of the clock are refused), since several connections of one client overtake
+ * each other; it is told to the feed with each request, not more often than every
+ * LW_INGEST_TELL_NS. When no samples have come for LW_INGEST_IDLE_NS it goes on with the clock, so
+ * far behind it, so that silence is noticed.
+ *
+ * A request holds the source's series for reading from its first look-up to its commit or reset: a
+ * thread has one request of a source under way at a time, and does not wait within.
  */
 #ifndef LW_CONNECT_INGEST_H
 #define LW_CONNECT_INGEST_H
@@ -21,6 +26,10 @@
 #define LW_INGEST_UNKNOWN UINT32_MAX
 /* Rejections of one request whose text is kept; more are counted. */
 #define LW_INGEST_DETAILS 8
+/* Reasons a request tells apart; more are counted as "other". */
+#define LW_INGEST_REASONS 16
+#define LW_INGEST_TELL_NS INT64_C(5000000)
+#define LW_INGEST_IDLE_NS (INT64_C(60) * 1000000000)
 
 struct lw_ingest;
 struct lw_ingest_request;
@@ -34,11 +43,12 @@ struct lw_ingest_limits {
     uint64_t samples_of_request; /* 1,000,000. */
     int64_t future_ns;           /* Times later than the clock by more are refused: 10 min. */
     int64_t past_ns;             /* Times older than this are refused: 0: no bound. */
+    int64_t delay_ns;            /* Event time stays so far behind the newest sample: 0. */
 };
 
 struct lw_ingest_config {
     const struct lw_feed *feed; /* Copied; the ingest alone calls it. */
-    const char *source;         /* In messages. */
+    const char *source;         /* In messages; outlives the ingest, as does the tenant label. */
     struct lw_ingest_limits limits;
     int64_t (*now_ns)(void); /* NULL: lw_clock_real_ns. */
 };
@@ -64,6 +74,14 @@ void lw_ingest_request_reset(struct lw_ingest_request *request);
 /* The number of the series that these bytes name, or LW_INGEST_UNKNOWN. Equal bytes are one series;
  * several spellings of one series may each have an entry. */
 uint32_t lw_ingest_find(struct lw_ingest_request *request, const void *identity, size_t n_bytes);
+/* A hash of 16 bytes, keyed by the source's secret: what many series have in common (a resource, a
+ * metric) may stand for itself in their identities so. */
+void lw_ingest_digest(const struct lw_ingest_request *request, const void *bytes, size_t n_bytes,
+                      uint8_t ret_digest[16]);
+/* A hash of bytes, keyed by a secret of the process: for identities made of many texts that come
+ * again and again. Two texts share one with a chance of 2^-64. */
+uint64_t lw_ingest_text_hash(const struct lw_ingest_request *request, const void *bytes,
+                             size_t n_bytes);
 /*
  * The same, when it was unknown: spelt out. Takes a stale or refused series' place in the counters.
  * LW_ELIMIT beyond a limit, LW_EINVAL for a name that cannot be: the decoder rejects the samples
@@ -82,6 +100,10 @@ bool lw_ingest_sample(struct lw_ingest_request *request, uint32_t series, int64_
 void lw_ingest_reject(struct lw_ingest_request *request, const char *reason, uint64_t n,
                       const char *where, const char *format, ...) LW_PRINTF(5, 6);
 
+/* Samples that are in order and yet nothing to score (a marker that a series ended, an exemplar):
+ * counted by reason, and the client is told nothing. */
+void lw_ingest_pass_over(struct lw_ingest_request *request, const char *reason, uint64_t n);
+
 struct lw_ingest_outcome {
     uint64_t n_taken, n_rejected;
     size_t n_details;                     /* At most LW_INGEST_DETAILS. */
@@ -89,8 +111,11 @@ struct lw_ingest_outcome {
     uint64_t position; /* The answer may be given once the feed is durable up to here. */
 };
 /* Hands what was gathered to the feed, in the order it was added, with its event time. LW_EBUSY
- * when the host became read-only: nothing was taken. */
+ * when the host became read-only, or LW_ENOMEM: nothing was taken, and the outcome is empty. */
 enum lw_status lw_ingest_commit(struct lw_ingest_request *request,
                                 struct lw_ingest_outcome *ret_outcome);
+
+/* Series the source has now. Any thread. */
+uint64_t lw_ingest_n_series(struct lw_ingest *ingest);
 
 #endif

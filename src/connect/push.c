@@ -1,0 +1,15 @@
+/* The push protocols there are. Add yours to the list; routes, feeds, counters and the reference
+ * page follow. */
+#include "connect/push.h"
+
+#include "connect/remote_write/remote_write.h"
+
+static const struct lw_push_class *const CLASSES[] = {
+    &lw_remote_write_class,
+    NULL,
+};
+
+const struct lw_push_class *const *lw_push_classes(void)
+{
+    return CLASSES;
+}
