@@ -11,9 +11,13 @@
 
 #include "lapwing/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Longest path, with its end. */
+#define LW_IO_PATH_MAX 4096
 
 struct lw_io {
     int (*open)(void *context, const char *path, int flags, mode_t mode); /* A descriptor. */
@@ -22,6 +26,9 @@ struct lw_io {
     ssize_t (*read_at)(void *context, int fd, void *bytes, size_t n_bytes, int64_t at);
     ssize_t (*write_at)(void *context, int fd, const void *bytes, size_t n_bytes, int64_t at);
     int (*sync)(void *context, int fd); /* Contents and length are on the disk (fdatasync). */
+    /* A hint, and no promise; may be NULL. Begins to write the bytes out; with `evict` waits until
+     * they are written and gives up their pages. */
+    int (*flush)(void *context, int fd, int64_t at, int64_t n_bytes, bool evict);
     int (*truncate)(void *context, int fd, int64_t n_bytes);
     int64_t (*size)(void *context, int fd);
     int (*rename)(void *context, const char *from, const char *to);
@@ -48,5 +55,19 @@ enum lw_status lw_io_write_all(const struct lw_io *io, int fd, const char *path,
 /* LW_EIO: "cannot VERB PATH: REASON" of a negative answer. */
 enum lw_status lw_io_fail(int64_t answer, const char *verb, const char *path,
                           struct lw_error *reterr);
+
+/* As open, over EINTR: a descriptor, or -errno. */
+int lw_io_open(const struct lw_io *io, const char *path, int flags, mode_t mode);
+/* Over EINTR; 0 or -errno. */
+int lw_io_sync(const struct lw_io *io, int fd);
+int lw_io_sync_dir(const struct lw_io *io, const char *path);
+/* The folder that holds path is synced, so that a name made, changed or removed there stays so. */
+int lw_io_sync_parent(const struct lw_io *io, const char *path);
+/* Makes a folder, one level deep, where there is none, and syncs the folder above it. LW_EIO. */
+enum lw_status lw_io_make_dir(const struct lw_io *io, const char *path,
+                              struct lw_error *reterr) LW_MUST_USE;
+/* "dir/name" into ret_path; LW_EINVAL when it does not fit into PATH_MAX. */
+enum lw_status lw_io_join(const char *dir, const char *name, char ret_path[LW_IO_PATH_MAX],
+                          struct lw_error *reterr) LW_MUST_USE;
 
 #endif

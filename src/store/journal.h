@@ -7,8 +7,10 @@
  * pending buffer and never touches the disk; lw_journal_sync() writes and syncs what is pending.
  * The bytes stay in memory until a sync has succeeded: after a failed write or sync a new segment
  * is begun which holds them all once more, so a disk that lied about a failed sync loses nothing,
- * and a reader prefers the younger segment where two hold the same number. A torn tail of the
- * newest segment is cut at open; damage anywhere before is an error that names segment and byte.
+ * and a reader prefers the younger segment where two hold the same number. What may be torn is the
+ * end of the newest segment; damage anywhere before is an error that names segment and byte. A
+ * fault in the very last group of records cannot be told from a torn one, and ends the journal
+ * there.
  */
 #ifndef LW_STORE_JOURNAL_H
 #define LW_STORE_JOURNAL_H
@@ -28,6 +30,7 @@ struct lw_journal_config {
     const char *dir;        /* Made when it is not there. */
     size_t segment_bytes;   /* A segment this long is closed; 0: 64 MiB. */
     size_t pending_bytes;   /* Appending beyond this much unsynced is refused; 0: 256 MiB. */
+    uint64_t first;         /* Number of the first record where the folder is empty; 0: 1. */
     const struct lw_cipher *cipher;
 };
 
@@ -51,8 +54,11 @@ struct lw_journal_segment {
 };
 
 /*
- * Open for appending, behind the last whole record that is on the disk. LW_EIO; LW_EFORMAT when a
- * segment is damaged before its tail, or one is missing; LW_ENOMEM.
+ * Open for appending, behind the last whole record that can be read. The last group of records that
+ * was written may not be on the disk yet, though it can be read: it is pending again, and the next
+ * sync writes it once more. LW_EIO; LW_EFORMAT when a segment is damaged before its tail, or one is
+ * missing (of older segments only the heads are looked at: reading tells all); LW_EVERSION;
+ * LW_ENOMEM; LW_EINVAL with a cipher. One journal at a time in a folder: the caller sees to it.
  */
 enum lw_status lw_journal_open(const struct lw_journal_config *config,
                                struct lw_journal **ret_journal,
@@ -74,6 +80,8 @@ enum lw_status lw_journal_append(struct lw_journal *journal, uint32_t type,
                                  uint64_t *ret_sequence) LW_MUST_USE;
 /* The number the next record will have. Any thread. */
 uint64_t lw_journal_next(const struct lw_journal *journal);
+/* Every record up to this number is on the disk. Any thread. */
+uint64_t lw_journal_durable(const struct lw_journal *journal);
 /* Bytes appended and not yet synced. Any thread. */
 size_t lw_journal_pending(const struct lw_journal *journal);
 
@@ -93,20 +101,23 @@ enum lw_status lw_journal_trim(struct lw_journal *journal, uint64_t before,
 
 struct lw_journal_reader;
 
-/* From the first record with a number >= from. LW_ENOTFOUND when there is no segment that could
- * hold it though later ones are there; LW_EIO; LW_ENOMEM. An empty or missing folder is an empty
- * journal. */
+/* From the first record with a number >= from (0: the oldest there is). LW_ENOTFOUND when there is
+ * no segment that could hold it though later ones are there; LW_EIO; LW_EFORMAT; LW_ENOMEM. An
+ * empty or missing folder is an empty journal. Segments that are begun later are not seen. */
 enum lw_status lw_journal_reader_open(const struct lw_journal_config *config, uint64_t from,
                                       struct lw_journal_reader **ret_reader,
                                       struct lw_error *reterr) LW_MUST_USE;
-/* LW_OK; LW_ENOTFOUND at the end (a torn tail is an end); LW_EFORMAT with segment and byte. */
+/* LW_OK; LW_ENOTFOUND at the end (a torn tail is an end); LW_EFORMAT with segment and byte;
+ * LW_EVERSION; LW_EIO; LW_ENOMEM. */
 enum lw_status lw_journal_reader_next(struct lw_journal_reader *reader,
                                       struct lw_journal_record *ret_record,
                                       struct lw_error *reterr) LW_MUST_USE;
 void lw_journal_reader_close(struct lw_journal_reader *reader);
 
-/* Segments by first number, at most capacity; returns how many there are. `verify`: every byte is
- * read, else names, sizes and heads alone. */
+/* Segments from the oldest to the newest, at most capacity; *ret_n is how many there are. `verify`:
+ * every byte is read, else names, sizes and heads alone. A segment whose records were all written
+ * once more into a younger one has last = first - 1. LW_EIO when the folder cannot be listed;
+ * LW_EFORMAT when the segments' names do not follow one another; LW_ENOMEM. */
 enum lw_status lw_journal_segments(const struct lw_journal_config *config, bool verify,
                                    struct lw_journal_segment *ret_segments, size_t capacity,
                                    size_t *ret_n, struct lw_error *reterr) LW_MUST_USE;
