@@ -192,6 +192,14 @@ static void request_begin(struct lw_ingest_request *request)
     request->now_min = (uint32_t)(request->now_ns / MINUTE_NS);
 }
 
+int64_t lw_ingest_request_now_ns(struct lw_ingest_request *request)
+{
+    if (request->now_ns == 0) {
+        request_begin(request);
+    }
+    return request->now_ns;
+}
+
 /* ---- series ---- */
 
 uint64_t lw_ingest_text_hash(const struct lw_ingest_request *request, const void *bytes,

@@ -95,6 +95,8 @@ enum lw_status lw_ingest_define(struct lw_ingest_request *request, const void *i
  * "not_finite". */
 bool lw_ingest_sample(struct lw_ingest_request *request, uint32_t series, int64_t time_ns,
                       double value);
+/* When the request began, by the source's clock: the time of samples that come without one. */
+int64_t lw_ingest_request_now_ns(struct lw_ingest_request *request);
 /* Samples that were dropped: `reason` is a short name for counters ("bad_value"); `where` says
  * where in the request ("line 7", "timeseries 3"), the rest is the sentence for people. */
 void lw_ingest_reject(struct lw_ingest_request *request, const char *reason, uint64_t n,
