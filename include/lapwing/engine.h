@@ -266,6 +266,265 @@ LW_API enum lw_status lw_engine_save(struct lw_engine *engine, const char *path,
 LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
                                      uint32_t *ret_skipped, struct lw_error *reterr) LW_MUST_USE;
 
+/* ---- the outbox: what sinks have yet to be told ---- */
+
+/** Sinks an engine knows, those that are gone and still have something to be told among them. */
+#define LW_SINKS_MAX 32
+/** Bytes of a reason, the terminator among them. */
+#define LW_REASON_MAX 192
+
+/** What a sink asks of the outbox. Zero-initialise and set what matters. */
+struct lw_outbox_options {
+    int64_t resend_ns;  /**< An open anomaly is told again so long after it was last delivered; 0:
+                           never. */
+    int64_t max_age_ns; /**< An event that fails when it is older becomes a dead letter; 0: one day.
+                         */
+    double rate;        /**< Events a second; 0: 10. More wait. */
+    double burst;       /**< Events at once after a pause; 0: 100. At least 1. */
+    uint32_t dead_letters_max; /**< Kept; beyond them the oldest go, counted. 0: 10,000. */
+};
+
+/**
+ * Open the outbox: from here on every anomaly that opens or closes is kept until each sink has
+ * been told. To be called once, before anything is fed. Of an anomaly that opened before, only the
+ * end is told.
+ *
+ * @param engine  Fresh. An engine whose outbox was never opened keeps nothing for sinks.
+ * @param folder  Of the outbox; made when it is not there. NULL: in memory, gone with the engine.
+ * @param reterr  Filled on failure; may be NULL.
+ * @return LW_OK; LW_EEXIST when it is open already; LW_EIO; LW_EFORMAT or LW_EVERSION for a folder
+ * this program cannot read; LW_ENOMEM.
+ *
+ * Events are recognised by the anomaly's id and whether it opened or closed: what is recorded a
+ * second time, as when a journal is replayed, is not told a second time.
+ */
+LW_API enum lw_status lw_engine_open_outbox(struct lw_engine *engine, const char *folder,
+                                            struct lw_error *reterr) LW_MUST_USE;
+
+/**
+ * A sink of that name is there. A new one is told of the anomalies that are open and of all that
+ * comes; one known from before goes on where it was, and whatever was on its way is told again.
+ *
+ * @param name     Shorter than LW_NAME_MAX.
+ * @param options  Borrowed.
+ * @return LW_OK; LW_EINVAL for an option below 0 or a name too long or empty; LW_ENOTFOUND when
+ * the outbox is not open; LW_ELIMIT beyond LW_SINKS_MAX; LW_EIO; LW_ENOMEM.
+ */
+LW_API enum lw_status lw_engine_open_sink(struct lw_engine *engine, const char *name,
+                                          const struct lw_outbox_options *options,
+                                          struct lw_error *reterr) LW_MUST_USE;
+
+/**
+ * These are all sinks there are. Others are gone: they get no new events, and what they have not
+ * been told is kept for their max_age_ns, should they come back, then dropped.
+ *
+ * @param names  const char *[n]; names that are not known change nothing.
+ */
+LW_API enum lw_status lw_engine_keep_sinks(struct lw_engine *engine, const char *const *names,
+                                           size_t n, struct lw_error *reterr) LW_MUST_USE;
+
+/** One event to be told. */
+struct lw_outbox_event {
+    uint64_t key;                   /**< Grows in the order of events; the same at each attempt. */
+    uint32_t attempt;               /**< From 1; counts from anew after a restart. */
+    bool resend;                    /**< It was delivered before. */
+    struct lw_anomaly_view anomaly; /**< phase says whether it opened or closed; entity_number is
+                                       UINT32_MAX. */
+};
+
+/** What lw_engine_take_events() is asked for. */
+struct lw_outbox_request {
+    const char *sink;
+    int64_t timeout_ns; /**< Waits so long when nothing is due; 0: does not wait. */
+    size_t capacity;    /**< Events at once at most. */
+};
+
+/**
+ * Take the events of one sink that are due, oldest first; they are on their way until reported. The
+ * end of an anomaly is not handed out before its beginning is off the list.
+ *
+ * @param request     Borrowed.
+ * @param ret_events  struct lw_outbox_event[request->capacity].
+ * @param ret_n       0 after the time-out, or after lw_engine_wake_sink().
+ * @return LW_OK; LW_ENOTFOUND when there is no such sink; LW_EIO, LW_ENOMEM: nothing is taken.
+ *
+ * Threads One a sink.
+ */
+LW_API enum lw_status lw_engine_take_events(struct lw_engine *engine,
+                                            const struct lw_outbox_request *request,
+                                            struct lw_outbox_event *ret_events, size_t *ret_n,
+                                            struct lw_error *reterr) LW_MUST_USE;
+
+/** Ends a wait of lw_engine_take_events(), or the next one. Any thread. */
+LW_API void lw_engine_wake_sink(struct lw_engine *engine, const char *sink);
+
+enum lw_outbox_answer {
+    LW_OUTBOX_DELIVERED = 0,
+    LW_OUTBOX_RETRY = 1,  /**< Again later. */
+    LW_OUTBOX_REFUSED = 2 /**< Never: a dead letter. */
+};
+
+/** What came of one event. */
+struct lw_outbox_result {
+    uint64_t key; /**< As taken; one that is not on its way any more is passed over. */
+    enum lw_outbox_answer answer;
+    int64_t retry_after_ns; /**< The other side asked for so much rest, for all events; 0: it did
+                               not. At most an hour counts. */
+    char reason[LW_REASON_MAX]; /**< For people; "" when delivered. */
+};
+
+/**
+ * Say what came of events. What is to be retried waits a random time below a bound that doubles
+ * with each attempt from 1 s to 5 min, and so does the whole sink while nothing can be delivered.
+ *
+ * @return LW_OK; LW_ENOTFOUND when there is no such sink. When the disk fails, what was delivered
+ * is not told again before a restart.
+ */
+LW_API enum lw_status lw_engine_report_events(struct lw_engine *engine, const char *sink,
+                                              const struct lw_outbox_result *results, size_t n,
+                                              struct lw_error *reterr) LW_MUST_USE;
+
+/** How a sink does. Counters are of this process. */
+struct lw_sink_view {
+    char name[LW_NAME_MAX];
+    bool gone;               /**< Not configured any more. */
+    bool up;                 /**< The last attempt reached it; true before the first. */
+    uint64_t pending;        /**< Events it has yet to be told. */
+    int64_t oldest_ns;       /**< Age of the oldest of them; 0: none. */
+    uint64_t delivered;      /**< Tellings that were taken, repeats of open anomalies among them. */
+    uint64_t retried;        /**< Attempts that have to be made again. */
+    uint64_t dead;           /**< Events that became dead letters. */
+    uint64_t dead_kept;      /**< Dead letters there now, */
+    uint64_t dead_dropped;   /**< and those dropped for want of room or because it was gone. */
+    uint64_t open;           /**< Open anomalies that are told again now and then. */
+    int64_t last_success_ns; /**< Real time; INT64_MIN: never in this process. */
+    char last_error[LW_REASON_MAX]; /**< Of the last attempt that failed; "": none. */
+};
+/** Fills at most capacity sinks in the order they came to be; returns how many there are. */
+LW_API size_t lw_engine_sinks(struct lw_engine *engine, struct lw_sink_view *ret_sinks,
+                              size_t capacity);
+
+/** An event that a sink will not be told, unless somebody asks for it. */
+struct lw_dead_letter {
+    uint64_t key;
+    int64_t time_ns; /**< Real time of its death. */
+    uint32_t attempts;
+    char reason[LW_REASON_MAX];
+    struct lw_anomaly_view anomaly;
+};
+/** Which of them. */
+struct lw_outbox_search {
+    const char *sink;
+    uint64_t from;   /**< The lowest key wanted. */
+    size_t capacity; /**< At most so many. */
+};
+/** Dead letters of a sink by ascending key, into struct lw_dead_letter[search->capacity].
+ * LW_ENOTFOUND: no such sink; LW_EIO. */
+LW_API enum lw_status lw_engine_dead_letters(struct lw_engine *engine,
+                                             const struct lw_outbox_search *search,
+                                             struct lw_dead_letter *ret_letters, size_t *ret_n,
+                                             struct lw_error *reterr) LW_MUST_USE;
+/** Tell one dead letter (key; 0: all) to the sink after all, as if it had just come in. *ret_n: how
+ * many. LW_ENOTFOUND: no such sink or letter; LW_EIO; LW_ENOMEM. */
+LW_API enum lw_status lw_engine_replay_dead_letters(struct lw_engine *engine, const char *sink,
+                                                    uint64_t key, size_t *ret_n,
+                                                    struct lw_error *reterr) LW_MUST_USE;
+/** Forget one dead letter (key; 0: all). As lw_engine_replay_dead_letters(). */
+LW_API enum lw_status lw_engine_drop_dead_letters(struct lw_engine *engine, const char *sink,
+                                                  uint64_t key, size_t *ret_n,
+                                                  struct lw_error *reterr) LW_MUST_USE;
+
+/* ---- durable state: a folder with a journal and snapshots ---- */
+
+struct lw_io; /* The disk; the library's own header store/io.h has it, for tests. */
+
+/** How an engine keeps its state. Zero-initialise and set what matters. */
+struct lw_state_config {
+    const char *dir;        /**< Folder; made when it is not there. Copied. */
+    const struct lw_io *io; /**< NULL: the system's disk. Outlives the engine. */
+    int64_t sync_ns;       /**< A sync of the journal begins at most this long after a record; 0: 20
+                              ms. */
+    int64_t checkpoint_ns; /**< A snapshot begins at least this often; 0: 1 min. Sooner when
+                              replaying the journal would take longer than about 3 s. */
+    bool relaxed; /**< Clients are answered before the journal is on the disk: a crash of the
+                     machine, or of the process within sync_ns, loses what was acknowledged since.
+                   */
+    bool manual;  /**< No threads: the host calls lw_engine_sync() and lw_engine_checkpoint(). */
+    int64_t resume_after_ns; /**< A pause longer than this is no silence of the sources; 0: 5 s. */
+    int64_t (*real_ns)(void *context); /**< Real time; NULL: the system's. */
+    /** After each sync, on the thread that synced; may be NULL. Must not call the engine. */
+    void (*synced)(void *context);
+    void *context; /**< Of real_ns and synced. */
+};
+
+/** What was found when the state was opened. */
+struct lw_state_report {
+    bool fresh;               /**< Nothing was there. */
+    uint64_t snapshot;        /**< Journal number the snapshot begins at; 0: there was none. */
+    uint32_t entities;        /**< Taken up from the snapshot. */
+    uint32_t skipped;         /**< Left out: their detector is gone or has other options. */
+    uint64_t records, points; /**< Replayed from the journal. */
+    double load_s, replay_s;  /**< Wall time. */
+};
+
+/**
+ * Keep the engine's state in a folder from now on: takes up what lies there (the newest snapshot,
+ * then the journal behind it, as if its feeds had been called again), and writes down every call of
+ * a feed before it acts on it.
+ *
+ * @param engine      Fresh, with its detectors set: no feed of it was used.
+ * @param config      Borrowed.
+ * @param ret_report  Filled on LW_OK; may be NULL.
+ * @param reterr      Filled on failure: names the damaged file, and the snapshot that is good.
+ * @return LW_OK; LW_EINVAL for an engine in use; LW_EFORMAT for a damaged folder; LW_EVERSION;
+ * LW_EIO; LW_ENOMEM. After a failure the engine can only be destroyed.
+ *
+ * Threads While it runs, nothing else may use the engine but lw_engine_totals().
+ */
+LW_API enum lw_status lw_engine_open_state(struct lw_engine *engine,
+                                           const struct lw_state_config *config,
+                                           struct lw_state_report *ret_report,
+                                           struct lw_error *reterr) LW_MUST_USE;
+
+/**
+ * Write and sync the journal up to what was delivered before the call.
+ *
+ * @return LW_OK; LW_EIO: the state is read-only, feeds refuse, and the next call tries again;
+ * LW_EINVAL without state.
+ *
+ * Threads Any, unless the engine has threads of its own for that (manual is false).
+ */
+LW_API enum lw_status lw_engine_sync(struct lw_engine *engine, struct lw_error *reterr) LW_MUST_USE;
+
+/**
+ * Write a snapshot, and drop what it makes needless. Entities go on being scored: a shard is
+ * stopped for about a millisecond at a time.
+ *
+ * @return LW_OK; LW_EIO, LW_ENOMEM: the snapshot before stays; LW_EINVAL without state.
+ *
+ * Threads Any but the shards'; calls wait for each other.
+ */
+LW_API enum lw_status lw_engine_checkpoint(struct lw_engine *engine,
+                                           struct lw_error *reterr) LW_MUST_USE;
+
+/** Of the journal and the snapshots, of this process. */
+struct lw_state_totals {
+    bool read_only;         /**< The journal cannot be written: feeds refuse until it can. */
+    bool checkpoint_failed; /**< The last one; the one before and the journal are good. */
+    char reason[256];       /**< Why; "" when all is well. */
+    uint64_t records, syncs, sync_failures; /**< Of the journal. */
+    uint64_t pending_bytes;                 /**< Not yet on the disk. */
+    uint64_t unsnapshot_points;             /**< In the journal since the newest snapshot began. */
+    uint64_t checkpoints, checkpoint_failures;
+    double checkpoint_s;       /**< Wall time of the last one. */
+    double checkpoint_stall_s; /**< Longest time it stopped a shard. */
+    uint64_t checkpoint_bytes; /**< Its size. */
+    int64_t checkpoint_ns;     /**< Real time of its end; INT64_MIN: none yet. */
+    double sync_s_max;         /**< Longest sync. */
+};
+/** LW_EINVAL without state. Any thread. */
+LW_API enum lw_status lw_engine_state(struct lw_engine *engine, struct lw_state_totals *ret_totals);
+
 /* ---- what can be configured ---- */
 
 /** One option as the documentation shows it. The texts pointed to are static. */

@@ -283,8 +283,10 @@ enum lw_anomaly_type lw_fault_sample(const struct lw_fault_config *config, struc
     if (!isnan(value)) {
         begun = value_learn(fault, time_ns, value);
     }
-    fault_set(fault, FLAG_SILENT | FLAG_RESUMED, false);
-    fault->last_time_ns = time_ns;
+    if (!fault_has(fault, FLAG_RESUMED) || time_ns >= fault->last_time_ns) {
+        fault_set(fault, FLAG_SILENT | FLAG_RESUMED, false);
+        fault->last_time_ns = time_ns;
+    } /* Else it waited in an open step since before the resumption. */
     fault->n_samples = (uint16_t)(fault->n_samples + (fault->n_samples < UINT16_MAX));
     return begun;
 }

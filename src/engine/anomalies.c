@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/anomaly_view.h"
+#include "engine/outbox.h"
 #include "explain/sentence.h"
 
 #include <math.h>
@@ -120,6 +121,7 @@ void lw_anomalies_record(struct engine_entity *owner, const struct lw_anomaly *a
     slot->used = true;
     slot->view = view;
     (void)pthread_mutex_unlock(&engine->ring_lock);
+    lw_outbox_record(engine->outbox, &view, owner->shard->sequence);
     tell(owner, &view);
 }
 
@@ -138,6 +140,7 @@ void lw_anomalies_end(struct engine_entity *owner)
     }
     (void)pthread_mutex_unlock(&engine->ring_lock);
     if (slot != NULL) {
+        lw_outbox_record(engine->outbox, &view, engine->sequence);
         tell(owner, &view);
     }
 }

@@ -1,8 +1,8 @@
 /* An engine: its making, its detectors and its feeds. */
-#include "engine/engine_internal.h"
-
 #include "base/error.h"
 #include "base/mem.h"
+#include "engine/durable.h"
+#include "engine/outbox.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -101,6 +101,8 @@ void lw_engine_destroy(struct lw_engine *engine)
     if (engine == NULL) {
         return;
     }
+    lw_durable_destroy(engine->durable);
+    engine->durable = NULL;
     for (uint32_t i = 0; engine->shards != NULL && i < engine->n_shards; i++) {
         if (engine->shards[i].started) {
             lw_shard_drain(&engine->shards[i]);
@@ -116,6 +118,7 @@ void lw_engine_destroy(struct lw_engine *engine)
         lw_shard_stop(&engine->shards[i]);
     }
     lw_trainer_destroy(engine->trainer);
+    lw_outbox_destroy(engine->outbox); /* After all who may tell it something. */
     lw_intern_destroy(engine->series_names);
     lw_intern_destroy(engine->entity_names);
     lw_mem_free(engine->shards);
@@ -123,6 +126,7 @@ void lw_engine_destroy(struct lw_engine *engine)
     lw_mem_free(engine->first_target);
     lw_mem_free(engine->targets);
     lw_mem_free(engine->entities);
+    lw_mem_free(engine->handed);
     (void)pthread_mutex_destroy(&engine->route);
     (void)pthread_mutex_destroy(&engine->ring_lock);
     lw_mem_free(engine);
@@ -275,18 +279,19 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
     engine->unmatched += at == UINT32_MAX ? 1 : 0;
     while (at != UINT32_MAX) {
         const struct target *target = &engine->targets[at];
-        bool row = engine->detectors[target->entity->detector].detector->step_kind == LW_STEP_ROW;
+        struct shard *shard = &engine->shards[target->shard];
         struct item item = {.entity = target->entity,
-                            .kind = row ? ITEM_ROW_POINT : ITEM_POINT,
+                            .kind = target->row ? ITEM_ROW_POINT : ITEM_POINT,
                             .feed = (uint16_t)feed->number,
                             .series = target->series,
                             .time_ns = point->time_ns,
                             .value = point->value,
                             .tag = point->tag};
 
-        lw_pooled_tail_count(engine, target->entity->detector);
-        lw_shard_append(target->entity->shard, &item);
-        feed->row_shards |= row ? UINT64_C(1) << target->entity->shard->number : 0;
+        lw_pooled_tail_count(engine, target->detector);
+        engine->handed[target->number] = shard->n_handed + 1;
+        lw_shard_append(shard, &item);
+        feed->row_shards |= target->row ? UINT64_C(1) << target->shard : 0;
         at = target->next;
     }
     if ((point->flags & LW_POINT_MORE) == 0) {
@@ -294,30 +299,43 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
     }
 }
 
-static enum lw_status feed_push(void *context, const struct lw_point *points, size_t n)
+void lw_engine_route(struct lw_engine *engine, struct engine_feed *feed,
+                     const struct lw_point *points, size_t n)
 {
-    struct engine_feed *feed = context;
-    struct lw_engine *engine = feed->engine;
-
-    (void)pthread_mutex_lock(&engine->route);
     for (size_t i = 0; i < n; i++) {
         route_point(engine, feed, &points[i]);
     }
     feed->samples += n;
+}
+
+static void submit_all(struct lw_engine *engine)
+{
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         lw_shard_submit(&engine->shards[i]);
     }
-    (void)pthread_mutex_unlock(&engine->route);
-    return LW_OK;
 }
 
-static enum lw_status feed_watermark(void *context, int64_t time_ns)
+static enum lw_status feed_push(void *context, const struct lw_point *points, size_t n)
 {
     struct engine_feed *feed = context;
     struct lw_engine *engine = feed->engine;
-    struct item item = {.kind = ITEM_WATERMARK, .feed = (uint16_t)feed->number, .time_ns = time_ns};
+    enum lw_status status;
 
     (void)pthread_mutex_lock(&engine->route);
+    status = lw_durable_points(engine, feed, points, n);
+    if (status == LW_OK) {
+        lw_engine_route(engine, feed, points, n);
+        submit_all(engine);
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}
+
+void lw_engine_tell(struct lw_engine *engine, struct engine_feed *feed, int64_t time_ns)
+{
+    struct item item = {.kind = ITEM_WATERMARK, .feed = (uint16_t)feed->number, .time_ns = time_ns};
+
+    feed->told_ns = time_ns;
     if (time_ns > feed->watermark_ns) {
         feed->watermark_ns = time_ns;
     }
@@ -326,10 +344,40 @@ static enum lw_status feed_watermark(void *context, int64_t time_ns)
     }
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         lw_shard_append(&engine->shards[i], &item);
-        lw_shard_submit(&engine->shards[i]);
+    }
+}
+
+static enum lw_status feed_watermark(void *context, int64_t time_ns)
+{
+    struct engine_feed *feed = context;
+    struct lw_engine *engine = feed->engine;
+    enum lw_status status;
+
+    (void)pthread_mutex_lock(&engine->route);
+    status = lw_durable_watermark(engine, feed, time_ns);
+    if (status == LW_OK) {
+        lw_engine_tell(engine, feed, time_ns);
+        submit_all(engine);
     }
     (void)pthread_mutex_unlock(&engine->route);
-    return LW_OK;
+    return status;
+}
+
+void lw_engine_resume(struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_feeds; i++) {
+        engine->feeds[i].told_ns = INT64_MIN;
+    }
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_append(&engine->shards[i], &(struct item){.kind = ITEM_RESUME});
+    }
+}
+
+void lw_engine_end(struct lw_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        lw_shard_append(&engine->shards[i], &(struct item){.kind = ITEM_FINISH});
+    }
 }
 
 static void feed_dropped(void *context, const char *reason, uint64_t n)
@@ -353,23 +401,87 @@ static void feed_dropped(void *context, const char *reason, uint64_t n)
     (void)pthread_mutex_unlock(&feed->engine->route);
 }
 
-/* Without a journal nothing is to be waited for. */
 static uint64_t feed_position(void *context)
 {
-    (void)context;
-    return 0;
+    const struct engine_feed *feed = context;
+    const struct lw_durable *durable = feed->engine->durable;
+
+    return durable == NULL || durable->config.relaxed ? 0 : atomic_load(&feed->position);
 }
 
 static uint64_t feed_durable(void *context)
 {
-    (void)context;
-    return 0;
+    const struct engine_feed *feed = context;
+    const struct lw_durable *durable = feed->engine->durable;
+
+    return durable == NULL ? 0 : atomic_load(&durable->durable);
 }
 
+/* Queues are taken for full when a push of some thousand points would have to wait. */
 static enum lw_status feed_ready(void *context, struct lw_error *reterr)
 {
-    (void)context;
-    (void)reterr;
+    const struct engine_feed *feed = context;
+    struct lw_engine *engine = feed->engine;
+    struct lw_durable *durable = engine->durable;
+
+    if (durable != NULL && atomic_load(&durable->read_only)) {
+        (void)pthread_mutex_lock(&durable->lock);
+        if (reterr != NULL) {
+            *reterr = durable->failure;
+        }
+        (void)pthread_mutex_unlock(&durable->lock);
+        return LW_EIO;
+    }
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        if (atomic_load(&engine->shards[i].n_waiting) > QUEUE_BATCHES * 3 / 4) {
+            return lw_error_set(reterr, LW_EBUSY, "the queue of shard %u is full", i);
+        }
+    }
+    return LW_OK;
+}
+
+struct engine_feed *lw_engine_add_feed(struct lw_engine *engine, const char *source)
+{
+    struct engine_feed *feed;
+
+    for (uint32_t i = 0; i < engine->n_feeds; i++) {
+        if (strcmp(engine->feeds[i].source, source) == 0) {
+            return &engine->feeds[i];
+        }
+    }
+    if (engine->n_feeds == FEEDS_MAX) {
+        return NULL;
+    }
+    feed = &engine->feeds[engine->n_feeds];
+    *feed = (struct engine_feed){.engine = engine,
+                                 .number = engine->n_feeds,
+                                 .watermark_ns = INT64_MIN,
+                                 .told_ns = INT64_MIN};
+    (void)snprintf(feed->source, sizeof(feed->source), "%s", source);
+    engine->n_feeds++;
+    return feed;
+}
+
+/* The feed of that name; a new one is in the journal before it is there. */
+static enum lw_status ensure_feed(struct lw_engine *engine, const char *source,
+                                  struct engine_feed **ret_feed, struct lw_error *reterr)
+{
+    uint32_t n_before = engine->n_feeds;
+    enum lw_status status = LW_OK;
+
+    *ret_feed = lw_engine_add_feed(engine, source);
+    if (*ret_feed == NULL) {
+        return lw_error_set(reterr, LW_ELIMIT, "source \"%s\" is one too many: an engine takes %d",
+                            source, FEEDS_MAX);
+    }
+    if (engine->n_feeds > n_before) {
+        status = lw_durable_feed(engine, *ret_feed);
+    }
+    if (status != LW_OK) {
+        engine->n_feeds = n_before;
+        return lw_error_set(reterr, status, "source \"%s\" cannot begin: the state is read-only",
+                            source);
+    }
     return LW_OK;
 }
 
@@ -377,6 +489,7 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
                               struct lw_feed *ret_feed, struct lw_error *reterr)
 {
     struct engine_feed *feed = NULL;
+    enum lw_status status;
 
     if (strlen(source) >= LW_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
@@ -384,30 +497,19 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
                             LW_NAME_MAX - 1);
     }
     (void)pthread_mutex_lock(&engine->route);
-    for (uint32_t i = 0; i < engine->n_feeds; i++) {
-        feed = strcmp(engine->feeds[i].source, source) == 0 ? &engine->feeds[i] : feed;
-    }
-    if (feed == NULL && engine->n_feeds < FEEDS_MAX) {
-        feed = &engine->feeds[engine->n_feeds];
-        *feed = (struct engine_feed){
-            .engine = engine, .number = engine->n_feeds, .watermark_ns = INT64_MIN};
-        (void)snprintf(feed->source, sizeof(feed->source), "%s", source);
-        engine->n_feeds++;
-    }
+    status = ensure_feed(engine, source, &feed, reterr);
     (void)pthread_mutex_unlock(&engine->route);
-    if (feed == NULL) {
-        return lw_error_set(reterr, LW_ELIMIT, "source \"%s\" is one too many: an engine takes %d",
-                            source, FEEDS_MAX);
+    if (status == LW_OK) {
+        *ret_feed = (struct lw_feed){.series = feed_series,
+                                     .push = feed_push,
+                                     .watermark = feed_watermark,
+                                     .dropped = feed_dropped,
+                                     .position = feed_position,
+                                     .durable = feed_durable,
+                                     .ready = feed_ready,
+                                     .context = feed};
     }
-    *ret_feed = (struct lw_feed){.series = feed_series,
-                                 .push = feed_push,
-                                 .watermark = feed_watermark,
-                                 .dropped = feed_dropped,
-                                 .position = feed_position,
-                                 .durable = feed_durable,
-                                 .ready = feed_ready,
-                                 .context = feed};
-    return LW_OK;
+    return status;
 }
 
 void lw_engine_flush(struct lw_engine *engine)
@@ -420,8 +522,8 @@ void lw_engine_flush(struct lw_engine *engine)
 void lw_engine_finish(struct lw_engine *engine)
 {
     (void)pthread_mutex_lock(&engine->route);
-    for (uint32_t i = 0; i < engine->n_shards; i++) {
-        lw_shard_append(&engine->shards[i], &(struct item){.kind = ITEM_FINISH});
+    if (lw_durable_mark(engine, LW_RECORD_FINISH) == LW_OK) {
+        lw_engine_end(engine);
     }
     lw_engine_drain(engine);
     (void)pthread_mutex_unlock(&engine->route);

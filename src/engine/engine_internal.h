@@ -43,7 +43,10 @@ enum item_kind {
     ITEM_ROW_END,   /* Of feed `feed`. */
     ITEM_WATERMARK, /* Of feed `feed`; INT64_MIN: what it delivered so far is complete. */
     ITEM_SHARING,   /* `tag` series share the budget of detector `series`. */
-    ITEM_FINISH     /* Close everything. */
+    ITEM_FINISH,    /* Close everything. */
+    ITEM_RESUME,    /* Nobody listened for a while: all feeds begin anew. */
+    ITEM_SEQUENCE,  /* While replaying: what follows belongs to record `tag` of the journal. */
+    ITEM_SNAPSHOT   /* Write down some entities, as they stand before record `tag`. */
 };
 
 struct engine_entity;
@@ -60,6 +63,8 @@ struct item {
 
 struct batch {
     int64_t pushed_ns; /* Monotonic: when the router handed it over. */
+    uint64_t sequence; /* Of the newest record of the journal that it has items of; 0: none is kept.
+                        */
     size_t n_items;
     struct item items[BATCH_ITEMS];
 };
@@ -77,16 +82,28 @@ struct engine_entity {
     struct lw_entity *entity;
     struct history **histories; /* By series; NULL where there is none. */
     uint32_t n_histories;
-    int64_t due_ns;        /* Nothing closes before this event time. */
-    int64_t passed_ns;     /* Event time that the entity has yet to be told; INT64_MIN: none. */
-    uint64_t fed_by;       /* Bit of each feed that has delivered to it ... */
-    uint64_t told_by;      /* ... and of those that have told a watermark since. */
+    bool gathering;    /* In shard->gathering, */
+    bool touched;      /* in shard->touched, */
+    bool untold;       /* in shard->untold. */
+    int64_t due_ns;    /* Nothing closes before this event time; INT64_MIN: not known, `touched`. */
+    uint32_t due_at;   /* Its place in shard->due, from 1; 0: none. */
+    int64_t passed_ns; /* Event time that the entity has yet to be told, beside what its feeds say
+                          now; INT64_MIN: none. */
+    uint64_t fed_by;   /* Bit of each feed that has delivered to it ... */
+    uint64_t told_by;  /* ... and of those that have told a watermark since. */
+    uint64_t stands_at;    /* Its state came from a snapshot, before this record of the journal. */
+    uint32_t *opened;      /* Anomalies opened by enum lw_anomaly_type; NULL before the first. */
     struct lw_sample *row; /* Cells of the row being gathered. */
     uint32_t n_row, row_capacity;
-    uint16_t row_feed;
-    bool gathering; /* In shard->gathering. */
     uint64_t row_tag;
     uint64_t open_anomaly; /* Id; 0: none. */
+    uint16_t row_feed;
+};
+
+/* An entity to be asked at an event time. */
+struct due_entry {
+    int64_t due_ns;
+    struct engine_entity *owner;
 };
 
 struct shard {
@@ -100,22 +117,41 @@ struct shard {
     size_t n_entities, entities_capacity;
     struct engine_entity **gathering; /* Entities with a row that has not ended. */
     size_t n_gathering, gathering_capacity;
+    struct engine_entity **touched; /* Entities that got a sample since they were last asked. */
+    size_t n_touched, touched_capacity;
+    struct engine_entity **untold; /* Entities some feed of which has told no watermark since. */
+    size_t n_untold, untold_capacity;
+    struct due_entry *due; /* A heap, the earliest first: entities that are due some time, at due_ns
+                              or before. */
+    size_t n_due, due_capacity;
     int64_t feed_ns[FEEDS_MAX]; /* Newest watermark of each feed; INT64_MIN: none. */
+    uint64_t sequence;          /* Of the record being worked on: exact while replaying, else that
+                                   of the batch's newest. */
+    bool replaying;             /* Records that an entity's state holds already are skipped. */
+    struct lw_writer snapshot;  /* What ITEM_SNAPSHOT wrote, */
+    size_t snapshot_next;       /* the entity it goes on at, */
+    size_t snapshot_limit;      /* the number from which on entities are too young, */
+    enum lw_status snapshot_status; /* and what came of it. */
+    uint64_t n_snapshots;           /* How many of these items were worked on. */
+    int64_t longest_snapshot_ns;    /* Monotonic time that the longest of them took. */
     struct lw_sink sink;
 
     pthread_mutex_t queue_lock;
     pthread_cond_t filled, drained;
     struct batch *queue[QUEUE_BATCHES];
     size_t head, n_queued;
+    uint64_t n_handed;     /* Batches handed over so far, under engine->route ... */
+    atomic_ulong n_done;   /* ... and worked on. */
+    atomic_uint n_waiting; /* n_queued, to be looked at without the lock. */
     bool busy, stop;
     struct batch *spare[QUEUE_BATCHES + 2]; /* Batches not in use. */
     size_t n_spare;
     struct batch *building; /* The router's, under engine->route. */
 
     /* Totals, under lock. */
-    uint64_t anomalies_opened, anomalies_open;
-    uint64_t by_type[LW_ENGINE_TYPES];
-    uint64_t verdicts;      /* Of this process. */
+    uint64_t anomalies_open;
+    uint64_t gone_by_type[LW_ENGINE_TYPES]; /* Anomalies opened by entities that were dropped. */
+    uint64_t verdicts;                      /* Of this process. */
     uint64_t cells_refused; /* Of rows that held a series more often than there was room for. */
     struct lw_entity_counts gone; /* Of entities that were dropped. */
     uint64_t trainings_failed;    /* Of entities that were dropped. */
@@ -124,11 +160,16 @@ struct shard {
     double delay_sum_s;
 };
 
-/* Where points of one engine series go: one for each detector that takes it. */
+/* Where points of one engine series go: one for each detector that takes it. All that the router
+ * needs, so that it touches no entity. */
 struct target {
     struct engine_entity *entity;
+    uint32_t number; /* Of the entity. */
     uint32_t series;
     uint32_t next; /* Index of the next target of the same series; UINT32_MAX ends the chain. */
+    uint16_t shard;
+    uint8_t detector;
+    bool row; /* Its steps are rows. */
 };
 
 struct engine_detector {
@@ -143,8 +184,10 @@ struct engine_feed {
     uint32_t number;
     char source[LW_NAME_MAX];
     uint64_t samples;
-    int64_t watermark_ns;
-    uint64_t row_shards; /* Bit of each shard with cells of the row that has not ended. */
+    int64_t watermark_ns;      /* The furthest told, */
+    int64_t told_ns;           /* and the newest. INT64_MIN: none. */
+    _Atomic uint64_t position; /* Of its newest record in the journal. Also read without a lock. */
+    uint64_t row_shards;       /* Bit of each shard with cells of the row that has not ended. */
     uint32_t n_reasons;
     struct {
         char reason[48];
@@ -177,7 +220,8 @@ struct lw_engine {
     size_t n_targets, targets_capacity;
     uint32_t free_target;            /* Chain of places not in use; UINT32_MAX ends it. */
     struct engine_entity **entities; /* By number. */
-    size_t n_entities, entities_capacity;
+    uint64_t *handed;                /* By the same: the batch of its shard with its newest item. */
+    size_t n_entities, entities_capacity, handed_capacity;
     uint64_t unmatched, series_refused;
 
     pthread_mutex_t ring_lock;
@@ -186,12 +230,26 @@ struct lw_engine {
     uint64_t change;
     int64_t saved_ns; /* Of the last good save; INT64_MIN: none. These two under ring_lock. */
     bool state_degraded;
+    struct lw_outbox *outbox;   /* What sinks have yet to be told; NULL: nothing is kept. */
+    struct lw_durable *durable; /* Journal and snapshots; NULL: none are kept. */
+    uint64_t sequence;          /* Of the newest record, under route; 0: none. */
+    bool replaying;             /* Under route: what is routed comes from the journal. */
 };
 
 /* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */
 void lw_engine_drain(struct lw_engine *engine);
 /* The detector of that name, or UINT32_MAX. Caller holds engine->route. */
 uint32_t lw_engine_find_detector(const struct lw_engine *engine, const char *name);
+
+/* What a feed's calls do once they are written down; shared with the journal's replay. All under
+ * engine->route, without handing over. */
+void lw_engine_route(struct lw_engine *engine, struct engine_feed *feed,
+                     const struct lw_point *points, size_t n);
+void lw_engine_tell(struct lw_engine *engine, struct engine_feed *feed, int64_t time_ns);
+void lw_engine_resume(struct lw_engine *engine);
+void lw_engine_end(struct lw_engine *engine);
+/* The feed of that name, made when there is none; NULL when there are too many. */
+struct engine_feed *lw_engine_add_feed(struct lw_engine *engine, const char *source);
 
 /* shard.c */
 enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uint32_t number,
@@ -207,6 +265,9 @@ void lw_shard_drain(struct shard *shard);
 /* Tell an entity the event time it was spared; closes nothing. Caller holds shard->lock. */
 void lw_shard_catch_up(struct engine_entity *entity);
 
+/* Wait until what was given to an entity so far is worked on. Caller holds engine->route. */
+void lw_shard_drain_entity(const struct engine_entity *owner);
+
 /* registry.c: who is who. Callers hold engine->route. */
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
                                   uint32_t *ret_series, struct lw_error *reterr) LW_MUST_USE;
@@ -214,6 +275,18 @@ enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_seri
  * of that name already. */
 enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
                                 struct lw_entity *loaded, struct lw_error *reterr) LW_MUST_USE;
+/* The same from a snapshot: the entity goes on sharing its budget as it was told. */
+enum lw_status lw_registry_restore(struct lw_engine *engine, uint32_t detector,
+                                   struct lw_entity *loaded, struct engine_entity **ret_owner,
+                                   struct lw_error *reterr) LW_MUST_USE;
+/* Gives an entity's name its number, ahead of the entity itself. */
+enum lw_status lw_registry_number(struct lw_engine *engine, uint32_t detector, const char *name,
+                                  uint32_t *ret_number, struct lw_error *reterr) LW_MUST_USE;
+/* The number of a series whose canonical text is known. As lw_registry_series(), uncounted. */
+struct lw_series_name;
+enum lw_status lw_registry_name(struct lw_engine *engine, const struct lw_series_name *name,
+                                const char *text, uint32_t *ret_series,
+                                struct lw_error *reterr) LW_MUST_USE;
 /* All entities are taken up: tell them how many share their budget. */
 void lw_registry_taken(struct lw_engine *engine);
 /* The entity of that name, or NULL. */

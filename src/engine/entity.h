@@ -126,7 +126,9 @@ void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
 /* The entity's earliest sample from a moment on that no closed step has taken; INT64_MAX: none. */
 int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns);
 
-/* entity_bytes.c: what an entity, or all that are gone, has counted. */
+/* entity_bytes.c: what lw_entity_save() gives, appended to what a writer holds. */
+void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer);
+/* What an entity, or all that are gone, has counted. */
 void lw_entity_counts_save(const struct lw_entity_counts *counts, struct lw_writer *writer);
 void lw_entity_counts_load(struct lw_entity_counts *ret_counts, struct lw_reader *reader);
 

@@ -278,25 +278,34 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
     lw_write_u32(writer, entity->n_series);
 }
 
+void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer)
+{
+    size_t from = writer->n_bytes;
+
+    save_head(entity, writer);
+    for (uint32_t i = 0; i < entity->n_series; i++) {
+        save_series(entity->detector, entity->series[i], writer);
+    }
+    lw_write_u8(writer, entity->life != NULL);
+    if (entity->life != NULL) {
+        lw_life_save(entity->life, writer);
+    }
+    lw_write_u8(writer, entity->tier1 != NULL);
+    if (entity->tier1 != NULL) {
+        save_tier1(entity->tier1, writer);
+    }
+    if (writer->status == LW_OK) {
+        lw_write_u64(writer, lw_hash_bytes(writer->data + from, writer->n_bytes - from, 0));
+    }
+}
+
 enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, size_t *ret_n_bytes,
                               struct lw_error *reterr)
 {
     struct lw_writer writer;
 
     lw_writer_init(&writer);
-    save_head(entity, &writer);
-    for (uint32_t i = 0; i < entity->n_series; i++) {
-        save_series(entity->detector, entity->series[i], &writer);
-    }
-    lw_write_u8(&writer, entity->life != NULL);
-    if (entity->life != NULL) {
-        lw_life_save(entity->life, &writer);
-    }
-    lw_write_u8(&writer, entity->tier1 != NULL);
-    if (entity->tier1 != NULL) {
-        save_tier1(entity->tier1, &writer);
-    }
-    lw_write_u64(&writer, lw_hash_bytes(writer.data, writer.n_bytes, 0));
+    lw_entity_write(entity, &writer);
     if (writer.status != LW_OK) {
         lw_writer_fini(&writer);
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the state of entity \"%s\"",

@@ -6,9 +6,10 @@
  * of two) the router waits for the shards, adds up the records of all series, and from the next
  * point on every series judges by its own record and the pool. Being a place in the input, it is
  * the same whatever the number of shards. A detector whose series do not share their budget has
- * none.
+ * none. In a replay of the journal the pool is not made but read: entities may stand beyond this
+ * place.
  */
-#include "engine/engine_internal.h"
+#include "engine/durable.h"
 
 /* Before that many points there is nothing to learn from. */
 #define FIRST_POINTS 2048u
@@ -53,7 +54,10 @@ void lw_pooled_tail_count(struct lw_engine *engine, uint32_t detector)
     if (place->n_points >= FIRST_POINTS && (place->n_points & (place->n_points - 1)) == 0 &&
         shares_budget(place)) {
         lw_engine_drain(engine); /* No shard reads the tail while it is made anew. */
-        pool(engine, detector);
+        if (!engine->replaying || !lw_durable_tail_replay(engine, detector)) {
+            pool(engine, detector);
+        }
+        lw_durable_tail(engine, detector);
     }
 }
 

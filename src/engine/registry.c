@@ -5,11 +5,11 @@
  * target to its chain. An entity's shard is a hash of detector and entity name, so it is the same
  * in every run with as many shards.
  */
-#include "engine/engine_internal.h"
-
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "engine/advance.h"
+#include "engine/durable.h"
 #include "stream/series_name.h"
 
 #include <stdio.h>
@@ -87,11 +87,14 @@ static struct engine_entity *owner_create(struct shard *shard, uint32_t number, 
 }
 
 /* What an entity counted stays in the totals when it goes. */
-static void counts_keep(struct shard *shard, const struct lw_entity *entity)
+static void counts_keep(struct shard *shard, const struct engine_entity *owner)
 {
     struct lw_entity_counts counts;
 
-    lw_entity_counts(entity, &counts);
+    for (unsigned i = 0; owner->opened != NULL && i < LW_ENGINE_TYPES; i++) {
+        shard->gone_by_type[i] += owner->opened[i];
+    }
+    lw_entity_counts(owner->entity, &counts);
     shard->gone.samples += counts.samples;
     shard->gone.verdicts += counts.verdicts;
     shard->gone.late += counts.late;
@@ -100,7 +103,7 @@ static void counts_keep(struct shard *shard, const struct lw_entity *entity)
     shard->gone.overflow += counts.overflow;
     shard->gone.resets += counts.resets;
     shard->gone.untold += counts.untold;
-    shard->trainings_failed += lw_entity_trainings_failed(entity);
+    shard->trainings_failed += lw_entity_trainings_failed(owner->entity);
 }
 
 /* Shard's lock held. */
@@ -109,7 +112,23 @@ static void owner_destroy(struct engine_entity *owner)
     lw_history_destroy(owner);
     lw_entity_destroy(owner->entity);
     lw_mem_free(owner->row);
+    lw_mem_free(owner->opened);
     lw_mem_free(owner);
+}
+
+/* Room for one entity more wherever entities are listed. */
+static bool place_room(struct lw_engine *engine, struct shard *shard, uint32_t number)
+{
+    size_t each = sizeof(struct engine_entity *), n = shard->n_entities;
+
+    return array_room((void **)&engine->entities, &engine->entities_capacity, number, each) &&
+           array_room((void **)&engine->handed, &engine->handed_capacity, number,
+                      sizeof(*engine->handed)) &&
+           array_room((void **)&shard->entities, &shard->entities_capacity, n, each) &&
+           array_room((void **)&shard->gathering, &shard->gathering_capacity, n, each) &&
+           array_room((void **)&shard->touched, &shard->touched_capacity, n, each) &&
+           array_room((void **)&shard->untold, &shard->untold_capacity, n, each) &&
+           array_room((void **)&shard->due, &shard->due_capacity, n, sizeof(*shard->due));
 }
 
 /* Puts a new entity on its shard; `loaded` (may be NULL) is its state from a file, and the caller's
@@ -121,12 +140,7 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
     struct shard *shard = owner->shard;
     enum lw_status status = LW_OK;
 
-    if (!array_room((void **)&engine->entities, &engine->entities_capacity, owner->number,
-                    sizeof(struct engine_entity *)) ||
-        !array_room((void **)&shard->entities, &shard->entities_capacity, shard->n_entities,
-                    sizeof(struct engine_entity *)) ||
-        !array_room((void **)&shard->gathering, &shard->gathering_capacity, shard->n_entities,
-                    sizeof(struct engine_entity *))) {
+    if (!place_room(engine, shard, owner->number)) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for entity \"%s\"", name);
     }
     if (loaded != NULL) {
@@ -139,6 +153,7 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
         while (engine->n_entities <= owner->number) {
             engine->entities[engine->n_entities++] = NULL;
         }
+        engine->handed[owner->number] = 0;
         engine->entities[owner->number] = owner;
         shard->entities[shard->n_entities++] = owner;
         lw_entity_set_context(owner->entity, owner);
@@ -214,14 +229,39 @@ enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
         for (uint32_t i = 0; i < lw_entity_n_series(loaded); i++) {
             place->n_series += lw_entity_watches(loaded, i) ? 1 : 0;
         }
+        (void)pthread_mutex_lock(&owner->shard->lock);
         if (lw_entity_life_open(loaded)) {
-            (void)pthread_mutex_lock(&owner->shard->lock);
             owner->open_anomaly = loaded->life->id;
             owner->shard->anomalies_open++;
-            (void)pthread_mutex_unlock(&owner->shard->lock);
         }
+        lw_shard_touch(owner); /* What is due is not in its state. */
+        (void)pthread_mutex_unlock(&owner->shard->lock);
     }
     return status;
+}
+
+enum lw_status lw_registry_restore(struct lw_engine *engine, uint32_t detector,
+                                   struct lw_entity *loaded, struct engine_entity **ret_owner,
+                                   struct lw_error *reterr)
+{
+    uint64_t sharing = loaded->sharing;
+    enum lw_status status = lw_registry_take(engine, detector, loaded, reterr);
+
+    if (status == LW_OK) {
+        *ret_owner = lw_registry_find(engine, lw_detector_name(lw_entity_detector(loaded)),
+                                      lw_entity_name(loaded));
+        lw_entity_share_budget(loaded, sharing); /* As it was told at its place. */
+    }
+    return status;
+}
+
+enum lw_status lw_registry_number(struct lw_engine *engine, uint32_t detector, const char *name,
+                                  uint32_t *ret_number, struct lw_error *reterr)
+{
+    char text[ENTITY_TEXT_MAX];
+    int n_bytes = snprintf(text, sizeof(text), "%u/%s", detector, name);
+
+    return lw_intern_add(engine->entity_names, text, (size_t)n_bytes, ret_number, reterr);
 }
 
 void lw_registry_taken(struct lw_engine *engine)
@@ -291,7 +331,14 @@ static bool target_add(struct lw_engine *engine, uint32_t series, struct engine_
         link = &engine->targets[*link].next;
     }
     *link = place;
-    engine->targets[place] = (struct target){.entity = owner, .series = number, .next = UINT32_MAX};
+    engine->targets[place] = (struct target){
+        .entity = owner,
+        .number = owner->number,
+        .series = number,
+        .next = UINT32_MAX,
+        .shard = (uint16_t)owner->shard->number,
+        .detector = (uint8_t)owner->detector,
+        .row = engine->detectors[owner->detector].detector->step_kind == LW_STEP_ROW};
     return true;
 }
 
@@ -306,7 +353,7 @@ static enum lw_status number_series(struct lw_engine *engine, struct engine_enti
     enum lw_status status;
 
     if (n_before > 0) {
-        lw_shard_drain(owner->shard);
+        lw_shard_drain_entity(owner);
     }
     (void)pthread_mutex_lock(&owner->shard->lock);
     status = lw_entity_series(owner->entity, metric, rest, ret_number, reterr);
@@ -315,8 +362,10 @@ static enum lw_status number_series(struct lw_engine *engine, struct engine_enti
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
     }
     (void)pthread_mutex_unlock(&owner->shard->lock);
-    if (grew && lw_entity_watches(owner->entity, n_before)) { /* Only what is judged can be judged
-                                                                 wrongly. */
+    /* Only what is judged can be judged wrongly. While the journal is replayed, an entity may hold
+     * the series already: it counts at this place all the same. */
+    if ((grew || (engine->replaying && status == LW_OK)) &&
+        lw_entity_watches(owner->entity, grew ? n_before : *ret_number)) {
         engine->detectors[owner->detector].n_series++;
         tell_sharing(engine, owner->detector);
     }
@@ -388,28 +437,71 @@ static enum lw_status name_of_key(const struct lw_series_key *key, struct lw_ser
     return status == LW_OK ? lw_series_name_format(ret_name, ret_text, reterr) : status;
 }
 
-/* The number of a series by its canonical text; numbers are dense, and first_target has room for
- * each. */
-static enum lw_status series_number(struct lw_engine *engine, const char *text,
-                                    uint32_t *ret_series, struct lw_error *reterr)
+/* A series comes into being: it is in the journal before anybody takes it. */
+static enum lw_status series_begin(struct lw_engine *engine, uint32_t series,
+                                   const struct lw_series_name *name, const char *text,
+                                   struct lw_error *reterr)
 {
-    uint32_t series;
-    enum lw_status status;
+    enum lw_status status = lw_durable_series(engine, series, text);
 
-    if (!array_room((void **)&engine->first_target, &engine->series_capacity, engine->n_series,
-                    sizeof(*engine->first_target))) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
+    if (status != LW_OK) {
+        return lw_error_set(reterr, status, "series \"%s\" cannot begin: the state is read-only",
+                            text);
     }
-    status = lw_intern_add(engine->series_names, text, strlen(text), &series, reterr);
+    engine->first_target[series] = UINT32_MAX;
+    engine->n_series = (size_t)series + 1;
+    return match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, name, reterr);
+}
+
+/* Those that were named while the journal took nothing begin now, in the order of their numbers. */
+static enum lw_status series_begin_before(struct lw_engine *engine, uint32_t series,
+                                          struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    while (status == LW_OK && engine->n_series < series) {
+        struct lw_series_name name;
+        size_t n_bytes;
+        const char *text = lw_intern_peek(engine->series_names, (uint32_t)engine->n_series,
+                                          &n_bytes);
+
+        status = lw_series_name_parse(text, n_bytes, &name, reterr);
+        if (status == LW_OK &&
+            series_begin(engine, (uint32_t)engine->n_series, &name, text, NULL) == LW_EBUSY) {
+            status = lw_error_set(reterr, LW_EBUSY, "the state is read-only");
+        }
+    }
+    return status;
+}
+
+enum lw_status lw_registry_name(struct lw_engine *engine, const struct lw_series_name *name,
+                                const char *text, uint32_t *ret_series, struct lw_error *reterr)
+{
+    uint32_t series = 0;
+    enum lw_status status = lw_intern_add(engine->series_names, text, strlen(text), &series,
+                                          reterr);
+
     if (status != LW_OK) {
         return status;
     }
-    if (series == engine->n_series) {
-        engine->first_target[series] = UINT32_MAX;
-        engine->n_series++;
+    if (!array_room((void **)&engine->first_target, &engine->series_capacity, series,
+                    sizeof(*engine->first_target))) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
+    }
+    status = series_begin_before(engine, series, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    if (engine->n_series == series) {
+        status = series_begin(engine, series, name, text, reterr);
+        if (status == LW_EBUSY) {
+            return status;
+        }
+    } else if (engine->first_target[series] == UINT32_MAX) { /* Nobody took it so far. */
+        status = match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, name, reterr);
     }
     *ret_series = series;
-    return LW_OK;
+    return engine->first_target[series] == UINT32_MAX ? status : LW_OK;
 }
 
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
@@ -417,24 +509,16 @@ enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_seri
 {
     struct lw_series_name name;
     char text[LW_NAME_MAX];
-    uint32_t series = 0;
     enum lw_status status = name_of_key(key, &name, text, reterr);
+    uint64_t n_refused = engine->series_refused;
 
     if (status == LW_OK) {
-        status = series_number(engine, text, &series, reterr);
+        status = lw_registry_name(engine, &name, text, ret_series, reterr);
     }
-    if (status != LW_OK) {
+    if (status != LW_OK && status != LW_EBUSY && engine->series_refused == n_refused) {
         engine->series_refused++;
-        return status;
     }
-    if (engine->first_target[series] == UINT32_MAX) { /* New, or nobody took it so far. */
-        status = match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, &name, reterr);
-    }
-    if (status != LW_OK && engine->first_target[series] == UINT32_MAX) {
-        return status;
-    }
-    *ret_series = series;
-    return LW_OK;
+    return status;
 }
 
 enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
@@ -495,10 +579,11 @@ void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell)
     unlink_targets(engine, detector);
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         struct shard *shard = &engine->shards[i];
-        size_t n_left = 0;
+        size_t n_left = 0, n_written = 0;
 
         (void)pthread_mutex_lock(&shard->lock);
         forget_rows(shard, detector);
+        lw_shard_forget(shard, detector);
         for (size_t e = 0; e < shard->n_entities; e++) {
             struct engine_entity *owner = shard->entities[e];
 
@@ -506,17 +591,19 @@ void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell)
                 shard->entities[n_left++] = owner;
                 continue;
             }
+            n_written += e < shard->snapshot_next ? 1 : 0;
             if (owner->open_anomaly != 0) {
                 shard->anomalies_open--;
             }
             if (owner->open_anomaly != 0 && tell) {
                 lw_anomalies_end(owner);
             }
-            counts_keep(shard, owner->entity);
+            counts_keep(shard, owner);
             engine->entities[owner->number] = NULL;
             owner_destroy(owner);
         }
         shard->n_entities = n_left;
+        shard->snapshot_next -= n_written; /* A snapshot under way goes on at the same entity. */
         (void)pthread_mutex_unlock(&shard->lock);
     }
 }

@@ -4,11 +4,11 @@
  * The router fills a batch and hands it over; when 64 wait, it waits too, and with it the source.
  * Batches come back to be filled again, so that nothing is allocated while samples flow.
  */
-#include "engine/engine_internal.h"
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "engine/advance.h"
+#include "engine/checkpoint.h"
 
 #include <string.h>
 
@@ -35,13 +35,28 @@ static void on_verdict(void *context, const struct lw_entity *entity,
     if (shard->engine->history_steps > 0) {
         lw_history_append(owner, verdict);
     }
-    if (listener->verdict != NULL) {
+    if (listener->verdict != NULL && !shard->replaying) {
         struct lw_engine_verdict named = {.detector = lw_entity_detector(entity),
                                           .entity = entity,
                                           .entity_number = owner->number,
                                           .verdict = verdict};
 
         listener->verdict(listener->context, shard->number, &named);
+    }
+}
+
+/* Counted with the entity, so that a snapshot of it and the journal after that give the same
+ * number.
+ */
+static void count_opened(struct engine_entity *owner, uint8_t type)
+{
+    if (owner->opened == NULL) {
+        owner->opened = lw_mem_calloc(LW_ENGINE_TYPES, sizeof(*owner->opened));
+    }
+    if (owner->opened != NULL) {
+        owner->opened[type < LW_ENGINE_TYPES ? type : 0]++;
+    } else {
+        owner->shard->gone_by_type[type < LW_ENGINE_TYPES ? type : 0]++;
     }
 }
 
@@ -52,9 +67,8 @@ static void on_anomaly(void *context, const struct lw_entity *entity,
     struct engine_entity *owner = lw_entity_context(entity);
 
     if (anomaly->phase == LW_ANOMALY_OPENED) {
-        shard->anomalies_opened++;
         shard->anomalies_open++;
-        shard->by_type[anomaly->type < LW_ENGINE_TYPES ? anomaly->type : 0]++;
+        count_opened(owner, anomaly->type);
     } else if (anomaly->phase == LW_ANOMALY_CLOSED) {
         shard->anomalies_open--;
     }
@@ -111,95 +125,25 @@ static void end_row(struct shard *shard, uint16_t feed)
     shard->n_gathering = n_left;
 }
 
-void lw_shard_catch_up(struct engine_entity *owner)
+/* Records that an entity's state holds already, while the journal is replayed. */
+static bool skipped(const struct shard *shard, const struct engine_entity *owner)
 {
-    if (owner->passed_ns != INT64_MIN) {
-        lw_advance(owner->entity, owner->passed_ns, &owner->shard->sink);
-        owner->passed_ns = INT64_MIN;
-    }
+    return shard->replaying && owner->stands_at > shard->sequence;
 }
 
 static void observe_point(struct shard *shard, const struct item *item)
 {
     struct lw_sample sample = {item->series, item->time_ns, item->value};
 
+    if (skipped(shard, item->entity)) {
+        return;
+    }
     if (item->entity->fed_by == 0) { /* The first since a start, or since the feed began anew. */
         lw_entity_resume(item->entity->entity, item->time_ns - 1);
     }
     lw_shard_catch_up(item->entity); /* Whether the sample is late depends on it. */
     lw_observe(item->entity->entity, &sample, 1, item->tag, &shard->sink);
-    item->entity->due_ns = INT64_MIN; /* To be asked again at the next watermark. */
-    item->entity->fed_by |= UINT64_C(1) << item->feed;
-}
-
-/* Event time of an entity: that of the slowest feed that delivers to it. A feed that has told no
- * watermark since its first sample for this entity holds it back: what it told before was about
- * others. */
-static int64_t entity_time(const struct shard *shard, const struct engine_entity *owner)
-{
-    int64_t time_ns = INT64_MAX;
-
-    if (owner->told_by != owner->fed_by) {
-        return INT64_MIN;
-    }
-    for (uint64_t left = owner->fed_by; left != 0; left &= left - 1) {
-        int64_t feed_ns = shard->feed_ns[__builtin_ctzll(left)];
-
-        time_ns = feed_ns < time_ns ? feed_ns : time_ns;
-    }
-    return time_ns;
-}
-
-/* An entity with nothing due is not touched: most watermarks find most entities so. What it was
- * spared it is told with its next sample. */
-static void advance_entity(struct shard *shard, struct engine_entity *owner)
-{
-    int64_t time_ns = entity_time(shard, owner);
-
-    if (owner->due_ns > time_ns) {
-        owner->passed_ns = time_ns > owner->passed_ns ? time_ns : owner->passed_ns;
-        return;
-    }
-    lw_advance(owner->entity, time_ns, &shard->sink);
-    owner->due_ns = lw_entity_due(owner->entity);
-    owner->passed_ns = INT64_MIN;
-}
-
-/* A feed has delivered all it had; what others still deliver to the entity goes on. */
-static void complete_entity(struct shard *shard, struct engine_entity *owner, uint64_t bit)
-{
-    owner->fed_by &= ~bit;
-    owner->told_by &= ~bit;
-    if (owner->fed_by != 0) {
-        advance_entity(shard, owner);
-        return;
-    }
-    lw_shard_catch_up(owner);
-    lw_entity_finish(owner->entity, &shard->sink);
-    owner->due_ns = lw_entity_due(owner->entity);
-}
-
-static void advance_all(struct shard *shard, uint16_t feed, int64_t watermark_ns)
-{
-    uint64_t bit = UINT64_C(1) << feed;
-
-    shard->feed_ns[feed] = watermark_ns;
-    if (watermark_ns == INT64_MIN) {
-        end_row(shard, feed);
-    }
-    for (size_t i = 0; i < shard->n_entities; i++) {
-        struct engine_entity *owner = shard->entities[i];
-
-        if ((owner->fed_by & bit) == 0) {
-            continue;
-        }
-        if (watermark_ns == INT64_MIN) {
-            complete_entity(shard, owner, bit);
-        } else {
-            owner->told_by |= bit;
-            advance_entity(shard, owner);
-        }
-    }
+    lw_shard_fed(item->entity, item->feed);
 }
 
 static void finish_all(struct shard *shard)
@@ -207,17 +151,13 @@ static void finish_all(struct shard *shard)
     while (shard->n_gathering > 0) {
         end_row(shard, shard->gathering[0]->row_feed);
     }
-    for (size_t i = 0; i < shard->n_entities; i++) {
-        lw_shard_catch_up(shard->entities[i]);
-        lw_entity_finish(shard->entities[i]->entity, &shard->sink);
-        shard->entities[i]->due_ns = lw_entity_due(shard->entities[i]->entity);
-    }
+    lw_shard_finish_all(shard);
 }
 
 static void share_all(struct shard *shard, uint32_t detector, uint64_t n_series)
 {
     for (size_t i = 0; i < shard->n_entities; i++) {
-        if (shard->entities[i]->detector == detector) {
+        if (shard->entities[i]->detector == detector && !skipped(shard, shard->entities[i])) {
             lw_entity_share_budget(shard->entities[i]->entity, n_series);
         }
     }
@@ -236,13 +176,25 @@ static void work_item(struct shard *shard, const struct item *item)
         end_row(shard, item->feed);
         break;
     case ITEM_WATERMARK:
-        advance_all(shard, item->feed, item->time_ns);
+        if (item->time_ns == INT64_MIN) {
+            end_row(shard, item->feed);
+        }
+        lw_shard_advance(shard, item->feed, item->time_ns);
         break;
     case ITEM_SHARING:
         share_all(shard, item->series, item->tag);
         break;
     case ITEM_FINISH:
         finish_all(shard);
+        break;
+    case ITEM_RESUME:
+        lw_shard_resume_all(shard);
+        break;
+    case ITEM_SEQUENCE:
+        shard->sequence = item->tag;
+        break;
+    case ITEM_SNAPSHOT:
+        lw_checkpoint_shard(shard, item->tag);
         break;
     }
 }
@@ -291,6 +243,7 @@ static void work_batch(struct shard *shard, const struct batch *batch)
 
     (void)pthread_mutex_lock(&shard->lock);
     n_before = shard->verdicts;
+    shard->sequence = shard->replaying ? shard->sequence : batch->sequence;
     for (size_t i = 0; i < batch->n_items; i++) {
         fetch_ahead(batch, i);
         work_item(shard, &batch->items[i]);
@@ -316,12 +269,14 @@ static void *shard_main(void *argument)
         batch = shard->queue[shard->head];
         shard->head = (shard->head + 1) % QUEUE_BATCHES;
         shard->n_queued--;
+        atomic_store_explicit(&shard->n_waiting, (unsigned)shard->n_queued, memory_order_relaxed);
         shard->busy = true;
         (void)pthread_mutex_unlock(&shard->queue_lock);
         work_batch(shard, batch);
         (void)pthread_mutex_lock(&shard->queue_lock);
         shard->spare[shard->n_spare++] = batch;
         shard->busy = false;
+        (void)atomic_fetch_add(&shard->n_done, 1);
         (void)pthread_cond_broadcast(&shard->drained);
     }
     (void)pthread_mutex_unlock(&shard->queue_lock);
@@ -340,8 +295,11 @@ void lw_shard_submit(struct shard *shard)
         (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
     }
     shard->building->pushed_ns = lw_clock_monotonic_ns();
+    shard->building->sequence = shard->engine->sequence;
+    shard->n_handed++;
     shard->queue[(shard->head + shard->n_queued) % QUEUE_BATCHES] = shard->building;
     shard->n_queued++;
+    atomic_store_explicit(&shard->n_waiting, (unsigned)shard->n_queued, memory_order_relaxed);
     shard->building = shard->spare[--shard->n_spare];
     shard->building->n_items = 0;
     (void)pthread_cond_signal(&shard->filled);
@@ -366,6 +324,13 @@ void lw_shard_drain(struct shard *shard)
         (void)pthread_cond_wait(&shard->drained, &shard->queue_lock);
     }
     (void)pthread_mutex_unlock(&shard->queue_lock);
+}
+
+void lw_shard_drain_entity(const struct engine_entity *owner)
+{
+    if (owner->shard->engine->handed[owner->number] > atomic_load(&owner->shard->n_done)) {
+        lw_shard_drain(owner->shard);
+    }
 }
 
 static bool batches_create(struct shard *shard)
@@ -437,6 +402,10 @@ void lw_shard_stop(struct shard *shard)
     lw_mem_free(shard->building);
     lw_mem_free(shard->entities);
     lw_mem_free(shard->gathering);
+    lw_mem_free(shard->touched);
+    lw_mem_free(shard->untold);
+    lw_mem_free(shard->due);
+    lw_writer_fini(&shard->snapshot);
     (void)pthread_mutex_destroy(&shard->lock);
     (void)pthread_mutex_destroy(&shard->queue_lock);
     (void)pthread_cond_destroy(&shard->filled);

@@ -6,26 +6,18 @@
  * what is pushed meanwhile is in it for some entities and not for others, which does no harm, since
  * entities know nothing of each other.
  */
-#include "engine/engine_internal.h"
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "engine/advance.h"
+#include "engine/checkpoint.h"
 #include "store/file.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define STATE_VERSION 1u
-#define STATE_OLDEST 1u
-
-/* What the shards counted, all together. */
-struct tally {
-    uint64_t anomalies_opened, cells_refused;
-    uint64_t by_type[LW_ENGINE_TYPES];
-    int64_t first_ns, last_ns;
-    struct lw_entity_counts gone;
-};
+#define STATE_VERSION 2u
+#define STATE_OLDEST 2u /* Version 1 was never released. */
 
 /* ---- totals ---- */
 
@@ -41,17 +33,17 @@ static void tally_counts(struct lw_entity_counts *sum, const struct lw_entity_co
     sum->untold += counts->untold;
 }
 
-static void tally_take(struct lw_engine *engine, struct tally *ret_tally)
+void lw_tally_take(struct lw_engine *engine, struct lw_tally *ret_tally)
 {
-    *ret_tally = (struct tally){.first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    *ret_tally = (struct lw_tally){.first_ns = INT64_MAX, .last_ns = INT64_MIN};
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         struct shard *shard = &engine->shards[i];
 
         (void)pthread_mutex_lock(&shard->lock);
-        ret_tally->anomalies_opened += shard->anomalies_opened;
         ret_tally->cells_refused += shard->cells_refused;
+        ret_tally->trainings_failed += shard->trainings_failed;
         for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
-            ret_tally->by_type[t] += shard->by_type[t];
+            ret_tally->by_type[t] += shard->gone_by_type[t];
         }
         ret_tally->first_ns = shard->first_ns < ret_tally->first_ns ? shard->first_ns
                                                                     : ret_tally->first_ns;
@@ -63,15 +55,15 @@ static void tally_take(struct lw_engine *engine, struct tally *ret_tally)
 }
 
 /* The first shard counts for those before. */
-static void tally_give(struct lw_engine *engine, const struct tally *tally)
+void lw_tally_give(struct lw_engine *engine, const struct lw_tally *tally)
 {
     struct shard *shard = &engine->shards[0];
 
     (void)pthread_mutex_lock(&shard->lock);
-    shard->anomalies_opened += tally->anomalies_opened;
     shard->cells_refused += tally->cells_refused;
+    shard->trainings_failed += tally->trainings_failed;
     for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
-        shard->by_type[t] += tally->by_type[t];
+        shard->gone_by_type[t] += tally->by_type[t];
     }
     shard->first_ns = tally->first_ns < shard->first_ns ? tally->first_ns : shard->first_ns;
     shard->last_ns = tally->last_ns > shard->last_ns ? tally->last_ns : shard->last_ns;
@@ -79,10 +71,10 @@ static void tally_give(struct lw_engine *engine, const struct tally *tally)
     (void)pthread_mutex_unlock(&shard->lock);
 }
 
-static void tally_save(const struct tally *tally, struct lw_writer *writer)
+void lw_tally_save(const struct lw_tally *tally, struct lw_writer *writer)
 {
-    lw_write_u64(writer, tally->anomalies_opened);
     lw_write_u64(writer, tally->cells_refused);
+    lw_write_u64(writer, tally->trainings_failed);
     for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
         lw_write_u64(writer, tally->by_type[t]);
     }
@@ -91,16 +83,33 @@ static void tally_save(const struct tally *tally, struct lw_writer *writer)
     lw_entity_counts_save(&tally->gone, writer);
 }
 
-static void tally_load(struct tally *ret_tally, struct lw_reader *reader)
+void lw_tally_load(struct lw_tally *ret_tally, struct lw_reader *reader)
 {
-    ret_tally->anomalies_opened = lw_read_u64(reader);
     ret_tally->cells_refused = lw_read_u64(reader);
+    ret_tally->trainings_failed = lw_read_u64(reader);
     for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
         ret_tally->by_type[t] = lw_read_u64(reader);
     }
     ret_tally->first_ns = lw_read_i64(reader);
     ret_tally->last_ns = lw_read_i64(reader);
     lw_entity_counts_load(&ret_tally->gone, reader);
+}
+
+/* In a savepoint entities have no counters beside their own bytes: those of the anomalies they
+ * opened go with the ones that are gone. */
+static void tally_opened(struct lw_engine *engine, struct lw_tally *tally)
+{
+    for (uint32_t i = 0; i < engine->n_shards; i++) {
+        struct shard *shard = &engine->shards[i];
+
+        (void)pthread_mutex_lock(&shard->lock);
+        for (size_t e = 0; e < shard->n_entities; e++) {
+            for (unsigned t = 0; shard->entities[e]->opened != NULL && t < LW_ENGINE_TYPES; t++) {
+                tally->by_type[t] += shard->entities[e]->opened[t];
+            }
+        }
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
 }
 
 /* ---- saving ---- */
@@ -191,13 +200,14 @@ static enum lw_status load_tails(struct lw_engine *engine, struct lw_reader *rea
 enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct lw_error *reterr)
 {
     struct lw_writer writer;
-    struct tally tally;
+    struct lw_tally tally;
     enum lw_status status;
 
     lw_writer_init(&writer);
     lw_engine_flush(engine);
-    tally_take(engine, &tally);
-    tally_save(&tally, &writer);
+    lw_tally_take(engine, &tally);
+    tally_opened(engine, &tally);
+    lw_tally_save(&tally, &writer);
     save_tails(engine, &writer);
     status = save_shards(engine, &writer, reterr);
     if (status == LW_OK && lw_anomalies_save(engine, &writer) != LW_OK) {
@@ -295,10 +305,10 @@ static enum lw_status load_entities(struct lw_engine *engine, struct lw_reader *
 static enum lw_status load_all(struct lw_engine *engine, struct lw_reader *reader,
                                uint32_t *ret_skipped, struct lw_error *reterr)
 {
-    struct tally tally;
+    struct lw_tally tally;
     enum lw_status status;
 
-    tally_load(&tally, reader);
+    lw_tally_load(&tally, reader);
     status = load_tails(engine, reader, reterr);
     if (status == LW_OK) {
         status = load_entities(engine, reader, ret_skipped, reterr);
@@ -308,7 +318,7 @@ static enum lw_status load_all(struct lw_engine *engine, struct lw_reader *reade
     }
     if (status == LW_OK) {
         lw_registry_taken(engine);
-        tally_give(engine, &tally);
+        lw_tally_give(engine, &tally);
     }
     return status;
 }

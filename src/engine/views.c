@@ -36,14 +36,16 @@ static void add_shard(struct lw_engine_totals *totals, const struct shard *shard
     totals->n_entities += (uint32_t)shard->n_entities;
     for (size_t i = 0; i < shard->n_entities; i++) {
         add_entity(totals, shard->entities[i]->entity);
+        for (unsigned t = 0; shard->entities[i]->opened != NULL && t < LW_ENGINE_TYPES; t++) {
+            totals->anomalies_by_type[t] += shard->entities[i]->opened[t];
+        }
     }
     add_counts(totals, &shard->gone);
     totals->overflow += shard->cells_refused;
     totals->trainings_failed += shard->trainings_failed;
-    totals->anomalies_opened += shard->anomalies_opened;
     totals->anomalies_open += shard->anomalies_open;
     for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
-        totals->anomalies_by_type[t] += shard->by_type[t];
+        totals->anomalies_by_type[t] += shard->gone_by_type[t];
     }
     for (unsigned d = 0; d < LW_ENGINE_DELAYS; d++) {
         totals->verdict_delays[d] += shard->delays[d];
@@ -68,6 +70,17 @@ static double promised_per_week(const struct lw_engine *engine)
         }
     }
     return per_week;
+}
+
+/* The folder of the state counts as the file does. */
+static void add_state(struct lw_engine *engine, struct lw_engine_totals *totals)
+{
+    struct lw_state_totals state;
+
+    if (lw_engine_state(engine, &state) == LW_OK) {
+        totals->saved_ns = state.checkpoint_ns;
+        totals->state_degraded = state.read_only || state.checkpoint_failed;
+    }
 }
 
 void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals)
@@ -97,6 +110,10 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
     totals.saved_ns = engine->saved_ns;
     totals.state_degraded = engine->state_degraded;
     (void)pthread_mutex_unlock(&engine->ring_lock);
+    add_state(engine, &totals);
+    for (unsigned t = 0; t < LW_ENGINE_TYPES; t++) {
+        totals.anomalies_opened += totals.anomalies_by_type[t];
+    }
     if (last_ns > first_ns && last_ns - first_ns >= RATE_AFTER_NS) {
         totals.alarms_per_week = (double)totals.anomalies_opened * WEEK_NS /
                                  (double)(last_ns - first_ns);

@@ -215,25 +215,25 @@ static void test_state__refuses_damage_and_is_as_it_was(void **state)
     push_steps(first, 0, 300);
     assert_int_equal(lw_engine_save(first->engine, path, NULL), LW_OK);
     engine_free(first);
-    assert_int_equal(lw_file_read(path, 1, 1, &read, &n_bytes, NULL), LW_OK);
+    assert_int_equal(lw_file_read(path, 2, 2, &read, &n_bytes, NULL), LW_OK);
     bytes = read;
     assert_int_equal(truncate(path, (off_t)n_bytes), 0);
     check_refused(second, LW_EFORMAT, "torn");
-    rewrite(2, bytes, n_bytes);
-    check_refused(second, LW_EVERSION, "version 2");
+    rewrite(3, bytes, n_bytes);
+    check_refused(second, LW_EVERSION, "version 3");
     for (size_t cut = 0; cut < n_bytes; cut += n_bytes / 40 + 1) { /* Whole to the checksum. */
-        rewrite(1, bytes, cut);
+        rewrite(2, bytes, cut);
         check_refused(second, LW_EFORMAT, "");
     }
     for (size_t at = n_bytes / 3; at < n_bytes / 2; at += n_bytes / 40 + 1) {
         bytes[at] ^= 4;
-        rewrite(1, bytes, n_bytes); /* Within an entity, whose own checksum tells. */
+        rewrite(2, bytes, n_bytes); /* Within an entity, whose own checksum tells. */
         check_refused(second, LW_EFORMAT, "");
         bytes[at] ^= 4;
     }
     (void)unlink(path);
     check_refused(second, LW_ENOTFOUND, path);
-    rewrite(1, bytes, n_bytes);
+    rewrite(2, bytes, n_bytes);
     assert_int_equal(lw_engine_load(second->engine, path, NULL, NULL), LW_OK); /* After all that. */
     assert_int_equal(lw_test_engine_totals(second).n_entities, 2 * N_ENTITIES);
     assert_int_equal(lw_engine_load(second->engine, path, NULL, NULL), LW_EINVAL);
@@ -258,14 +258,14 @@ static void test_state__refuses_an_entity_twice(void **state)
     lw_test_feed_push(&first->feed, lw_test_feed_series(&first->feed, "cpu", "a"), 5, 1);
     assert_int_equal(lw_engine_remove_detector(first->engine, "shared", NULL), LW_OK);
     assert_int_equal(lw_engine_save(first->engine, path, NULL), LW_OK);
-    assert_int_equal(lw_file_read(path, 1, 1, &read, &n_bytes, NULL), LW_OK);
+    assert_int_equal(lw_file_read(path, 2, 2, &read, &n_bytes, NULL), LW_OK);
     body = n_bytes - head - 1 - 4 - 8 - 4; /* The one entity; no anomaly follows it. */
     twice = calloc(1, n_bytes + body);
     memcpy(twice, read, head + body);
     memcpy(twice + head + body, (uint8_t *)read + head, n_bytes - head);
-    rewrite(1, twice, n_bytes + body);
+    rewrite(2, twice, n_bytes + body);
     check_refused(second, LW_EFORMAT, "twice");
-    rewrite(1, read, n_bytes);
+    rewrite(2, read, n_bytes);
     assert_int_equal(lw_engine_load(second->engine, path, NULL, NULL), LW_OK);
     free(twice);
     lw_mem_free(read);
