@@ -208,19 +208,41 @@ uint64_t lw_ingest_text_hash(const struct lw_ingest_request *request, const void
     return lw_names_text_hash(&request->ingest->names, bytes, n_bytes);
 }
 
-uint32_t lw_ingest_find(struct lw_ingest_request *request, const void *identity, size_t n_bytes)
+static void request_begin_reading(struct lw_ingest_request *request)
 {
-    struct lw_ingest *ingest = request->ingest;
-
     if (!request->reads) {
-        (void)pthread_rwlock_rdlock(&ingest->names_lock);
+        (void)pthread_rwlock_rdlock(&request->ingest->names_lock);
         request->reads = true;
     }
     if (request->now_ns == 0) {
         request_begin(request);
     }
-    return lw_names_find(&ingest->names, lw_names_hash(&ingest->names, identity, n_bytes),
+}
+
+struct lw_ingest_sought lw_ingest_seek(struct lw_ingest_request *request, const void *identity,
+                                       size_t n_bytes)
+{
+    const struct lw_names *names = &request->ingest->names;
+    struct lw_ingest_hash hash = lw_names_hash(names, identity, n_bytes);
+
+    request_begin_reading(request);
+    lw_ingest_table_prefetch(&names->spellings, hash);
+    return (struct lw_ingest_sought){.low = hash.low, .high = hash.high};
+}
+
+uint32_t lw_ingest_found(struct lw_ingest_request *request, struct lw_ingest_sought sought)
+{
+    request_begin_reading(request); /* A definition in between ended it. */
+    return lw_names_find(&request->ingest->names, (struct lw_ingest_hash){sought.low, sought.high},
                          request->now_min);
+}
+
+uint32_t lw_ingest_find(struct lw_ingest_request *request, const void *identity, size_t n_bytes)
+{
+    const struct lw_names *names = &request->ingest->names;
+
+    request_begin_reading(request);
+    return lw_names_find(names, lw_names_hash(names, identity, n_bytes), request->now_min);
 }
 
 void lw_ingest_digest(const struct lw_ingest_request *request, const void *bytes, size_t n_bytes,

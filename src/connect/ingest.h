@@ -74,6 +74,17 @@ void lw_ingest_request_reset(struct lw_ingest_request *request);
 /* The number of the series that these bytes name, or LW_INGEST_UNKNOWN. Equal bytes are one series;
  * several spellings of one series may each have an entry. */
 uint32_t lw_ingest_find(struct lw_ingest_request *request, const void *identity, size_t n_bytes);
+/*
+ * The same in two parts, so that memory answers while the decoder reads on: with many series the
+ * table is far larger than the caches, and a decoder that waits for it does little else. A few
+ * look-ups may be under way: seek now, found some series later.
+ */
+struct lw_ingest_sought {
+    uint64_t low, high;
+};
+struct lw_ingest_sought lw_ingest_seek(struct lw_ingest_request *request, const void *identity,
+                                       size_t n_bytes);
+uint32_t lw_ingest_found(struct lw_ingest_request *request, struct lw_ingest_sought sought);
 /* A hash of 16 bytes, keyed by the source's secret: what many series have in common (a resource, a
  * metric) may stand for itself in their identities so. */
 void lw_ingest_digest(const struct lw_ingest_request *request, const void *bytes, size_t n_bytes,

@@ -250,7 +250,9 @@ static const char *fields_read(const char *at, const char *end, struct lw_influx
         field = &line->fields[line->n_fields++];
         field->key = at;
         field->n_key = (uint32_t)(behind - at);
+        line->n_key_max = field->n_key > line->n_key_max ? field->n_key : line->n_key_max;
         at = value_read(behind + 1, end, line, field);
+        line->n_numbers += !field->is_text;
         if (line->wrong != NULL || at == end || *at != ',') {
             return at;
         }
@@ -323,6 +325,8 @@ const char *lw_influx_line_read(const char *at, const char *end, struct lw_influ
     ret_line->series = NULL;
     ret_line->n_ends = 0;
     ret_line->n_fields = 0;
+    ret_line->n_numbers = 0;
+    ret_line->n_key_max = 0;
     ret_line->has_time = false;
     at = blanks_skip(at, end);
     ret_line->begin = at;

@@ -41,6 +41,8 @@ struct lw_influx_line {
     bool has_time;
     int64_t time; /* In the request's unit. */
     uint32_t n_fields;
+    uint32_t n_numbers; /* Of the fields, those that are no texts. */
+    uint32_t n_key_max; /* Of the longest field's key. */
     struct lw_influx_field fields[LW_INFLUX_FIELDS_MAX];
 };
 

@@ -19,7 +19,19 @@
 
 #define LABEL_BYTES_MAX 256
 #define LINE_SHOWN 80
+/* Look-ups under way at a time. */
+#define PENDING_MAX 16
 #define SECOND_NS INT64_C(1000000000)
+
+/* A sample whose series is being looked up. */
+struct pending {
+    struct lw_ingest_sought sought;
+    int64_t time_ns;
+    double value;
+    const char *line; /* Where its line begins, to be read again should the series be new. */
+    uint64_t line_number;
+    uint32_t field;
+};
 
 /* A request under way. */
 struct taking {
@@ -30,7 +42,11 @@ struct taking {
     struct lw_line_places places;
     size_t n_prefix; /* Of the identity: the database, where it is a label. */
     char identity[2 * LABEL_BYTES_MAX + LW_INFLUX_NAME_MAX];
-    struct lw_influx_line line;
+    const char *end; /* Of the body. */
+    uint32_t n_pending;
+    struct pending pending[PENDING_MAX];
+    struct lw_influx_line line;  /* The one being read. */
+    struct lw_influx_line again; /* One with a new series. */
     struct lw_influx_name name;
 };
 
@@ -138,28 +154,24 @@ static void commit_answer(const struct lw_push_input *input, const struct taking
 
 /* ---- series ---- */
 
-/* Rejects n samples of the present line, which is quoted. */
-static void line_reject(struct taking *taking, uint64_t n, const char *wrong)
+/* Rejects n samples of a line, which is quoted. */
+static void line_reject(struct taking *taking, const struct lw_influx_line *line,
+                        uint64_t line_number, uint64_t n, const char *wrong)
 {
-    const struct lw_influx_line *line = &taking->line;
     bool is_long = line->n_bytes > LINE_SHOWN;
 
-    lw_line_places_add(&taking->places, taking->line_number);
+    lw_line_places_add(&taking->places, line_number);
     lw_ingest_reject(taking->request, "bad_line", n, NULL, "unable to parse '%.*s%s': %s",
                      is_long ? LINE_SHOWN : (int)line->n_bytes, line->begin, is_long ? "..." : "",
                      wrong);
 }
 
-/* The bytes a field's series is known by; NULL when they are too many. */
-static const char *identity_find(struct taking *taking, const struct lw_influx_field *field,
-                                 size_t *ret_n_bytes)
+/* The bytes a field's series is known by. The line's names are within the limit. */
+static const char *identity_find(struct taking *taking, const struct lw_influx_line *line,
+                                 const struct lw_influx_field *field, size_t *ret_n_bytes)
 {
-    const struct lw_influx_line *line = &taking->line;
     char *at = taking->identity + taking->n_prefix;
 
-    if (line->n_series + field->n_key + 1 > LW_INFLUX_NAME_MAX) {
-        return NULL;
-    }
     if (taking->n_prefix == 0 && field->key == line->series + line->n_series + 1) {
         *ret_n_bytes = line->n_series + field->n_key + 1;
         return line->series;
@@ -171,12 +183,12 @@ static const char *identity_find(struct taking *taking, const struct lw_influx_f
     return taking->identity;
 }
 
-/* Spells the present line's series out, with the database's label; what is wrong, or NULL. */
-static const char *name_spell(struct taking *taking, const struct lw_influx_field *field)
+/* Spells a series out, with the database's label; what is wrong, or NULL. */
+static const char *name_spell(struct taking *taking, const struct lw_influx_line *line,
+                              const struct lw_influx_field *field)
 {
     struct lw_influx_name *name = &taking->name;
-    const char *wrong = lw_influx_name_spell(taking->line.series, taking->line.n_series, field,
-                                             name);
+    const char *wrong = lw_influx_name_spell(line->series, line->n_series, field, name);
 
     if (wrong != NULL || taking->label == NULL) {
         return wrong;
@@ -193,41 +205,55 @@ static const char *name_spell(struct taking *taking, const struct lw_influx_fiel
     return NULL;
 }
 
-static uint64_t numbers_count(const struct lw_influx_line *line, uint32_t from)
+/* A series seen for the first time, or again after a refusal; LW_INGEST_UNKNOWN when it cannot be
+ * taken, which was said. */
+static uint32_t series_define(struct taking *taking, const struct pending *pending)
 {
-    uint64_t n = 0;
-
-    for (uint32_t i = from; i < line->n_fields; i++) {
-        n += !line->fields[i].is_text;
-    }
-    return n;
-}
-
-/* A series seen for the first time. False: the line's other fields cannot be taken either. */
-static bool series_define(struct taking *taking, uint32_t at, const char *identity, size_t n_bytes,
-                          uint32_t *ret_series)
-{
-    const struct lw_influx_field *field = &taking->line.fields[at];
-    const char *wrong = name_spell(taking, field);
+    struct lw_influx_line *line = &taking->again;
+    const struct lw_influx_field *field = &line->fields[pending->field];
     struct lw_error error = {0};
+    const char *wrong, *identity;
+    size_t n_bytes = 0;
+    uint32_t series = LW_INGEST_UNKNOWN;
 
-    *ret_series = LW_INGEST_UNKNOWN;
+    (void)lw_influx_line_read(pending->line, taking->end, line);
+    wrong = name_spell(taking, line, field);
     if (wrong != NULL) {
-        line_reject(taking, numbers_count(&taking->line, at), wrong);
-        return false;
+        line_reject(taking, line, pending->line_number, 1, wrong);
+        return LW_INGEST_UNKNOWN;
     }
-    if (lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, ret_series,
-                         &error) != LW_OK) {
-        *ret_series = LW_INGEST_UNKNOWN;
-        lw_line_places_add(&taking->places, taking->line_number);
+    identity = identity_find(taking, line, field, &n_bytes);
+    if (lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, &series, &error) !=
+        LW_OK) {
+        lw_line_places_add(&taking->places, pending->line_number);
         lw_ingest_reject(taking->request, "series", 1, NULL, "%s", error.message);
+        return LW_INGEST_UNKNOWN;
     }
-    return true;
+    return series;
 }
 
 /* ---- lines ---- */
 
-static void fields_take(struct taking *taking, int64_t time_ns)
+/* Ends all look-ups. */
+static void pending_take(struct taking *taking)
+{
+    for (uint32_t i = 0; i < taking->n_pending; i++) {
+        const struct pending *pending = &taking->pending[i];
+        uint32_t series = lw_ingest_found(taking->request, pending->sought);
+
+        if (series == LW_INGEST_UNKNOWN) {
+            series = series_define(taking, pending);
+        }
+        if (series != LW_INGEST_UNKNOWN &&
+            !lw_ingest_sample(taking->request, series, pending->time_ns, pending->value)) {
+            lw_line_places_add(&taking->places, pending->line_number);
+        }
+    }
+    taking->n_pending = 0;
+}
+
+/* Begins the look-up of each field that is a number. */
+static void fields_seek(struct taking *taking, int64_t time_ns)
 {
     const struct lw_influx_line *line = &taking->line;
 
@@ -235,30 +261,40 @@ static void fields_take(struct taking *taking, int64_t time_ns)
         const struct lw_influx_field *field = &line->fields[i];
         const char *identity;
         size_t n_bytes = 0;
-        uint32_t series;
 
         if (field->is_text) {
             continue;
         }
-        identity = identity_find(taking, field, &n_bytes);
-        series = identity == NULL ? LW_INGEST_UNKNOWN
-                                  : lw_ingest_find(taking->request, identity, n_bytes);
-        if (series == LW_INGEST_UNKNOWN && !series_define(taking, i, identity, n_bytes, &series)) {
-            return;
+        if (taking->n_pending == PENDING_MAX) {
+            pending_take(taking);
         }
-        if (series != LW_INGEST_UNKNOWN &&
-            !lw_ingest_sample(taking->request, series, time_ns, field->value)) {
-            lw_line_places_add(&taking->places, taking->line_number);
-        }
+        identity = identity_find(taking, line, field, &n_bytes);
+        taking->pending[taking->n_pending++] = (struct pending){
+            .sought = lw_ingest_seek(taking->request, identity, n_bytes),
+            .time_ns = time_ns,
+            .value = field->value,
+            .line = line->begin,
+            .line_number = taking->line_number,
+            .field = i};
     }
+}
+
+/* What is wrong with a line's names before its series are looked up. */
+static const char *names_check(struct taking *taking)
+{
+    const struct lw_influx_line *line = &taking->line;
+
+    return line->n_series + line->n_key_max + 1 > LW_INFLUX_NAME_MAX
+               ? "measurement, tags and field key of more than 4096 bytes"
+               : (line->n_numbers == 0 ? name_spell(taking, line, NULL) : NULL);
 }
 
 static void line_take(struct taking *taking)
 {
     const struct lw_influx_line *line = &taking->line;
     int64_t time_ns = taking->now_ns;
-    uint64_t n_numbers;
     const char *wrong = line->wrong;
+    uint64_t n_lost = 1;
 
     if (wrong == NULL && line->series == NULL) {
         return;
@@ -267,33 +303,33 @@ static void line_take(struct taking *taking)
         __builtin_mul_overflow(line->time, taking->unit_ns, &time_ns)) {
         wrong = "time outside range";
     }
+    if (wrong == NULL) {
+        wrong = names_check(taking);
+        n_lost = line->n_numbers > 0 ? line->n_numbers : 1;
+    }
     if (wrong != NULL) {
-        line_reject(taking, 1, wrong);
+        pending_take(taking); /* So that lines are told of in their order. */
+        line_reject(taking, line, taking->line_number, n_lost, wrong);
         return;
     }
-    n_numbers = line->n_fields == 1 && !line->fields[0].is_text ? 1 : numbers_count(line, 0);
-    if (n_numbers < line->n_fields) {
-        lw_ingest_pass_over(taking->request, "text_field", line->n_fields - n_numbers);
+    if (line->n_numbers < line->n_fields) {
+        lw_ingest_pass_over(taking->request, "text_field", line->n_fields - line->n_numbers);
     }
-    wrong = n_numbers == 0 ? name_spell(taking, NULL) : NULL;
-    if (wrong != NULL) {
-        line_reject(taking, 1, wrong);
-        return;
-    }
-    fields_take(taking, time_ns);
+    fields_seek(taking, time_ns);
 }
 
 static void body_take(struct taking *taking, const uint8_t *body, size_t n_bytes)
 {
     const char *at = (const char *)body;
-    const char *end = at + n_bytes;
 
+    taking->end = at + n_bytes;
     taking->line_number = 1;
-    while (at < end) {
-        at = lw_influx_line_read(at, end, &taking->line);
+    while (at < taking->end) {
+        at = lw_influx_line_read(at, taking->end, &taking->line);
         line_take(taking);
         taking->line_number += taking->line.n_ends;
     }
+    pending_take(taking);
 }
 
 /* ---- requests ---- */
@@ -388,6 +424,7 @@ static void influx_take(const struct lw_push_input *input, struct lw_ingest_requ
     taking.request = request;
     taking.now_ns = lw_ingest_request_now_ns(request);
     taking.places.n = 0;
+    taking.n_pending = 0;
     wrong = query_read(input, &taking);
     if (wrong != NULL) {
         error_answer(is_version_2(input), 400, wrong, 0, answer);

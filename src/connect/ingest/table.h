@@ -62,6 +62,13 @@ static inline uint32_t lw_ingest_table_get(const struct lw_ingest_table *table,
     }
 }
 
+/* Asks memory for the place where a name's look-up begins. */
+static inline void lw_ingest_table_prefetch(const struct lw_ingest_table *table,
+                                            struct lw_ingest_hash hash)
+{
+    __builtin_prefetch(&table->entries[hash.low & table->mask]);
+}
+
 /* Sets the number of a name, new or known. LW_ENOMEM: the table is as it was. */
 enum lw_status lw_ingest_table_put(struct lw_ingest_table *table, struct lw_ingest_hash hash,
                                    uint32_t number, uint32_t now) LW_MUST_USE;
