@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define BODY_FIRST ((size_t)64 << 10)
 #define CONNECT_TIMEOUT_NS INT64_C(10000000000)
@@ -198,6 +199,16 @@ static bool has_text(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
+/* libcurl would say so only when it connects. */
+static enum lw_status file_check(const char *path, struct lw_error *reterr)
+{
+    if (!has_text(path) || access(path, R_OK) == 0) {
+        return LW_OK;
+    }
+    return lw_error_set(reterr, errno == ENOENT ? LW_ENOTFOUND : LW_EIO, "%.200s: %s", path,
+                        strerror(errno));
+}
+
 static bool files_set(CURL *curl, const struct lw_http_setup *setup)
 {
     return (!has_text(setup->ca_file) ||
@@ -255,9 +266,15 @@ static enum lw_status header_file_take(struct lw_http_client *client, const char
 enum lw_status lw_http_client_create(const struct lw_http_setup *setup,
                                      struct lw_http_client **ret_client, struct lw_error *reterr)
 {
-    struct lw_http_client *client = lw_mem_calloc(1, sizeof(*client));
-    enum lw_status status = LW_OK;
+    struct lw_http_client *client;
+    enum lw_status status = file_check(setup->ca_file, reterr);
 
+    status = status == LW_OK ? file_check(setup->cert_file, reterr) : status;
+    status = status == LW_OK ? file_check(setup->key_file, reterr) : status;
+    if (status != LW_OK) {
+        return status;
+    }
+    client = lw_mem_calloc(1, sizeof(*client));
     if (client == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for a connection");
     }
