@@ -14,12 +14,9 @@
 
 #define VALUE_MAX 1024
 
-static const char *const SOURCE_TYPES[] = {"host", "csv", NULL};
-
 #define CONFIG(field) offsetof(struct lw_config_options, field)
-#define SOURCE(field) offsetof(struct lw_source_options, field)
+#define PUSH(field) offsetof(struct lw_push_config_options, field)
 #define CONFIG_CAPACITY(field) .capacity = sizeof(((struct lw_config_options *)NULL)->field)
-#define SOURCE_CAPACITY(field) .capacity = sizeof(((struct lw_source_options *)NULL)->field)
 #define DAY_NS (86400 * 1e9)
 
 static const struct lw_option CONFIG_OPTIONS[] = {
@@ -71,64 +68,86 @@ static const struct lw_option CONFIG_OPTIONS[] = {
      .help = "How often the state is written."},
 };
 
-static const struct lw_option SOURCE_OPTIONS[] = {
-    {.name = "type",
-     .type = LW_OPTION_ENUM,
-     .offset = SOURCE(type),
-     .fallback = "host",
-     .choices = SOURCE_TYPES,
+static const struct lw_option PUSH_OPTIONS[] = {
+    {.name = "enabled",
+     .type = LW_OPTION_BOOL,
+     .offset = PUSH(enabled),
+     .fallback = "true",
      .unit = "",
-     .help = "Kind of the source."},
-    {.name = "path",
+     .help = "Whether clients may push samples to the address of the API."},
+    {.name = "threads",
+     .type = LW_OPTION_INT,
+     .offset = PUSH(threads),
+     .fallback = "2",
+     .min = 1,
+     .max = 64,
+     .unit = "threads",
+     .help = "Threads that answer HTTP requests, pushes and others."},
+    {.name = "max_series",
+     .type = LW_OPTION_INT,
+     .offset = PUSH(max_series),
+     .fallback = "1000000",
+     .min = 1,
+     .max = LW_ENGINE_SERIES_MAX,
+     .unit = "series",
+     .help = "Series that each protocol may bring; those not seen for an hour give up their places "
+             "to new ones."},
+    {.name = "tenant_label",
      .type = LW_OPTION_TEXT,
-     .offset = SOURCE(path),
+     .offset = PUSH(tenant_label),
      .fallback = "",
-     SOURCE_CAPACITY(path),
+     .capacity = sizeof(((struct lw_push_config_options *)NULL)->tenant_label),
      .unit = "",
-     .help = "csv: the file."},
-    {.name = "instance",
-     .type = LW_OPTION_TEXT,
-     .offset = SOURCE(instance),
-     .fallback = "",
-     SOURCE_CAPACITY(instance),
-     .unit = "",
-     .help = "host: value of the label \"instance\"; empty: the host's name."},
-    {.name = "interval",
+     .help = "Label whose values have a limit of series each; empty: none."},
+    {.name = "max_series_per_tenant",
+     .type = LW_OPTION_INT,
+     .offset = PUSH(max_series_per_tenant),
+     .fallback = "100000",
+     .min = 1,
+     .max = LW_ENGINE_SERIES_MAX,
+     .unit = "series",
+     .help = "That limit; series without the label have it together."},
+    {.name = "max_series_per_request",
+     .type = LW_OPTION_INT,
+     .offset = PUSH(max_series_per_request),
+     .fallback = "200000",
+     .min = 1,
+     .max = LW_ENGINE_SERIES_MAX,
+     .unit = "series",
+     .help = "Different series one request may hold."},
+    {.name = "max_samples_per_request",
+     .type = LW_OPTION_INT,
+     .offset = PUSH(max_samples_per_request),
+     .fallback = "1000000",
+     .min = 1,
+     .max = 1e8,
+     .unit = "samples",
+     .help = "Samples one request may hold."},
+    {.name = "max_future",
      .type = LW_OPTION_DURATION,
-     .offset = SOURCE(interval_ns),
-     .fallback = "1s",
-     .min = 1e8,
-     .max = 3600e9,
+     .offset = PUSH(max_future_ns),
+     .fallback = "10m",
+     .min = 1e9,
+     .max = DAY_NS * 3650,
      .unit = "duration",
-     .help = "host: time between readings."},
-    {.name = "time",
-     .type = LW_OPTION_TEXT,
-     .offset = SOURCE(time),
-     .fallback = "",
-     SOURCE_CAPACITY(time),
-     .unit = "",
-     .help = "csv: column of the time; empty: found by itself, as are the next three."},
-    {.name = "series",
-     .type = LW_OPTION_TEXT,
-     .offset = SOURCE(series),
-     .fallback = "",
-     SOURCE_CAPACITY(series),
-     .unit = "",
-     .help = "csv: column that names the series."},
-    {.name = "value",
-     .type = LW_OPTION_TEXT,
-     .offset = SOURCE(value),
-     .fallback = "",
-     SOURCE_CAPACITY(value),
-     .unit = "",
-     .help = "csv: column of the values."},
-    {.name = "entity",
-     .type = LW_OPTION_TEXT,
-     .offset = SOURCE(entity),
-     .fallback = "",
-     SOURCE_CAPACITY(entity),
-     .unit = "",
-     .help = "csv: column that names the entity."},
+     .help = "Samples further ahead of the clock are refused."},
+    {.name = "max_past",
+     .type = LW_OPTION_DURATION,
+     .offset = PUSH(max_past_ns),
+     .fallback = "0s",
+     .min = 0,
+     .max = DAY_NS * 36500,
+     .unit = "duration",
+     .help = "Samples further behind the clock are refused; 0: no bound."},
+    {.name = "delay",
+     .type = LW_OPTION_DURATION,
+     .offset = PUSH(delay_ns),
+     .fallback = "0s",
+     .min = 0,
+     .max = DAY_NS,
+     .unit = "duration",
+     .help = "How far a protocol's event time stays behind its newest sample: as far as one "
+             "connection of a client may lag behind another."},
 };
 
 const struct lw_option *lw_config_option_table(size_t *ret_n)
@@ -137,10 +156,10 @@ const struct lw_option *lw_config_option_table(size_t *ret_n)
     return CONFIG_OPTIONS;
 }
 
-const struct lw_option *lw_source_option_table(size_t *ret_n)
+const struct lw_option *lw_push_option_table(size_t *ret_n)
 {
-    *ret_n = sizeof(SOURCE_OPTIONS) / sizeof(SOURCE_OPTIONS[0]);
-    return SOURCE_OPTIONS;
+    *ret_n = sizeof(PUSH_OPTIONS) / sizeof(PUSH_OPTIONS[0]);
+    return PUSH_OPTIONS;
 }
 
 void lw_config_init(struct lw_config *config)
@@ -150,6 +169,8 @@ void lw_config_init(struct lw_config *config)
 
     memset(config, 0, sizeof(*config));
     lw_options_default(table, n, &config->options);
+    table = lw_push_option_table(&n);
+    lw_options_default(table, n, &config->push);
 }
 
 void lw_config_fini(struct lw_config *config)
@@ -207,6 +228,7 @@ struct lw_config_detector *lw_config_detector(struct lw_config *config, const ch
 enum lw_status lw_config_fill(struct lw_config *config, struct lw_error *reterr)
 {
     bool watches_host = false;
+    enum lw_status status = LW_OK;
 
     if (config->n_sources == 0) {
         struct lw_config_source *source = &config->sources[config->n_sources++];
@@ -215,6 +237,7 @@ enum lw_status lw_config_fill(struct lw_config *config, struct lw_error *reterr)
 
         lw_options_default(table, n, &source->options);
         (void)snprintf(source->name, sizeof(source->name), "host");
+        status = lw_source_options_settle(&source->options, reterr);
     }
     for (size_t i = 0; i < config->n_sources; i++) {
         watches_host = watches_host || config->sources[i].options.type == LW_SOURCE_HOST;
@@ -223,7 +246,7 @@ enum lw_status lw_config_fill(struct lw_config *config, struct lw_error *reterr)
         lw_config_detector(config, watches_host ? "host" : "default") == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the built-in detector");
     }
-    return LW_OK;
+    return status;
 }
 
 /* ---- the walk ---- */
@@ -459,6 +482,7 @@ static enum lw_status set_source(const struct walk *walk, const char *key, struc
     struct lw_config_source *source;
     size_t n;
     const struct lw_option *table = lw_source_option_table(&n);
+    struct lw_error error;
     enum lw_status status = expect_mapping(walk, key_node, value,
                                            "the options of this source, as type: csv");
 
@@ -473,9 +497,27 @@ static enum lw_status set_source(const struct walk *walk, const char *key, struc
     lw_options_default(table, n, &source->options);
     (void)snprintf(source->name, sizeof(source->name), "%s", key);
     status = each_pair(walk, value, set_source_option, &source->options);
-    if (status == LW_OK && source->options.type == LW_SOURCE_CSV &&
-        source->options.path[0] == '\0') {
-        status = complain(walk, key_node, LW_EINVAL, "a source of type csv needs \"path\"");
+    if (status == LW_OK) {
+        status = lw_source_options_settle(&source->options, &error);
+        status = status == LW_OK ? LW_OK : complain(walk, key_node, status, error.message);
+    }
+    return status;
+}
+
+static enum lw_status set_push_option(const struct walk *walk, const char *key,
+                                      struct fy_node *key_node, struct fy_node *value, void *target)
+{
+    size_t n;
+    const struct lw_option *table = lw_push_option_table(&n);
+    char text[VALUE_MAX];
+    struct lw_error error;
+    enum lw_status status = text_of(walk, key_node, value, text);
+
+    if (status == LW_OK) {
+        status = lw_options_set(table, n, target, key, text, &error);
+        if (status != LW_OK) {
+            return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
+        }
     }
     return status;
 }
@@ -490,6 +532,11 @@ static enum lw_status set_root(const struct walk *walk, const char *key, struct 
     enum lw_status status;
 
     (void)target;
+    if (strcmp(key, "push") == 0) {
+        status = expect_mapping(walk, key_node, value, "the options of pushing, as delay: 5s");
+        return status == LW_OK ? each_pair(walk, value, set_push_option, &walk->config->push)
+                               : status;
+    }
     if (strcmp(key, "detectors") == 0 || strcmp(key, "sources") == 0) {
         bool detectors = key[0] == 'd';
 

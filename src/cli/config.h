@@ -40,15 +40,35 @@ struct lw_config_options {
     int64_t save_every_ns;
 };
 
-enum lw_source_type { LW_SOURCE_HOST, LW_SOURCE_CSV };
+/* Options of what clients push over HTTP, below "push". */
+struct lw_push_config_options {
+    bool enabled;
+    int64_t threads;
+    int64_t max_series;
+    char tenant_label[LW_NAME_MAX];
+    int64_t max_series_per_tenant;
+    int64_t max_series_per_request, max_samples_per_request;
+    int64_t max_future_ns, max_past_ns, delay_ns;
+};
 
-/* Options of one source: those of its type are used, others refused. */
+enum lw_source_type { LW_SOURCE_HOST, LW_SOURCE_CSV, LW_SOURCE_SCRAPE, LW_SOURCE_FOLLOW };
+
+/* Options of one source: those of its type are used. */
 struct lw_source_options {
     int type; /* enum lw_source_type */
     char path[LW_CONFIG_PATH_MAX];
     char instance[LW_NAME_MAX];
-    int64_t interval_ns;
+    int64_t interval_ns; /* 0 until settled: by type. */
     char time[LW_NAME_MAX], series[LW_NAME_MAX], value[LW_NAME_MAX], entity[LW_NAME_MAX];
+    char targets[LW_CONFIG_PATH_MAX], files[LW_CONFIG_PATH_MAX], labels[LW_CONFIG_PATH_MAX];
+    int scheme; /* Index into http, https. */
+    int64_t timeout_ns;
+    char auth_file[LW_CONFIG_PATH_MAX], basic_auth_file[LW_CONFIG_PATH_MAX];
+    char ca_file[LW_CONFIG_PATH_MAX], cert_file[LW_CONFIG_PATH_MAX], key_file[LW_CONFIG_PATH_MAX];
+    bool verify, honor_labels;
+    int64_t body_limit, sample_limit, series_limit, label_limit, label_value_limit;
+    int format; /* Index into auto, csv, json, influx. */
+    int from;   /* Index into start, end. */
 };
 
 /* A key of a detector that the engine does not know: it reads no files. */
@@ -69,6 +89,7 @@ struct lw_config_detector {
 struct lw_config {
     bool skips_models; /* model_file is not read: training may be about to make it. */
     struct lw_config_options options;
+    struct lw_push_config_options push;
     struct lw_config_source sources[LW_CONFIG_SOURCES_MAX];
     size_t n_sources;
     struct lw_config_detector detectors[LW_ENGINE_DETECTORS_MAX];
@@ -76,7 +97,12 @@ struct lw_config {
 };
 
 const struct lw_option *lw_config_option_table(size_t *ret_n);
+const struct lw_option *lw_push_option_table(size_t *ret_n);
 const struct lw_option *lw_source_option_table(size_t *ret_n);
+/* Fills in what depends on the type, once all is set. LW_EINVAL for what its type lacks or cannot
+ * have. */
+enum lw_status lw_source_options_settle(struct lw_source_options *options,
+                                        struct lw_error *reterr) LW_MUST_USE;
 /* Defaults: no source, no detector. */
 void lw_config_init(struct lw_config *config);
 void lw_config_fini(struct lw_config *config);

@@ -276,8 +276,11 @@ static void options_page(FILE *stream)
     file_begin(stream, "reference/options.md");
     (void)fputs("# Options of the configuration file\n\nMade by `make docs` from the program's "
                 "tables. These stand at the top of the file of `lapwing run -c FILE`, beside "
-                "`sources` and `detectors`.\n\n",
+                "`push`, `sources` and `detectors`.\n\n",
                 stream);
+    own_table(table, n, stream);
+    table = lw_push_option_table(&n);
+    (void)fputs("\n# Options of pushing\n\nBelow `push`: what clients send over HTTP.\n\n", stream);
     own_table(table, n, stream);
     table = lw_source_option_table(&n);
     (void)fputs("\n# Options of sources\n\nBelow a name of `sources`.\n\n", stream);

@@ -43,6 +43,7 @@ struct daemon {
     struct lw_server *server;
     struct lw_recorder *recorder;
     struct lw_inputs *inputs;
+    char tenant_label[LW_NAME_MAX]; /* As the server has it: a reload does not change it. */
     char state_path[PATH_MAX];
     int lock_fd;
     uint64_t n_trainings_failed; /* That the log has told. */
@@ -409,10 +410,44 @@ static enum lw_status start_engine(struct daemon *daemon, struct lw_error *reter
     return status == LW_OK ? set_detectors(daemon, &daemon->config, reterr) : status;
 }
 
+/* Pushed samples are recorded as those of other sources are. */
+static enum lw_status wrap_feed(void *context, const char *source, const struct lw_feed *feed,
+                                struct lw_feed *ret_feed, struct lw_error *reterr)
+{
+    const struct daemon *daemon = context;
+
+    *ret_feed = *feed;
+    return daemon->recorder == NULL
+               ? LW_OK
+               : lw_recorder_wrap(daemon->recorder, source, feed, ret_feed, reterr);
+}
+
+static struct lw_push_options push_options(struct daemon *daemon)
+{
+    const struct lw_push_config_options *push = &daemon->config.push;
+
+    (void)snprintf(daemon->tenant_label, sizeof(daemon->tenant_label), "%s", push->tenant_label);
+    return (struct lw_push_options){
+        .enabled = push->enabled,
+        .limits = {.series = (uint64_t)push->max_series,
+                   .tenant_label = daemon->tenant_label[0] == '\0' ? NULL : daemon->tenant_label,
+                   .series_of_tenant = (uint64_t)push->max_series_per_tenant,
+                   .series_of_request = (uint64_t)push->max_series_per_request,
+                   .samples_of_request = (uint64_t)push->max_samples_per_request,
+                   .future_ns = push->max_future_ns,
+                   .past_ns = push->max_past_ns,
+                   .delay_ns = push->delay_ns},
+        .wrap = wrap_feed,
+        .context = daemon};
+}
+
 static enum lw_status start_server(struct daemon *daemon, struct lw_error *reterr)
 {
-    const struct lw_server_config config = {
-        .listen = daemon->config.options.listen, .engine = daemon->engine, .version = lw_version()};
+    const struct lw_server_config config = {.listen = daemon->config.options.listen,
+                                            .engine = daemon->engine,
+                                            .version = lw_version(),
+                                            .n_threads = (uint32_t)daemon->config.push.threads,
+                                            .push = push_options(daemon)};
 
     if (strcmp(config.listen, "off") == 0) {
         return LW_OK;
@@ -515,6 +550,9 @@ static int stop(struct daemon *daemon, bool save)
     int result = LW_EXIT_OK;
 
     lw_inputs_destroy(daemon->inputs);
+    if (daemon->server != NULL) {
+        lw_server_end_push(daemon->server);
+    }
     if (daemon->recorder != NULL && lw_recorder_close(daemon->recorder, &error) != LW_OK) {
         log_error(daemon, "recording not complete", &error);
         result = LW_EXIT_FAILED;

@@ -190,7 +190,7 @@ static void write_anomalies(struct scrape *scrape)
 static void write_requests(struct scrape *scrape)
 {
     size_t n_routes;
-    const struct lw_http_route *routes = lw_routes(&n_routes);
+    const struct lw_http_route *routes = lw_routes(scrape->server->routes, &n_routes);
 
     for (size_t route = 0; route <= n_routes; route++) {
         for (size_t i = 0; i < LW_HTTP_CODES; i++) {

@@ -18,8 +18,8 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-static const unsigned short codes[LW_HTTP_CODES] = {200, 304, 400, 404, 405, 413, 414,
-                                                    421, 431, 500, 501, 503, 505};
+static const unsigned short codes[LW_HTTP_CODES] = {
+    200, 204, 304, 400, 401, 403, 404, 405, 413, 414, 415, 421, 422, 429, 431, 500, 501, 503, 505};
 
 static const struct {
     const char *name, *value;
@@ -49,6 +49,11 @@ static void connection_set_deadline(struct lw_http *http, struct http_connection
     pthread_mutex_lock(&http->lock);
     entry->deadline_ns = lw_clock_monotonic_ns() + after_ns;
     pthread_mutex_unlock(&http->lock);
+}
+
+void lw_http_set_deadline(struct lw_http_exchange *exchange, int64_t after_ns)
+{
+    connection_set_deadline(exchange->http, exchange->entry, after_ns);
 }
 
 static struct http_connection *connection_open(struct lw_http *http,
@@ -215,6 +220,8 @@ static const char *code_title(unsigned code)
     switch (code) {
     case 400:
         return "Bad Request";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -223,8 +230,12 @@ static const char *code_title(unsigned code)
         return "Content Too Large";
     case 414:
         return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
     case 421:
         return "Misdirected Request";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 501:
@@ -271,6 +282,16 @@ const char *lw_http_query(const struct lw_http_exchange *exchange, const char *n
 const char *lw_http_field(const struct lw_http_exchange *exchange, const char *name)
 {
     return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+const void *lw_http_tag(const struct lw_http_exchange *exchange)
+{
+    return exchange->route->tag;
+}
+
+const char *lw_http_path(const struct lw_http_exchange *exchange)
+{
+    return exchange->path;
 }
 
 static bool number_parse(const char *text, uint64_t max, uint64_t *ret_number)
@@ -361,75 +382,142 @@ static const struct lw_http_route *route_find(struct lw_http_exchange *exchange)
     return NULL;
 }
 
-static void exchange_run(struct lw_http_exchange *exchange, const char *url, const char *method)
+/* Finds the route of a request; answers and returns false where there is none for it. */
+static bool exchange_route(struct lw_http_exchange *exchange, const char *url, const char *method)
 {
     size_t n_url = strlen(url);
+    bool takes_post;
 
     if (n_url > LW_HTTP_PATH_BYTES_MAX) {
         lw_http_send_problem(exchange, 414, "Paths of at most %d bytes are taken.",
                              LW_HTTP_PATH_BYTES_MAX);
-        return;
+        return false;
     }
     memcpy(exchange->path, url, n_url + 1);
     exchange->route = route_find(exchange);
     if (exchange->route == NULL) {
         lw_http_send_problem(exchange, 404,
                              "There is nothing at this path; /v1/status is a good place to start.");
+        return false;
+    }
+    takes_post = exchange->route->upload != NULL;
+    if (takes_post ? strcmp(method, "POST") != 0
+                   : strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        lw_http_add_field(exchange, "Allow", takes_post ? "POST" : "GET, HEAD");
+        lw_http_send_problem(exchange, 405, "This path takes %s.",
+                             takes_post ? "POST" : "GET and HEAD");
+        return false;
+    }
+    if (exchange->has_body && !takes_post) {
+        lw_http_send_problem(exchange, 413, "This path takes no body.");
+        return false;
+    }
+    return lw_http_guard_query(exchange);
+}
+
+/* The headers of a request to a route with `upload` are there. */
+static void exchange_begin_body(struct lw_http_exchange *exchange)
+{
+    const struct lw_http_upload *upload = exchange->route->upload;
+
+    if (exchange->is_foreign) {
+        lw_http_send_problem(exchange, 403, "Pages of other sites may not write here.");
         return;
     }
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        lw_http_add_field(exchange, "Allow", "GET, HEAD");
-        lw_http_send_problem(exchange, 405, "This path takes GET and HEAD.");
+    if (upload->begin != NULL) {
+        upload->begin(exchange->http->config.context, exchange);
+    }
+    if (!exchange->answered && lw_http_body_begin(exchange)) {
+        lw_http_set_deadline(exchange, exchange->http->config.body_ms * INT64_C(1000000));
+    }
+}
+
+/* Whatever is answered here ends the connection: the library reads no further then. */
+static void exchange_begin(struct lw_http_exchange *exchange, const char *url, const char *method,
+                           const char *version)
+{
+    lw_http_set_deadline(exchange, LW_HTTP_ANSWER_S * SECOND_NS);
+    if (!lw_http_guard_request(exchange, version)) {
         return;
     }
-    if (exchange->has_body) {
-        lw_http_send_problem(exchange, 413, "Nothing here takes a body.");
-        return;
+    if (!exchange->has_body && strcmp(method, "POST") != 0) {
+        return; /* Answered when the library says that the request is complete. */
     }
-    if (!lw_http_guard_query(exchange)) {
-        return;
+    exchange->close = true;
+    if (exchange_route(exchange, url, method)) {
+        exchange_begin_body(exchange);
     }
-    exchange->route->answer(exchange->http->config.context, exchange);
-    if (!exchange->answered) {
+    exchange->close = exchange->answered;
+}
+
+static void exchange_answer(struct lw_http_exchange *exchange, const char *url, const char *method)
+{
+    if (exchange->postponed != NULL) {
+        lw_http_postponed_answer(exchange);
+    } else if (exchange->takes_body) {
+        lw_http_set_deadline(exchange, LW_HTTP_ANSWER_S * SECOND_NS);
+        if (lw_http_body_end(exchange)) {
+            exchange->route->answer(exchange->http->config.context, exchange);
+        }
+        lw_http_body_release(exchange);
+    } else if (exchange_route(exchange, url, method)) {
+        exchange->route->answer(exchange->http->config.context, exchange);
+    }
+    if (!exchange->answered && exchange->postponed == NULL) {
         lw_http_send_problem(exchange, 500, "The request was left without an answer.");
     }
 }
 
+static struct lw_http_exchange *exchange_create(struct lw_http *http,
+                                                struct MHD_Connection *connection)
+{
+    struct lw_http_exchange *exchange = lw_mem_calloc(1, sizeof(*exchange));
+
+    if (exchange != NULL) {
+        exchange->http = http;
+        exchange->connection = connection;
+        exchange->entry = connection_entry(connection);
+        exchange->result = MHD_YES;
+        lw_json_init(&exchange->json);
+    }
+    return exchange;
+}
+
+static void exchange_destroy(struct lw_http_exchange *exchange)
+{
+    if (exchange != NULL) {
+        lw_http_postponed_release(exchange);
+        lw_http_body_release(exchange);
+        lw_json_fini(&exchange->json);
+        lw_mem_free(exchange);
+    }
+}
+
 /*
- * The library calls twice: when the headers are there, and when the body is. What is answered on
- * the first call ends the connection, so that is where a request is refused, and one with a body
- * always is; the others are answered on the second.
+ * The library calls when the headers are there, for each piece of a body, when the request is
+ * complete, and once more when a suspended connection goes on.
  */
 /* NOLINTNEXTLINE(readability-function-size): the HTTP library's signature. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_bytes, void **request)
 {
-    struct lw_http_exchange *exchange = lw_mem_calloc(1, sizeof(*exchange));
-    bool first = *request == NULL;
-    enum MHD_Result result;
+    struct lw_http_exchange *exchange = *request;
 
-    (void)upload;
-    (void)upload_bytes;
     if (exchange == NULL) {
-        return MHD_NO;
+        exchange = exchange_create(context, connection);
+        *request = exchange;
+        if (exchange == NULL) {
+            return MHD_NO;
+        }
+        exchange_begin(exchange, url, method, version);
+    } else if (*upload_bytes > 0) {
+        lw_http_body_add(exchange, upload, *upload_bytes);
+        *upload_bytes = 0;
+    } else if (!exchange->answered) {
+        exchange_answer(exchange, url, method);
     }
-    *request = context;
-    exchange->http = context;
-    exchange->connection = connection;
-    exchange->entry = connection_entry(connection);
-    exchange->result = MHD_YES;
-    lw_json_init(&exchange->json);
-    if (first) {
-        connection_set_deadline(exchange->http, exchange->entry, LW_HTTP_ANSWER_S * SECOND_NS);
-    }
-    if (!first || (lw_http_guard_request(exchange, version) && exchange->has_body)) {
-        exchange_run(exchange, url, method);
-    }
-    result = exchange->result;
-    lw_json_fini(&exchange->json);
-    lw_mem_free(exchange);
-    return result;
+    return exchange->result;
 }
 
 static int hex_digit(char c)
@@ -467,8 +555,9 @@ static size_t on_unescape(void *context, struct MHD_Connection *connection, char
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)request;
     (void)code;
+    exchange_destroy(*request);
+    *request = NULL;
     connection_set_deadline(context, connection_entry(connection), idle_ns(context));
 }
 
@@ -482,7 +571,7 @@ static enum lw_status http_start(struct lw_http *http, struct lw_error *reterr)
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, http},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
         {MHD_OPTION_LISTEN_SOCKET, http->config.listen_fd, NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE, LW_HTTP_THREADS, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)http->config.n_threads, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, LW_HTTP_CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, LW_HTTP_MEMORY_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, LW_HTTP_IDLE_S, NULL},
@@ -494,6 +583,9 @@ static enum lw_status http_start(struct lw_http *http, struct lw_error *reterr)
                                     options, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return lw_error_set(reterr, LW_EIO, "the HTTP server does not start");
+    }
+    if (lw_http_waiting_start(http, reterr) != LW_OK) {
+        return LW_EIO;
     }
     if (pthread_create(&http->ticker, NULL, lw_http_ticker, http) != 0) {
         return lw_error_set(reterr, LW_EIO, "no thread for the HTTP server's clock");
@@ -510,6 +602,9 @@ static void http_init_locks(struct lw_http *http)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&http->wake, &monotonic);
+    pthread_mutex_init(&http->waiting.lock, NULL);
+    pthread_cond_init(&http->waiting.wake, &monotonic);
+    lw_http_bodies_init(&http->bodies);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -528,6 +623,8 @@ enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_htt
     http->config.host = http->host;
     http->config.tick_ms = config->tick_ms == 0 ? 1000 : config->tick_ms;
     http->config.idle_ms = config->idle_ms == 0 ? LW_HTTP_IDLE_S * 1000 : config->idle_ms;
+    http->config.body_ms = config->body_ms == 0 ? LW_HTTP_BODY_S * 1000 : config->body_ms;
+    http->config.n_threads = config->n_threads == 0 ? LW_HTTP_THREADS : config->n_threads;
     http_init_locks(http);
     /* On failure the socket stays the caller's, while the library closes what it was given: so it
      * gets a copy. */
@@ -559,12 +656,16 @@ void lw_http_destroy(struct lw_http *http)
         return;
     }
     lw_http_end_streams(http);
+    lw_http_waiting_stop(http);
     if (http->has_ticker) {
         (void)pthread_join(http->ticker, NULL);
     }
     if (http->daemon != NULL) {
         MHD_stop_daemon(http->daemon);
     }
+    lw_http_bodies_fini(&http->bodies);
+    pthread_cond_destroy(&http->waiting.wake);
+    pthread_mutex_destroy(&http->waiting.lock);
     pthread_cond_destroy(&http->wake);
     pthread_mutex_destroy(&http->lock);
     lw_mem_free(http->answers);

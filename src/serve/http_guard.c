@@ -2,17 +2,19 @@
  * What a request must be before any handler sees it.
  *
  * The library takes requests that two readers could understand differently: two lengths, a length
- * beside a transfer coding, names that are no tokens. We refuse all of these, and since no route
- * takes a body, every body too; the connection ends with the refusal, so that what follows is never
- * read as another request. (A folded header and a bare line feed it takes as well, and does not
- * tell: without bodies neither can shift where the next request begins.) The Host header is checked
- * against DNS rebinding: a page of another site whose name was made to point at this machine still
- * says its own name there.
+ * beside a transfer coding, names that are no tokens. We refuse all of these, and a body where the
+ * route takes none; the connection ends with the refusal, so that what follows is never read as
+ * another request. (A folded header and a bare line feed it takes as well, and does not tell: as
+ * the lengths it goes by are the ones checked here, neither shifts where the next request begins.)
+ * The Host header is checked against DNS rebinding: a page of another site whose name was made to
+ * point at this machine still says its own name there. For the same reason nothing is POSTed here
+ * by a page of another site: its Origin says so.
  */
 #include "serve/http_internal.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,6 +22,7 @@ struct field_check {
     size_t n, n_bytes;
     unsigned n_host, n_length, n_coding;
     const char *host;
+    const char *origin;
     const char *length;
     const char *coding;
     const char *wrong; /* First thing wrong with a name or value; NULL: nothing. */
@@ -68,6 +71,8 @@ static enum MHD_Result field_look(void *context, enum MHD_ValueKind kind, const 
     if (strcasecmp(name, "host") == 0) {
         check->n_host++;
         check->host = value;
+    } else if (strcasecmp(name, "origin") == 0) {
+        check->origin = value;
     } else if (strcasecmp(name, "content-length") == 0) {
         check->n_length++;
         check->length = value;
@@ -127,6 +132,14 @@ static bool host_is_ours(const char *value, const char *listened)
     return inet_pton(AF_INET6, name, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+/* "http://localhost:8080" and the like; pages of other sites say their own. */
+static bool origin_is_ours(const char *value, const char *listened)
+{
+    const char *host = strstr(value, "://");
+
+    return host != NULL && host_is_ours(host + 3, listened);
+}
+
 static bool guard_framing(struct lw_http_exchange *exchange, const struct field_check *check)
 {
     if (check->n_length > 1 || check->n_coding > 1 ||
@@ -146,6 +159,12 @@ static bool guard_framing(struct lw_http_exchange *exchange, const struct field_
     exchange->has_body = check->coding != NULL ||
                          (check->length != NULL &&
                           strspn(check->length, "0") != strlen(check->length));
+    exchange->body_length = check->length == NULL ? 0 : strtoull(check->length, NULL, 10);
+    if (check->coding != NULL) {
+        exchange->body_length = LW_HTTP_LENGTH_UNKNOWN;
+    } else if (exchange->body_length == LW_HTTP_LENGTH_UNKNOWN) {
+        exchange->body_length--; /* What is that long is too large, and known to be. */
+    }
     return true;
 }
 
@@ -178,6 +197,8 @@ bool lw_http_guard_request(struct lw_http_exchange *exchange, const char *versio
                              "not to other names.");
         return false;
     }
+    exchange->is_foreign = check.origin != NULL &&
+                           !origin_is_ours(check.origin, exchange->http->config.host);
     if (!guard_framing(exchange, &check)) {
         return false;
     }
@@ -207,7 +228,8 @@ static enum MHD_Result query_look(void *context, enum MHD_ValueKind kind, const 
     struct query_check *check = context;
 
     (void)kind;
-    if (strlen(name) != n_name || !query_is_known(check->route, name)) {
+    if (strlen(name) != n_name ||
+        (!check->route->any_parameters && !query_is_known(check->route, name))) {
         check->wrong = "is not known here";
     } else if (value == NULL || strlen(value) != n_value || !is_value(value, n_value)) {
         check->wrong = "has no proper value";

@@ -221,9 +221,11 @@ void *lw_http_ticker(void *context)
         if (http->stopping) {
             break;
         }
-        if (http->config.tick != NULL && http->n_lives > 0) {
+        if (http->config.tick != NULL) {
+            uint32_t n_lives = http->n_lives;
+
             pthread_mutex_unlock(&http->lock);
-            http->config.tick(http->config.context);
+            http->config.tick(http->config.context, n_lives);
             pthread_mutex_lock(&http->lock);
         }
         streams_wake(http);

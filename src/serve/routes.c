@@ -1,8 +1,11 @@
 /* Every route there is. Routing, the answers 404, 405 and 400, the counters' labels and docs/api.md
  * come from this table. */
+#include "base/error.h"
+#include "base/mem.h"
 #include "serve/exposition.h"
 #include "serve/server_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,32 +60,129 @@ static const struct lw_http_parameter event_parameters[] = {
     {NULL, NULL},
 };
 
-static const struct lw_http_route routes[] = {
-    {"/", send_page, "The page.", NULL},
-    {"/app.js", send_script, "The page's program.", NULL},
-    {"/app.css", send_style, "The page's looks.", NULL},
-    {"/icon.svg", send_icon, "The page's icon.", NULL},
-    {"/live", lw_api_live, "200 as long as the process answers.", NULL},
-    {"/ready", lw_api_ready, "200 once the state is loaded and the sources run; 503 before.", NULL},
-    {"/health", lw_api_health,
-     "As `/ready`, with version and uptime; `degraded` when the state could not be saved.", NULL},
-    {"/metrics", lw_exposition_answer, "Lapwing's own metrics for Prometheus, text format 0.0.4.",
-     NULL},
-    {"/v1/status", lw_api_status, "Totals, sources, the alarm budget promised and achieved.", NULL},
-    {"/v1/entities", lw_api_entities, "Entities by number, a page at a time.", list_parameters},
-    {"/v1/entities/{entity}/series", lw_api_entity_series,
-     "The series of an entity with their newest step.", list_parameters},
-    {"/v1/series/{entity}/{series}", lw_api_series, "The steps kept of one series, as columns.",
-     step_parameters},
-    {"/v1/anomalies", lw_api_anomalies, "Anomalies, newest first.", anomaly_parameters},
-    {"/v1/events", send_events, "What changed, every second, as server-sent events.",
-     event_parameters},
+static const struct lw_http_route ROUTES[] = {
+    {.path = "/", .answer = send_page, .summary = "The page."},
+    {.path = "/app.js", .answer = send_script, .summary = "The page's program."},
+    {.path = "/app.css", .answer = send_style, .summary = "The page's looks."},
+    {.path = "/icon.svg", .answer = send_icon, .summary = "The page's icon."},
+    {.path = "/live", .answer = lw_api_live, .summary = "200 as long as the process answers."},
+    {.path = "/ready",
+     .answer = lw_api_ready,
+     .summary = "200 once the state is loaded and the sources run; 503 before."},
+    {.path = "/health",
+     .answer = lw_api_health,
+     .summary =
+         "As `/ready`, with version and uptime; `degraded` when the state could not be saved."},
+    {.path = "/metrics",
+     .answer = lw_exposition_answer,
+     .summary = "Lapwing's own metrics for Prometheus, text format 0.0.4."},
+    {.path = "/v1/status",
+     .answer = lw_api_status,
+     .summary = "Totals, sources, the alarm budget promised and achieved."},
+    {.path = "/v1/entities",
+     .answer = lw_api_entities,
+     .summary = "Entities by number, a page at a time.",
+     .parameters = list_parameters},
+    {.path = "/v1/entities/{entity}/series",
+     .answer = lw_api_entity_series,
+     .summary = "The series of an entity with their newest step.",
+     .parameters = list_parameters},
+    {.path = "/v1/series/{entity}/{series}",
+     .answer = lw_api_series,
+     .summary = "The steps kept of one series, as columns.",
+     .parameters = step_parameters},
+    {.path = "/v1/anomalies",
+     .answer = lw_api_anomalies,
+     .summary = "Anomalies, newest first.",
+     .parameters = anomaly_parameters},
+    {.path = "/v1/events",
+     .answer = send_events,
+     .summary = "What changed, every second, as server-sent events.",
+     .parameters = event_parameters},
 };
 
-const struct lw_http_route *lw_routes(size_t *ret_n)
+#define N_ROUTES (sizeof(ROUTES) / sizeof(ROUTES[0]))
+#define PUSH_PATHS_MAX 32
+#define PUSH_PARAMETERS_MAX 64
+
+struct lw_routes {
+    size_t n, n_parameters, n_uploads;
+    struct lw_http_route routes[N_ROUTES + PUSH_PATHS_MAX];
+    struct lw_http_upload uploads[PUSH_PATHS_MAX];
+    struct lw_http_parameter parameters[PUSH_PARAMETERS_MAX]; /* Of one class behind another, each
+                                                                 ended by a NULL name. */
+};
+
+static void begin_push(void *context, struct lw_http_exchange *exchange)
 {
-    *ret_n = sizeof(routes) / sizeof(routes[0]);
-    return routes;
+    lw_push_begin(((struct lw_server *)context)->push, exchange);
+}
+
+static void answer_push(void *context, struct lw_http_exchange *exchange)
+{
+    lw_push_answer(((struct lw_server *)context)->push, exchange);
+}
+
+/* The class's parameters as routes have them; a test sees that there is room for those of all. */
+static const struct lw_http_parameter *routes_add_parameters(struct lw_routes *routes,
+                                                             const char *const *parameters)
+{
+    struct lw_http_parameter *first = &routes->parameters[routes->n_parameters];
+
+    for (size_t i = 0; parameters[i] != NULL; i += 2) {
+        assert(routes->n_parameters + 1 < PUSH_PARAMETERS_MAX);
+        routes->parameters[routes->n_parameters++] = (struct lw_http_parameter){parameters[i],
+                                                                                parameters[i + 1]};
+    }
+    routes->parameters[routes->n_parameters++] = (struct lw_http_parameter){NULL, NULL};
+    return first;
+}
+
+static void routes_add_class(struct lw_routes *routes, const struct lw_push_class *class)
+{
+    const struct lw_http_parameter *parameters = routes_add_parameters(routes, class->parameters);
+    struct lw_http_upload *upload = &routes->uploads[routes->n_uploads++];
+
+    *upload = (struct lw_http_upload){.bytes_max = class->body_bytes_max, .begin = begin_push};
+    for (size_t i = 0; class->paths[i] != NULL; i++) {
+        assert(routes->n < N_ROUTES + PUSH_PATHS_MAX);
+        routes->routes[routes->n++] = (struct lw_http_route){
+            .path = class->paths[i],
+            .answer = answer_push,
+            .summary = class->summary,
+            .parameters = parameters,
+            .any_parameters = class->any_parameters,
+            .upload = upload,
+            .tag = class};
+    }
+}
+
+enum lw_status lw_routes_create(bool pushes, struct lw_routes **ret_routes, struct lw_error *reterr)
+{
+    const struct lw_push_class *const *classes = lw_push_classes();
+    struct lw_routes *routes = lw_mem_calloc(1, sizeof(*routes));
+
+    if (routes == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for the routes");
+    }
+    memcpy(routes->routes, ROUTES, sizeof(ROUTES));
+    routes->n = N_ROUTES;
+    for (size_t i = 0; pushes && classes[i] != NULL; i++) {
+        routes_add_class(routes, classes[i]);
+    }
+    *ret_routes = routes;
+    return LW_OK;
+}
+
+void lw_routes_destroy(struct lw_routes *routes)
+{
+    lw_mem_free(routes);
+}
+
+const struct lw_http_route *lw_routes(const struct lw_routes *routes, size_t *ret_n)
+{
+    *ret_n = routes->n;
+    return routes->routes;
 }
 
 static void line(struct lw_writer *out, const char *text)
@@ -91,27 +191,41 @@ static void line(struct lw_writer *out, const char *text)
     lw_write_u8(out, '\n');
 }
 
+static void document_route(struct lw_writer *out, const struct lw_http_route *route)
+{
+    const struct lw_http_parameter *parameters = route->parameters;
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "| %s`%s` | ", route->upload != NULL ? "POST " : "",
+                   route->path);
+    lw_write_raw(out, text, strlen(text));
+    for (const struct lw_http_parameter *p = parameters; p != NULL && p->name != NULL; p++) {
+        (void)snprintf(text, sizeof(text), "%s`%s`: %s", p == parameters ? "" : "<br>", p->name,
+                       p->help);
+        lw_write_raw(out, text, strlen(text));
+    }
+    (void)snprintf(text, sizeof(text), " | %s |", route->summary);
+    line(out, text);
+}
+
 static void document_routes(struct lw_writer *out)
 {
-    char text[512];
+    struct lw_routes *routes = NULL;
 
     line(out, "## Routes");
     line(out, "");
+    line(out, "Those without a method take GET and HEAD.");
+    line(out, "");
     line(out, "| path | parameters | answer |");
     line(out, "|---|---|---|");
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        const struct lw_http_parameter *p = routes[i].parameters;
-
-        (void)snprintf(text, sizeof(text), "| `%s` | ", routes[i].path);
-        lw_write_raw(out, text, strlen(text));
-        for (; p != NULL && p->name != NULL; p++) {
-            (void)snprintf(text, sizeof(text), "%s`%s`: %s",
-                           p == routes[i].parameters ? "" : "<br>", p->name, p->help);
-            lw_write_raw(out, text, strlen(text));
-        }
-        (void)snprintf(text, sizeof(text), " | %s |", routes[i].summary);
-        line(out, text);
+    if (lw_routes_create(true, &routes, NULL) != LW_OK) {
+        out->status = LW_ENOMEM;
+        return;
     }
+    for (size_t i = 0; i < routes->n; i++) {
+        document_route(out, &routes->routes[i]);
+    }
+    lw_routes_destroy(routes);
 }
 
 void lw_server_document(struct lw_writer *out)

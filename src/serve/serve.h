@@ -13,12 +13,24 @@
 #define LW_SERVE_SERVE_H
 
 #include "base/bytes.h"
+#include "connect/ingest.h"
 #include "lapwing/engine.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct lw_server;
+
+/* How samples may be pushed: see connect/push.h for the protocols. */
+struct lw_push_options {
+    bool enabled;
+    struct lw_ingest_limits limits; /* Of each source; the tenant label outlives the server. */
+    /* Put between each source's feed and the source, to record what comes in; may be NULL. Called
+     * on a thread of the server. */
+    enum lw_status (*wrap)(void *context, const char *source, const struct lw_feed *feed,
+                           struct lw_feed *ret_feed, struct lw_error *reterr);
+    void *context;
+};
 
 /* Zero-initialise and set what matters. Borrowed during the call, but for the engine, which
  * outlives the server. */
@@ -28,6 +40,8 @@ struct lw_server_config {
     struct lw_engine *engine;
     const char *version; /* As `lapwing version` says it; static text. */
     uint32_t tick_ms;    /* How often events go out; 0: 1000. */
+    uint32_t n_threads;  /* That answer requests; 0: 2. */
+    struct lw_push_options push;
 };
 
 /*
@@ -37,6 +51,11 @@ struct lw_server_config {
  */
 enum lw_status lw_server_create(const struct lw_server_config *config,
                                 struct lw_server **ret_server, struct lw_error *reterr) LW_MUST_USE;
+/* Takes no pushed samples from now on; when it returns, feeds of pushes are called no more. Answers
+ * may still wait for the journal. */
+void lw_server_end_push(struct lw_server *server);
+/* The journal was synced: answers may wait for it. Any thread; returns at once. */
+void lw_server_durable(struct lw_server *server);
 /* Ends all connections and joins the threads; takes NULL. */
 void lw_server_destroy(struct lw_server *server);
 /* The port listened on. */

@@ -6,23 +6,36 @@
 
 #include <unistd.h>
 
-static void on_tick(void *context)
+static void on_tick(void *context, uint32_t n_streams)
 {
-    lw_events_tick(((struct lw_server *)context)->events);
+    struct lw_server *server = context;
+
+    if (n_streams > 0) {
+        lw_events_tick(server->events);
+    }
+    if (server->push != NULL) {
+        lw_push_tick(server->push);
+    }
 }
 
 static enum lw_status server_open(struct lw_server *server, const struct lw_server_config *config,
                                   struct lw_error *reterr)
 {
-    struct lw_http_config http = {.context = server, .tick_ms = config->tick_ms, .tick = on_tick};
-    enum lw_status st = lw_listen_open(config->listen, &server->listen, reterr);
+    struct lw_http_config http = {.context = server,
+                                  .tick_ms = config->tick_ms,
+                                  .n_threads = config->n_threads,
+                                  .tick = on_tick};
+    enum lw_status st = lw_routes_create(config->push.enabled, &server->routes, reterr);
 
+    if (st == LW_OK) {
+        st = lw_listen_open(config->listen, &server->listen, reterr);
+    }
     if (st != LW_OK) {
         return st;
     }
     http.listen_fd = server->listen.fd;
     http.host = server->listen.host;
-    http.routes = lw_routes(&http.n_routes);
+    http.routes = lw_routes(server->routes, &http.n_routes);
     st = lw_http_create(&http, &server->http, reterr);
     if (st != LW_OK) {
         (void)close(server->listen.fd);
@@ -46,6 +59,12 @@ enum lw_status lw_server_create(const struct lw_server_config *config,
     if (st == LW_OK) {
         st = lw_events_create(config->engine, &server->events, reterr);
     }
+    if (st == LW_OK && config->push.enabled) {
+        st = lw_push_create(&(struct lw_push_config){.engine = config->engine,
+                                                     .options = config->push,
+                                                     .ready = &server->ready},
+                            &server->push, reterr);
+    }
     if (st == LW_OK) {
         st = server_open(server, config, reterr);
     }
@@ -63,6 +82,8 @@ void lw_server_destroy(struct lw_server *server)
         return;
     }
     lw_http_destroy(server->http);
+    lw_push_destroy(server->push);
+    lw_routes_destroy(server->routes);
     lw_events_destroy(server->events);
     lw_assets_destroy(server->assets);
     lw_mem_free(server);
@@ -76,4 +97,16 @@ uint16_t lw_server_port(const struct lw_server *server)
 void lw_server_set_ready(struct lw_server *server, bool ready)
 {
     atomic_store(&server->ready, ready);
+}
+
+void lw_server_end_push(struct lw_server *server)
+{
+    if (server->push != NULL) {
+        lw_push_end(server->push);
+    }
+}
+
+void lw_server_durable(struct lw_server *server)
+{
+    lw_http_wake(server->http);
 }

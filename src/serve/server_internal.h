@@ -6,6 +6,7 @@
 #include "serve/events.h"
 #include "serve/http.h"
 #include "serve/listen.h"
+#include "serve/push.h"
 #include "serve/serve.h"
 
 #include <stdatomic.h>
@@ -20,12 +21,19 @@ struct lw_server {
     struct lw_assets *assets;
     struct lw_events *events;
     struct lw_listen listen;
+    struct lw_push *push; /* NULL: pushes are not enabled. */
+    struct lw_routes *routes;
     int64_t started_ns; /* Wall clock. */
     atomic_bool ready;
 };
 
 /* routes.c: every route there is, and what makes docs/api.md. */
-const struct lw_http_route *lw_routes(size_t *ret_n);
+struct lw_routes;
+/* With those of the push classes or without. LW_ENOMEM. */
+enum lw_status lw_routes_create(bool pushes, struct lw_routes **ret_routes,
+                                struct lw_error *reterr) LW_MUST_USE;
+void lw_routes_destroy(struct lw_routes *routes);
+const struct lw_http_route *lw_routes(const struct lw_routes *routes, size_t *ret_n);
 
 /* api.c */
 void lw_api_health(void *server, struct lw_http_exchange *exchange);

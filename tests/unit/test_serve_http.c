@@ -98,19 +98,23 @@ static void route_forgets(void *context, struct lw_http_exchange *exchange)
     (void)exchange;
 }
 
-static void on_tick(void *context)
+static void on_tick(void *context, uint32_t n_streams)
 {
+    (void)n_streams;
     atomic_fetch_add(&((struct context *)context)->n_ticks, 1);
 }
 
 static const struct lw_http_parameter pair_parameters[] = {{"size", "One to nine."}, {NULL, NULL}};
 
 static const struct lw_http_route routes[] = {
-    {"/hello", route_hello, "Says hello.", NULL},
-    {"/pair/{a}/to/{b}", route_pair, "Two numbers.", pair_parameters},
-    {"/forgets", route_forgets, "Never answers.", NULL},
-    {"/count", route_count, "Counts to four.", NULL},
-    {"/silent", route_silent, "Says nothing.", NULL},
+    {.path = "/hello", .answer = route_hello, .summary = "Says hello."},
+    {.path = "/pair/{a}/to/{b}",
+     .answer = route_pair,
+     .summary = "Two numbers.",
+     .parameters = pair_parameters},
+    {.path = "/forgets", .answer = route_forgets, .summary = "Never answers."},
+    {.path = "/count", .answer = route_count, .summary = "Counts to four."},
+    {.path = "/silent", .answer = route_silent, .summary = "Says nothing."},
 };
 
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
