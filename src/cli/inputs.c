@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "connect/source_csv.h"
 #include "connect/source_host.h"
+#include "connect/source_scrape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@ struct input {
     struct lw_inputs *inputs;
     struct lw_config_source config;
     struct lw_feed feed;
-    struct lw_source_host *host; /* Of type host. */
+    struct lw_source_host *host;     /* Of type host. */
+    struct lw_source_scrape *scrape; /* Of type scrape. */
     pthread_t thread;
     int stop[2];      /* A pipe: closing the second end stops. */
     atomic_bool over; /* Told to stop. */
@@ -103,17 +105,74 @@ static enum lw_status csv_read(struct input *input, struct lw_error *reterr)
     return status;
 }
 
+/* ---- scrape ---- */
+
+static void scrape_tell(void *context, const struct lw_scrape_event *event)
+{
+    static const struct {
+        enum lw_log_level level;
+        const char *message;
+    } words[] = {[LW_SCRAPE_UP] = {LW_LOG_INFO, "target is up"},
+                 [LW_SCRAPE_DOWN] = {LW_LOG_WARN, "target is down"},
+                 [LW_SCRAPE_REJECTED] = {LW_LOG_WARN, "samples left out"},
+                 [LW_SCRAPE_GONE] = {LW_LOG_INFO, "target is named no more"},
+                 [LW_SCRAPE_FILES] = {LW_LOG_WARN, "targets not read"}};
+    const struct input *input = context;
+
+    lw_log(input->inputs->log, words[event->kind].level, words[event->kind].message,
+           LW_LOG_TEXT("source", input->config.name), LW_LOG_TEXT("target", event->target),
+           LW_LOG_TEXT("reason", event->detail), LW_LOG_INT("samples", event->n));
+}
+
+static enum lw_status scrape_create(struct input *input, struct lw_error *reterr)
+{
+    const struct lw_source_options *own = &input->config.options;
+    const struct lw_source_scrape_config config = {.job = input->config.name,
+                                                   .targets = own->targets,
+                                                   .files = own->files,
+                                                   .scheme = own->scheme == 0 ? "http" : "https",
+                                                   .path = own->path,
+                                                   .labels = own->labels,
+                                                   .auth_file = own->auth_file,
+                                                   .basic_auth_file = own->basic_auth_file,
+                                                   .ca_file = own->ca_file,
+                                                   .cert_file = own->cert_file,
+                                                   .key_file = own->key_file,
+                                                   .skips_verify = !own->verify,
+                                                   .honor_labels = own->honor_labels,
+                                                   .interval_ns = own->interval_ns,
+                                                   .timeout_ns = own->timeout_ns,
+                                                   .body_bytes_max = own->body_limit,
+                                                   .samples_max = own->sample_limit,
+                                                   .series_max = own->series_limit,
+                                                   .labels_max = own->label_limit,
+                                                   .label_bytes_max = own->label_value_limit,
+                                                   .tell = scrape_tell,
+                                                   .context = input};
+
+    return lw_source_scrape_create(&config, &input->feed, &input->scrape, reterr);
+}
+
 /* ---- threads ---- */
+
+static enum lw_status input_run(struct input *input, struct lw_error *reterr)
+{
+    switch (input->config.options.type) {
+    case LW_SOURCE_HOST:
+        return lw_source_host_run(input->host, input->stop[0], reterr);
+    case LW_SOURCE_SCRAPE:
+        return lw_source_scrape_run(input->scrape, input->stop[0], reterr);
+    default:
+        return csv_read(input, reterr);
+    }
+}
 
 static void *input_main(void *argument)
 {
     struct input *input = argument;
     struct lw_error error = {0};
-    enum lw_status status = input->config.options.type == LW_SOURCE_HOST
-                                ? lw_source_host_run(input->host, input->stop[0], &error)
-                                : csv_read(input, &error);
 
-    if (status != LW_OK) {
+    if (input_run(input, &error) != LW_OK) {
         lw_log(input->inputs->log, LW_LOG_ERROR, "source failed",
                LW_LOG_TEXT("source", input->config.name), LW_LOG_TEXT("reason", error.message));
     }
@@ -143,12 +202,33 @@ static enum lw_status host_create(struct input *input, struct lw_error *reterr)
     return lw_source_host_create(&config, &input->feed, &input->host, reterr);
 }
 
+/* What belongs to the type. */
+static enum lw_status parts_create(struct input *input, struct lw_error *reterr)
+{
+    switch (input->config.options.type) {
+    case LW_SOURCE_HOST:
+        return host_create(input, reterr);
+    case LW_SOURCE_SCRAPE:
+        return scrape_create(input, reterr);
+    default:
+        return LW_OK;
+    }
+}
+
+static void parts_destroy(struct input *input)
+{
+    lw_source_host_destroy(input->host);
+    lw_source_scrape_destroy(input->scrape);
+    input->host = NULL;
+    input->scrape = NULL;
+}
+
 static enum lw_status input_start(struct input *input, struct lw_error *reterr)
 {
     enum lw_status status = feed_create(input, reterr);
 
-    if (status == LW_OK && input->config.options.type == LW_SOURCE_HOST) {
-        status = host_create(input, reterr);
+    if (status == LW_OK) {
+        status = parts_create(input, reterr);
     }
     if (status == LW_OK && pipe2(input->stop, O_CLOEXEC) != 0) {
         status = lw_error_set(reterr, LW_EIO, "cannot start source \"%s\": %s", input->config.name,
@@ -164,8 +244,7 @@ static enum lw_status input_start(struct input *input, struct lw_error *reterr)
         }
     }
     if (status != LW_OK) {
-        lw_source_host_destroy(input->host);
-        input->host = NULL;
+        parts_destroy(input);
         return status;
     }
     input->running = true;
@@ -181,8 +260,7 @@ static void input_stop(struct input *input)
     (void)close(input->stop[1]);
     (void)pthread_join(input->thread, NULL);
     (void)close(input->stop[0]);
-    lw_source_host_destroy(input->host);
-    input->host = NULL;
+    parts_destroy(input);
     input->running = false;
 }
 

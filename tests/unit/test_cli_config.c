@@ -112,7 +112,7 @@ static const char *other_value(const struct lw_option *option, char ret_text[64]
 {
     switch (option->type) {
     case LW_OPTION_BOOL:
-        return strcmp(option->fallback, "yes") == 0 ? "no" : "yes";
+        return strcmp(option->fallback, "true") == 0 ? "false" : "true";
     case LW_OPTION_ENUM:
         return strcmp(option->choices[0], option->fallback) == 0 ? option->choices[1]
                                                                  : option->choices[0];

@@ -1,0 +1,87 @@
+/* Event time held back: see connect/held_feed.h. */
+#include "connect/held_feed.h"
+
+static enum lw_status tell(struct lw_held_feed *held)
+{
+    int64_t time_ns = held->wanted_ns < held->hold_ns ? held->wanted_ns : held->hold_ns;
+
+    if (time_ns <= held->told_ns) {
+        return LW_OK;
+    }
+    held->told_ns = time_ns;
+    return held->feed.watermark(held->feed.context, time_ns);
+}
+
+static enum lw_status held_series(void *context, const struct lw_series_key *key,
+                                  uint32_t *ret_series, struct lw_error *reterr)
+{
+    struct lw_held_feed *held = context;
+
+    return held->feed.series(held->feed.context, key, ret_series, reterr);
+}
+
+static enum lw_status held_push(void *context, const struct lw_point *points, size_t n)
+{
+    struct lw_held_feed *held = context;
+
+    return held->feed.push(held->feed.context, points, n);
+}
+
+static enum lw_status held_watermark(void *context, int64_t time_ns)
+{
+    struct lw_held_feed *held = context;
+
+    if (time_ns == INT64_MIN) { /* All is complete: no moment to hold back. */
+        return held->feed.watermark(held->feed.context, time_ns);
+    }
+    held->wanted_ns = time_ns > held->wanted_ns ? time_ns : held->wanted_ns;
+    return tell(held);
+}
+
+static void held_dropped(void *context, const char *reason, uint64_t n)
+{
+    struct lw_held_feed *held = context;
+
+    held->feed.dropped(held->feed.context, reason, n);
+}
+
+static uint64_t held_position(void *context)
+{
+    struct lw_held_feed *held = context;
+
+    return held->feed.position(held->feed.context);
+}
+
+static uint64_t held_durable(void *context)
+{
+    struct lw_held_feed *held = context;
+
+    return held->feed.durable(held->feed.context);
+}
+
+static enum lw_status held_ready(void *context, struct lw_error *reterr)
+{
+    struct lw_held_feed *held = context;
+
+    return held->feed.ready(held->feed.context, reterr);
+}
+
+struct lw_feed lw_held_feed_init(struct lw_held_feed *held, const struct lw_feed *feed)
+{
+    *held = (struct lw_held_feed){
+        .feed = *feed, .wanted_ns = INT64_MIN, .hold_ns = INT64_MAX, .told_ns = INT64_MIN};
+    return (struct lw_feed){.series = held_series,
+                            .push = held_push,
+                            .watermark = held_watermark,
+                            .dropped = held_dropped,
+                            .position = held_position,
+                            .durable = held_durable,
+                            .ready = held_ready,
+                            .context = held};
+}
+
+enum lw_status lw_held_feed_hold(struct lw_held_feed *held, int64_t hold_ns)
+{
+    held->hold_ns = hold_ns;
+    return tell(held);
+}
