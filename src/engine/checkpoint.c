@@ -304,8 +304,10 @@ static enum lw_status wait_for_journal(struct checkpoint *snapshot, struct lw_er
         struct timespec nap = {.tv_nsec = 2000000};
 
         if (lw_clock_monotonic_ns() > until_ns || atomic_load(&durable->read_only)) {
-            status = lw_error_set(reterr, LW_EIO,
-                                  "the journal is not on the disk: no snapshot without it");
+            (void)pthread_mutex_lock(&durable->lock);
+            status = lw_error_set(reterr, LW_EIO, "no snapshot without the journal: %s",
+                                  durable->failure.message);
+            (void)pthread_mutex_unlock(&durable->lock);
         }
         (void)nanosleep(&nap, NULL);
     }

@@ -40,9 +40,10 @@ struct recovery {
     struct lw_state_report report;
 };
 
+/* Checksums held, so it was written so: by another program, or with a mistake of ours. */
 static enum lw_status damaged(struct lw_error *reterr, const char *what)
 {
-    return lw_error_set(reterr, LW_EFORMAT, "the snapshot's %s is damaged", what);
+    return lw_error_set(reterr, LW_EFORMAT, "the snapshot's %s cannot be", what);
 }
 
 /* ---- the head ---- */
@@ -385,8 +386,8 @@ static void name_good_one(const struct lw_snapshot_config *config, const char *d
         }
     }
     memcpy(message, reterr->message, sizeof(message));
-    (void)lw_error_set(reterr, reterr->status, "%s/%s: %.250s; %s%s", config->dir, damaged_name,
-                       message, good == NULL ? "no other snapshot is good" : "good is ",
+    (void)lw_error_set(reterr, reterr->status, "%.400s; %s%s", message,
+                       good == NULL ? "no other snapshot is good" : "good is ",
                        good == NULL ? "" : good);
 }
 

@@ -109,6 +109,12 @@ def config(folder, path, detectors):
     return where
 
 
+def snapshots(folder):
+    """The snapshots of the state, the oldest first."""
+    where = os.path.join(folder, "data/snapshots")
+    return [os.path.join(where, name) for name in sorted(os.listdir(where))]
+
+
 def samples_of(daemon):
     return daemon.json("/v1/status")["samples"]
 
@@ -123,8 +129,7 @@ def test_watches_this_host_and_ends_cleanly(folder):
         check(entities[0]["n_series"] > 10, entities)
         daemon.wait_for("samples", lambda: samples_of(daemon) > 0)
         check(daemon.end() == 0, "SIGTERM does not exit 0")
-        check(os.path.getsize(os.path.join(folder, "data/state.lapwing")) > 1000, "no state")
-        check(not os.path.exists(os.path.join(folder, "data/state.lapwing.new")), "a leftover")
+        check(os.path.getsize(snapshots(folder)[-1]) > 1000, "no state")
 
 
 def test_goes_on_where_it_was(folder):
@@ -201,13 +206,13 @@ def test_refuses_damaged_state_and_leaves_it_alone(folder):
     with Daemon(folder, "-c", where) as daemon:
         daemon.started().wait_said("file read")
         check(daemon.end() == 0, "no clean end")
-    state = os.path.join(folder, "data/state.lapwing")
+    state = snapshots(folder)[-1]
     good = read(state)
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
     newer = bytearray(good)
     newer[8] = 9
-    for bad, word in [(bytes(flipped), "checksum"), (good[:-5], "torn"), (b"", "not a state file"),
+    for bad, word in [(bytes(flipped), "checksum"), (good[:-5], "trailer"), (b"", "ends"),
                       (bytes(newer), "version 9")]:
         write(state, bad, "wb")
         with Daemon(folder, "-c", where) as daemon:
@@ -240,10 +245,12 @@ def test_says_when_the_state_cannot_be_written(folder):
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
     with Daemon(folder, "-c", where, limit=limit) as daemon:
-        daemon.started().wait_said("file read")
+        daemon.started()
+        line = daemon.wait_said("state is read-only: samples are refused until the disk is well")
+        check("File too large" in line["reason"], line)
         check(daemon.end() == 1, "state that is not saved is no good end")
         check("File too large" in daemon.said("state not saved")[0]["reason"], daemon.log)
-    check(os.listdir(os.path.join(folder, "data")) == ["lock"], "a torn file was left")
+    check(not snapshots(folder), "a torn snapshot was left")
 
 
 def test_exit_codes_tell_what_is_wrong(folder):
