@@ -2,10 +2,12 @@
  * page follow. */
 #include "connect/push.h"
 
+#include "connect/otlp/push_otlp.h"
 #include "connect/remote_write/remote_write.h"
 
 static const struct lw_push_class *const CLASSES[] = {
     &lw_remote_write_class,
+    &lw_push_otlp,
     NULL,
 };
 

@@ -28,7 +28,8 @@ static char *file_read(int request, const char *ending, size_t *ret_n_bytes)
 }
 
 /* Every line is the expected one; says which is not. */
-static void lines_compare(int request, const char *encoding, const char *lines, const char *expected)
+static void lines_compare(int request, const char *encoding, const char *lines,
+                          const char *expected)
 {
     for (size_t line = 1; *lines != '\0' || *expected != '\0'; line++) {
         size_t n = strcspn(lines, "\n"), n_expected = strcspn(expected, "\n");

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define VARINT_BYTES_MAX 10
+#define TWENTY_DIGITS UINT64_C(10000000000000000000)
 
 /* ---- the tables ---- */
 
@@ -216,23 +217,23 @@ static bool is_digit(char byte)
 /* A whole number of 64 bits without fraction or exponent; its bits. */
 static bool integer_parse(const struct lw_json_text *text, bool is_signed, uint64_t *ret_bits)
 {
-    bool is_negative = is_signed && text->n_bytes > 0 && text->text[0] == '-';
-    uint64_t value = 0;
-    size_t i = is_negative ? 1 : 0;
+    struct lw_number number;
+    uint64_t value;
 
-    if (i == text->n_bytes) {
+    lw_number_read(text->text, text->text + text->n_bytes, &number);
+    if (number.n_bytes != text->n_bytes || number.n_bytes == 0 || number.has_mark ||
+        number.has_exponent || (number.has_sign && !(is_signed && number.is_negative))) {
         return false;
     }
-    for (; i < text->n_bytes; i++) {
-        if (!is_digit(text->text[i]) || __builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(text->text[i] - '0'), &value)) {
-            return false;
-        }
-    }
-    if (is_signed && value > (uint64_t)INT64_MAX + (is_negative ? 1 : 0)) {
+    value = number.digits;
+    /* Twenty digits fit only if the first is 1 and they did not run over. */
+    if (number.is_cut && (number.n_whole != 20 || text->text[0] != '1' || value < TWENTY_DIGITS)) {
         return false;
     }
-    *ret_bits = is_negative ? ~value + 1 : value;
+    if (is_signed && value > (uint64_t)INT64_MAX + (number.is_negative ? 1 : 0)) {
+        return false;
+    }
+    *ret_bits = number.is_negative ? ~value + 1 : value;
     return true;
 }
 
