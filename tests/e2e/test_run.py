@@ -210,10 +210,7 @@ def test_refuses_damaged_state_and_leaves_it_alone(folder):
     good = read(state)
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
-    newer = bytearray(good)
-    newer[8] = 9
-    for bad, word in [(bytes(flipped), "checksum"), (good[:-5], "trailer"), (b"", "ends"),
-                      (bytes(newer), "version 9")]:
+    for bad, word in [(bytes(flipped), "checksum"), (good[:-5], "trailer"), (b"", "ends")]:
         write(state, bad, "wb")
         with Daemon(folder, "-c", where) as daemon:
             check(daemon.process.wait(PATIENCE_S) == 3, f"{word}: not exit 3")
