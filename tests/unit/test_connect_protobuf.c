@@ -1,12 +1,7 @@
 /* connect/protobuf.h against bytes of the format's own description. */
 #include "connect/protobuf.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 #define READ(bytes) read_all((const uint8_t *)(bytes), sizeof(bytes) - 1)
 
@@ -120,7 +115,7 @@ static void test_varint__reads_packed_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_next__reads_each_wire_type),
         cmocka_unit_test(test_next__passes_over_groups),
         cmocka_unit_test(test_next__refuses_what_is_damaged),
@@ -129,5 +124,5 @@ int main(void)
         cmocka_unit_test(test_varint__reads_packed_numbers),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return LW_TEST_RUN(tests);
 }
