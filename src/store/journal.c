@@ -8,11 +8,13 @@
  * after a failure the segment is abandoned (cut back to what is known to be on the disk, as far as
  * the disk allows) and the next sync begins a new segment with the same blocks.
  *
- * A new segment counts once its contents and the folder are synced. The next segment's first number
- * says how far the one before was on the disk; within a segment a group's head says so for what
- * lies before it. What nothing vouches for at open, the last group, is taken up into memory and
- * written once more into a new segment: it may be in the page cache only, and there even after a
- * sync that failed, so nothing new is ever put behind it.
+ * A new segment is written under another name. Only when its first blocks are synced it gets its
+ * own, and the folder is synced: so a segment that is there holds what it was begun with, and may
+ * take the place of what older ones hold from its first record on. Within a segment the head of a
+ * group says how far it was on the disk. What nothing vouches for at open, the last blocks, may be
+ * in the page cache only, and there even after a sync that failed: they are taken up into memory
+ * and begin a new segment, all of them at once, and nothing new is ever put behind them where they
+ * are.
  */
 #include "store/journal.h"
 
@@ -62,8 +64,9 @@ struct lw_journal {
     int fd;                 /* Of the segment that is written; -1 between two. */
     uint64_t seed;          /* Of its groups. */
     int64_t at, durable_at; /* Its end, and how far it is known to be on the disk. */
+    uint64_t tail;          /* The last record that was taken up at open, until it is synced. */
     bool dir_dirty;         /* The folder is to be synced before more is removed from it. */
-    char path[LW_IO_PATH_MAX];
+    char path[LW_IO_PATH_MAX], unfinished[LW_IO_PATH_MAX];
 };
 
 /* ---- blocks ---- */
@@ -217,31 +220,59 @@ size_t lw_journal_pending(const struct lw_journal *journal)
 
 /* ---- syncing ---- */
 
-/* Begins a segment with the first unsynced record. */
-static enum lw_status segment_begin(struct lw_journal *journal, struct lw_error *reterr)
+static enum lw_status dir_sync(struct lw_journal *journal, struct lw_error *reterr)
+{
+    int answer = lw_io_sync_dir(journal->io, journal->dir);
+
+    if (answer < 0) {
+        return lw_io_fail(answer, "sync", journal->dir, reterr);
+    }
+    journal->dir_dirty = false;
+    return LW_OK;
+}
+
+/* Begins a segment with the first unsynced record; `whole` bytes it will have when it gets its
+ * name. */
+static enum lw_status segment_begin(struct lw_journal *journal, int64_t whole,
+                                    struct lw_error *reterr)
 {
     struct lw_segment_id id = {.first = journal->unsynced.first->first,
                                .generation = ++journal->generation};
-    char name[LW_SEGMENT_NAME_BYTES];
+    char name[LW_SEGMENT_NAME_BYTES], unfinished[LW_SEGMENT_NAME_BYTES];
     uint8_t head[LW_SEGMENT_HEAD_BYTES];
     enum lw_status status;
 
-    lw_segment_name(&id, name);
+    lw_segment_name(&id, false, name);
+    lw_segment_name(&id, true, unfinished);
     status = lw_io_join(journal->dir, name, journal->path, reterr);
+    if (status == LW_OK) {
+        status = lw_io_join(journal->dir, unfinished, journal->unfinished, reterr);
+    }
     if (status != LW_OK) {
         return status;
     }
-    journal->fd = lw_io_open(journal->io, journal->path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    journal->fd = lw_io_open(journal->io, journal->unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (journal->fd < 0) {
-        status = lw_io_fail(journal->fd, "create", journal->path, reterr);
+        status = lw_io_fail(journal->fd, "create", journal->unfinished, reterr);
         journal->fd = -1;
         return status;
     }
-    journal->dir_dirty = true;
     journal->durable_at = 0;
     journal->at = LW_SEGMENT_HEAD_BYTES;
-    journal->seed = lw_segment_head(&id, head);
-    return lw_io_write_all(journal->io, journal->fd, journal->path, head, sizeof(head), 0, reterr);
+    journal->seed = lw_segment_head(&id, (uint64_t)whole, head);
+    return lw_io_write_all(journal->io, journal->fd, journal->unfinished, head, sizeof(head), 0,
+                           reterr);
+}
+
+/* The first blocks of a segment are synced: it gets its name. */
+static enum lw_status segment_finish(struct lw_journal *journal, struct lw_error *reterr)
+{
+    const struct lw_io *io = journal->io;
+    int answer = io->rename(io->context, journal->unfinished, journal->path);
+
+    journal->dir_dirty = true;
+    return answer < 0 ? lw_io_fail(answer, "finish", journal->path, reterr)
+                      : dir_sync(journal, reterr);
 }
 
 /* After a failure nothing is put behind what the segment holds. */
@@ -257,7 +288,7 @@ static void segment_abandon(struct lw_journal *journal)
         (void)io->truncate(io->context, journal->fd, journal->durable_at);
     }
     (void)io->close(io->context, journal->fd);
-    if (journal->durable_at == 0) {
+    if (journal->durable_at == 0 && io->unlink(io->context, journal->unfinished) == -ENOENT) {
         (void)io->unlink(io->context, journal->path);
     }
     journal->fd = -1;
@@ -306,38 +337,48 @@ static void blocks_release(struct lw_journal *journal, const struct block *last)
     (void)pthread_mutex_unlock(&journal->lock);
 }
 
+/* The last of the unsynced blocks that are to be written now: as many as go into a segment which is
+ * `at` bytes long. What was taken up at open begins a segment together. */
+static struct block *group_last(const struct lw_journal *journal, int64_t at, int64_t *ret_end)
+{
+    struct block *last = journal->unsynced.first;
+
+    *ret_end = at + (int64_t)last->n_bytes;
+    while (last->next != NULL &&
+           (*ret_end < (int64_t)journal->segment_bytes || last->next->first <= journal->tail)) {
+        last = last->next;
+        *ret_end += (int64_t)last->n_bytes;
+    }
+    return last;
+}
+
 /* Writes and syncs as many unsynced blocks as go into one segment. */
 static enum lw_status journal_group(struct lw_journal *journal, struct lw_error *reterr)
 {
-    struct block *last = NULL;
-    enum lw_status status = LW_OK;
+    bool begins = journal->fd < 0;
+    int64_t end = 0;
+    const struct block *last = group_last(journal, begins ? LW_SEGMENT_HEAD_BYTES : journal->at,
+                                          &end);
+    struct block *block = journal->unsynced.first;
+    enum lw_status status = begins ? segment_begin(journal, end, reterr) : LW_OK;
     int answer;
 
-    if (journal->fd < 0) {
-        status = segment_begin(journal, reterr);
-    }
-    for (struct block *block = journal->unsynced.first;
-         block != NULL && status == LW_OK &&
-         (last == NULL || journal->at < (int64_t)journal->segment_bytes);
-         block = block->next) {
+    while (status == LW_OK && journal->at < end) {
         status = block_write(journal, block, reterr);
-        last = block;
+        block = block->next;
     }
     if (status != LW_OK) {
         return status;
     }
     answer = lw_io_sync(journal->io, journal->fd);
-    if (answer < 0) {
-        return lw_io_fail(answer, "sync", journal->path, reterr);
-    }
-    if (journal->durable_at == 0) { /* New: its name must be there, too. */
-        answer = lw_io_sync_dir(journal->io, journal->dir);
-        if (answer < 0) {
-            return lw_io_fail(answer, "sync", journal->dir, reterr);
-        }
-        journal->dir_dirty = false;
+    status = answer < 0 ? lw_io_fail(answer, "sync", journal->path, reterr)
+             : begins   ? segment_finish(journal, reterr)
+                        : LW_OK;
+    if (status != LW_OK) {
+        return status;
     }
     journal->durable_at = journal->at;
+    journal->tail = 0;
     blocks_release(journal, last);
     if (journal->at >= (int64_t)journal->segment_bytes) {
         (void)journal->io->close(journal->io->context, journal->fd);
@@ -374,22 +415,11 @@ enum lw_status lw_journal_sync(struct lw_journal *journal, uint64_t *ret_durable
 
 /* ---- removing ---- */
 
-static enum lw_status dir_sync(struct lw_journal *journal, struct lw_error *reterr)
-{
-    int answer = lw_io_sync_dir(journal->io, journal->dir);
-
-    if (answer < 0) {
-        return lw_io_fail(answer, "sync", journal->dir, reterr);
-    }
-    journal->dir_dirty = false;
-    return LW_OK;
-}
-
 enum lw_status lw_journal_trim(struct lw_journal *journal, uint64_t before, struct lw_error *reterr)
 {
     const struct lw_io *io = journal->io;
     struct lw_segment_list list;
-    enum lw_status status = lw_segment_list_read(io, journal->dir, &list, reterr);
+    enum lw_status status = lw_segment_list_read(io, journal->dir, false, &list, reterr);
 
     if (status != LW_OK) {
         return status;
@@ -403,7 +433,7 @@ enum lw_status lw_journal_trim(struct lw_journal *journal, uint64_t before, stru
         char name[LW_SEGMENT_NAME_BYTES], path[LW_IO_PATH_MAX];
         int answer;
 
-        lw_segment_name(&list.ids[i], name);
+        lw_segment_name(&list.ids[i], false, name);
         status = lw_io_join(journal->dir, name, path, reterr);
         if (status == LW_OK) {
             answer = io->unlink(io->context, path);
@@ -444,6 +474,8 @@ static enum lw_status journal_take_up(struct lw_journal *journal, struct lw_segm
 
     journal->durable = walk->id.first - 1;
     while (status == LW_OK) {
+        int64_t proved = walk->whole > (int64_t)group.durable ? walk->whole
+                                                              : (int64_t)group.durable;
         struct block *block = block_create(LW_GROUP_HEAD_BYTES + group.n_bytes);
 
         if (block == NULL) {
@@ -456,10 +488,11 @@ static enum lw_status journal_take_up(struct lw_journal *journal, struct lw_segm
         memcpy(block->bytes + LW_GROUP_HEAD_BYTES, records, group.n_bytes);
         blocks_push(&journal->unsynced, block);
         journal->pending += block->n_bytes;
-        tail_prove(journal, (int64_t)group.durable, &base);
+        tail_prove(journal, proved, &base);
         status = lw_segment_walk_next(walk, &group, &records, reterr);
     }
     journal->next = walk->next;
+    journal->tail = walk->next - 1;
     return status == LW_ENOTFOUND ? LW_OK : status;
 }
 
@@ -494,13 +527,33 @@ static enum lw_status journal_check(struct lw_journal *journal, const struct lw_
     return status;
 }
 
+/* What was begun and got no name is of no use. What stays there does no harm. */
+static void unfinished_remove(const struct lw_journal *journal)
+{
+    const struct lw_io *io = journal->io;
+    struct lw_segment_list list;
+
+    if (lw_segment_list_read(io, journal->dir, true, &list, NULL) != LW_OK) {
+        return;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        char name[LW_SEGMENT_NAME_BYTES], path[LW_IO_PATH_MAX];
+
+        lw_segment_name(&list.ids[i], true, name);
+        if (lw_io_join(journal->dir, name, path, NULL) == LW_OK) {
+            (void)io->unlink(io->context, path);
+        }
+    }
+    lw_segment_list_fini(&list);
+}
+
 static enum lw_status journal_recover(struct lw_journal *journal, struct lw_error *reterr)
 {
     struct lw_segment_list list;
     enum lw_status status = lw_io_make_dir(journal->io, journal->dir, reterr);
 
     if (status == LW_OK) {
-        status = lw_segment_list_read(journal->io, journal->dir, &list, reterr);
+        status = lw_segment_list_read(journal->io, journal->dir, false, &list, reterr);
     }
     if (status != LW_OK) {
         return status;
@@ -510,6 +563,9 @@ static enum lw_status journal_recover(struct lw_journal *journal, struct lw_erro
         journal->generation = list.ids[i].generation;
     }
     lw_segment_list_fini(&list);
+    if (status == LW_OK) {
+        unfinished_remove(journal);
+    }
     return status;
 }
 

@@ -40,7 +40,7 @@ enum lw_status lw_journal_reader_open(const struct lw_journal_config *config, ui
     memcpy(reader->dir, config->dir, dir_bytes);
     reader->io = config->io;
     reader->from = from;
-    status = lw_segment_list_read(config->io, config->dir, &reader->list, reterr);
+    status = lw_segment_list_read(config->io, config->dir, false, &reader->list, reterr);
     if (status != LW_OK) {
         goto done;
     }
@@ -198,7 +198,7 @@ enum lw_status lw_journal_segments(const struct lw_journal_config *config, bool 
 {
     struct lw_segment_list list;
     struct lw_segment_walk walk = {0};
-    enum lw_status status = lw_segment_list_read(config->io, config->dir, &list, reterr);
+    enum lw_status status = lw_segment_list_read(config->io, config->dir, false, &list, reterr);
 
     if (status != LW_OK) {
         return status;
@@ -210,7 +210,7 @@ enum lw_status lw_journal_segments(const struct lw_journal_config *config, bool 
 
         *segment = (struct lw_journal_segment){
             .first = list.ids[i].first, .last = list.ids[i].first - 1, .closed = i + 1 < list.n};
-        lw_segment_name(&list.ids[i], segment->name);
+        lw_segment_name(&list.ids[i], false, segment->name);
         status = lw_segment_walk_open(&walk, config->io, config->dir, &list.ids[i], &error);
         if (status == LW_OK) {
             status = segment_look(&walk, verify, end, segment, &error);

@@ -14,20 +14,22 @@
 #include <string.h>
 
 #define GROUP_MAGIC 0x6B6E6863u /* "grp." */
-#define CHECKED_SEGMENT_BYTES 32u
+#define CHECKED_SEGMENT_BYTES 40u
 #define CHECKED_GROUP_BYTES 40u
 #define DIGITS 20
 #define SUFFIX ".journal"
+#define UNFINISHED ".new"
 #define WINDOW_BYTES ((size_t)1 << 20)
 
 static const uint8_t MAGIC[8] = {'l', 'a', 'p', 'w', 'i', 'n', 'g', 'j'};
 
 /* ---- names ---- */
 
-void lw_segment_name(const struct lw_segment_id *id, char ret_name[LW_SEGMENT_NAME_BYTES])
+void lw_segment_name(const struct lw_segment_id *id, bool unfinished,
+                     char ret_name[LW_SEGMENT_NAME_BYTES])
 {
-    (void)snprintf(ret_name, LW_SEGMENT_NAME_BYTES, "%020" PRIu64 "-%020" PRIu64 SUFFIX, id->first,
-                   id->generation);
+    (void)snprintf(ret_name, LW_SEGMENT_NAME_BYTES, "%020" PRIu64 "-%020" PRIu64 SUFFIX "%s",
+                   id->first, id->generation, unfinished ? UNFINISHED : "");
 }
 
 static bool digits_parse(const char *text, uint64_t *ret_number)
@@ -44,10 +46,11 @@ static bool digits_parse(const char *text, uint64_t *ret_number)
     return true;
 }
 
-bool lw_segment_parse(const char *name, struct lw_segment_id *ret_id)
+bool lw_segment_parse(const char *name, bool unfinished, struct lw_segment_id *ret_id)
 {
-    return strlen(name) == 2 * DIGITS + sizeof(SUFFIX) && name[DIGITS] == '-' &&
-           strcmp(name + 2 * DIGITS + 1, SUFFIX) == 0 && digits_parse(name, &ret_id->first) &&
+    return strlen(name) > 2 * DIGITS && name[DIGITS] == '-' &&
+           strcmp(name + 2 * DIGITS + 1, unfinished ? SUFFIX UNFINISHED : SUFFIX) == 0 &&
+           digits_parse(name, &ret_id->first) &&
            digits_parse(name + DIGITS + 1, &ret_id->generation) && ret_id->first > 0;
 }
 
@@ -56,7 +59,7 @@ static void list_visit(void *visitor, const char *name)
     struct lw_segment_list *list = visitor;
     struct lw_segment_id id;
 
-    if (!lw_segment_parse(name, &id) || list->status != LW_OK) {
+    if (!lw_segment_parse(name, list->unfinished, &id) || list->status != LW_OK) {
         return;
     }
     if (list->n == list->capacity) {
@@ -80,10 +83,10 @@ static int id_order(const void *a, const void *b)
     return (left->generation > right->generation) - (left->generation < right->generation);
 }
 
-enum lw_status lw_segment_list_read(const struct lw_io *io, const char *dir,
+enum lw_status lw_segment_list_read(const struct lw_io *io, const char *dir, bool unfinished,
                                     struct lw_segment_list *ret_list, struct lw_error *reterr)
 {
-    struct lw_segment_list list = {0};
+    struct lw_segment_list list = {.unfinished = unfinished};
     int answer = io->list(io->context, dir, list_visit, &list);
     enum lw_status status = list.status;
 
@@ -95,7 +98,7 @@ enum lw_status lw_segment_list_read(const struct lw_io *io, const char *dir,
     if (status == LW_OK && list.n > 1) {
         qsort(list.ids, list.n, sizeof(*list.ids), id_order);
     }
-    for (size_t i = 1; status == LW_OK && i < list.n; i++) {
+    for (size_t i = 1; status == LW_OK && !unfinished && i < list.n; i++) {
         if (list.ids[i].first < list.ids[i - 1].first ||
             list.ids[i].generation == list.ids[i - 1].generation) {
             status = lw_error_set(reterr, LW_EFORMAT,
@@ -126,7 +129,8 @@ uint64_t lw_segment_list_end(const struct lw_segment_list *list, size_t i)
 
 /* ---- heads ---- */
 
-uint64_t lw_segment_head(const struct lw_segment_id *id, uint8_t ret_head[LW_SEGMENT_HEAD_BYTES])
+uint64_t lw_segment_head(const struct lw_segment_id *id, uint64_t whole,
+                         uint8_t ret_head[LW_SEGMENT_HEAD_BYTES])
 {
     uint64_t checksum;
 
@@ -135,8 +139,9 @@ uint64_t lw_segment_head(const struct lw_segment_id *id, uint8_t ret_head[LW_SEG
     lw_put_u32(ret_head + 12, 0);
     lw_put_u64(ret_head + 16, id->first);
     lw_put_u64(ret_head + 24, id->generation);
+    lw_put_u64(ret_head + 32, whole);
     checksum = lw_checksum(ret_head, CHECKED_SEGMENT_BYTES, 0);
-    lw_put_u64(ret_head + 32, checksum);
+    lw_put_u64(ret_head + 40, checksum);
     return checksum;
 }
 
@@ -220,15 +225,12 @@ static enum lw_status walk_break(struct lw_segment_walk *walk, const char *why)
     return LW_ENOTFOUND;
 }
 
-/* The head must be what the name says; a newer version is told from rubbish. */
+/* The head must be what the name says; another version is told from rubbish. */
 static enum lw_status walk_head(struct lw_segment_walk *walk, struct lw_error *reterr)
 {
-    uint8_t expected[LW_SEGMENT_HEAD_BYTES];
     const uint8_t *head = NULL;
-    enum lw_status status;
+    enum lw_status status = walk_window(walk, 0, LW_SEGMENT_HEAD_BYTES, false, &head, reterr);
 
-    walk->seed = lw_segment_head(&walk->id, expected);
-    status = walk_window(walk, 0, LW_SEGMENT_HEAD_BYTES, false, &head, reterr);
     if (status == LW_ENOTFOUND) {
         (void)walk_break(walk, "the file has no whole head");
         return LW_OK;
@@ -236,16 +238,23 @@ static enum lw_status walk_head(struct lw_segment_walk *walk, struct lw_error *r
     if (status != LW_OK) {
         return status;
     }
-    if (memcmp(head, expected, sizeof(expected)) == 0) {
-        walk->at = LW_SEGMENT_HEAD_BYTES;
+    walk->seed = lw_get_u64(head + 40);
+    if (memcmp(head, MAGIC, sizeof(MAGIC)) != 0 ||
+        lw_checksum(head, CHECKED_SEGMENT_BYTES, 0) != walk->seed) {
+        (void)walk_break(walk, "no head of a segment, or its checksum does not match");
         return LW_OK;
     }
-    if (memcmp(head, MAGIC, sizeof(MAGIC)) == 0 && lw_get_u32(head + 8) != LW_SEGMENT_VERSION &&
-        lw_checksum(head, CHECKED_SEGMENT_BYTES, 0) == lw_get_u64(head + 32)) {
+    if (lw_get_u32(head + 8) != LW_SEGMENT_VERSION || lw_get_u32(head + 12) != 0) {
         return lw_error_set(reterr, LW_EVERSION, "%s has format version %u; this program reads %u",
                             walk->path, lw_get_u32(head + 8), LW_SEGMENT_VERSION);
     }
-    (void)walk_break(walk, "the head is not what its name and checksum say");
+    if (lw_get_u64(head + 16) != walk->id.first || lw_get_u64(head + 24) != walk->id.generation ||
+        lw_get_u64(head + 32) > INT64_MAX) {
+        (void)walk_break(walk, "the head is that of another segment");
+        return LW_OK;
+    }
+    walk->whole = (int64_t)lw_get_u64(head + 32);
+    walk->at = LW_SEGMENT_HEAD_BYTES;
     return LW_OK;
 }
 
@@ -257,7 +266,7 @@ enum lw_status lw_segment_walk_open(struct lw_segment_walk *walk, const struct l
     enum lw_status status;
 
     *walk = (struct lw_segment_walk){.io = io, .id = *id, .fd = -1, .next = id->first};
-    lw_segment_name(id, name);
+    lw_segment_name(id, false, name);
     status = lw_io_join(dir, name, walk->path, reterr);
     if (status != LW_OK) {
         return status;
@@ -346,7 +355,7 @@ enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret
                                       struct lw_error *reterr)
 {
     uint8_t magic[4];
-    uint64_t durable = 0;
+    uint64_t durable = (uint64_t)walk->whole;
 
     lw_put_u32(magic, GROUP_MAGIC);
     for (int64_t at = walk->at; walk->n_bytes - at >= (int64_t)LW_GROUP_HEAD_BYTES;) {
@@ -398,10 +407,13 @@ enum lw_status lw_segment_walk_judge(struct lw_segment_walk *walk, uint64_t end,
         }
         return LW_OK;
     }
-    if (walk->broken == NULL) {
+    if (walk->at == 0) {
+        (void)snprintf(ret_damage, LW_SEGMENT_DAMAGE_BYTES,
+                       "byte 0: %s; records from %" PRIu64 " on are missing", why, walk->next);
         return LW_OK;
     }
-    status = lw_segment_walk_proved(walk, &durable, reterr);
+    status = walk->broken == NULL ? LW_OK : lw_segment_walk_proved(walk, &durable, reterr);
+    durable = walk->broken == NULL ? walk->whole : durable;
     if (status == LW_OK && durable > walk->at) {
         (void)snprintf(ret_damage, LW_SEGMENT_DAMAGE_BYTES,
                        "byte %" PRId64 ": %s, though all before byte %" PRId64

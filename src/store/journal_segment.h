@@ -6,15 +6,18 @@
  * there: a head and records, each with length and type in front; a record is never cut in two. All
  * numbers are little-endian.
  *
- *     segment head  magic "lapwingj", version u32, 0 u32, first u64, generation u64, checksum u64
+ *     segment head  magic "lapwingj", version u32, 0 u32, first u64, generation u64, whole u64,
+ *                   checksum u64
  *     group head    magic u32, n_bytes u32, n_records u32, 0 u32, first u64, durable u64,
  *                   checksum of the records u64, checksum of this head u64
  *     record        n_bytes u32, type u32, bytes
  *
- * The segment's head follows from its name. A group head's checksum is seeded with the segment's
- * and with the group's place, so a group of another file or place does not pass here. `durable` is
- * how many bytes of this segment were known to be on the disk when the group was written: where a
- * group can be read, a fault before its `durable` is damage and no torn tail.
+ * A segment is written under another name (".new" behind it) and gets its own once its first
+ * `whole` bytes are on the disk: what has the name of a segment holds them, unless it is damaged.
+ * A group head's checksum is seeded with the segment's and with the group's place, so a group of
+ * another file or place does not pass here. `durable` is how many bytes of this segment were known
+ * to be on the disk when the group was written: where a group can be read, a fault before its
+ * `durable` is damage and no torn tail.
  */
 #ifndef LW_STORE_JOURNAL_SEGMENT_H
 #define LW_STORE_JOURNAL_SEGMENT_H
@@ -24,7 +27,7 @@
 #include <stdbool.h>
 
 #define LW_SEGMENT_VERSION 1u
-#define LW_SEGMENT_HEAD_BYTES 40u
+#define LW_SEGMENT_HEAD_BYTES 48u
 #define LW_SEGMENT_NAME_BYTES 64u
 #define LW_SEGMENT_DAMAGE_BYTES 192u
 #define LW_GROUP_HEAD_BYTES 48u
@@ -37,20 +40,23 @@ struct lw_segment_id {
     uint64_t first, generation;
 };
 
-void lw_segment_name(const struct lw_segment_id *id, char ret_name[LW_SEGMENT_NAME_BYTES]);
+/* `unfinished`: the name that it has while it is begun. */
+void lw_segment_name(const struct lw_segment_id *id, bool unfinished,
+                     char ret_name[LW_SEGMENT_NAME_BYTES]);
 /* False when it is no segment's name. */
-bool lw_segment_parse(const char *name, struct lw_segment_id *ret_id);
+bool lw_segment_parse(const char *name, bool unfinished, struct lw_segment_id *ret_id);
 
 /* The segments in a folder, oldest generation first. */
 struct lw_segment_list {
     struct lw_segment_id *ids; /* Owned. */
     size_t n, capacity;
+    bool unfinished;       /* Those that were only begun. */
     enum lw_status status; /* LW_ENOMEM while it was filled. */
 };
 
 /* A missing folder has none. LW_EIO, LW_ENOMEM; LW_EFORMAT when a younger one begins before an
- * older. */
-enum lw_status lw_segment_list_read(const struct lw_io *io, const char *dir,
+ * older. `unfinished`: those that were only begun. */
+enum lw_status lw_segment_list_read(const struct lw_io *io, const char *dir, bool unfinished,
                                     struct lw_segment_list *ret_list,
                                     struct lw_error *reterr) LW_MUST_USE;
 void lw_segment_list_fini(struct lw_segment_list *list);
@@ -67,7 +73,8 @@ struct lw_group {
 };
 
 /* Fill a segment's head; the value is the seed of its groups. */
-uint64_t lw_segment_head(const struct lw_segment_id *id, uint8_t ret_head[LW_SEGMENT_HEAD_BYTES]);
+uint64_t lw_segment_head(const struct lw_segment_id *id, uint64_t whole,
+                         uint8_t ret_head[LW_SEGMENT_HEAD_BYTES]);
 void lw_group_head(const struct lw_group *group, uint64_t seed,
                    uint8_t ret_head[LW_GROUP_HEAD_BYTES]);
 
@@ -78,7 +85,8 @@ struct lw_segment_walk {
     char path[LW_IO_PATH_MAX];
     int fd;
     int64_t n_bytes; /* Of the file when it was opened. */
-    int64_t at;      /* Where the next group should be. */
+    int64_t whole;   /* So many bytes were on the disk when it got its name. */
+    int64_t at;      /* Where the next group should be; 0 when the head is broken. */
     uint64_t next;   /* Its first record. */
     uint64_t seed;   /* Of this segment's groups. */
     uint8_t *window; /* Owned: bytes of the file from window_at on. */
@@ -87,7 +95,8 @@ struct lw_segment_walk {
     const char *broken; /* Why the walk ended before the file's end; NULL where it did not. */
 };
 
-/* LW_EIO, LW_ENOMEM, LW_EVERSION. A file without a whole head has no groups; `broken` says so. */
+/* LW_EIO, LW_ENOMEM, LW_EVERSION. Where the head is damaged there are no groups; `broken` says so.
+ */
 enum lw_status lw_segment_walk_open(struct lw_segment_walk *walk, const struct lw_io *io,
                                     const char *dir, const struct lw_segment_id *id,
                                     struct lw_error *reterr) LW_MUST_USE;
@@ -101,8 +110,8 @@ void lw_segment_walk_close(struct lw_segment_walk *walk);
 enum lw_status lw_segment_walk_next(struct lw_segment_walk *walk, struct lw_group *ret_group,
                                     const uint8_t **ret_records,
                                     struct lw_error *reterr) LW_MUST_USE;
-/* Up to where the segment is known to have been on the disk, by the group heads that can be read
- * behind `at`; 0 when there are none. LW_EIO, LW_ENOMEM. */
+/* Up to where the segment is known to have been on the disk, by its head and by the group heads
+ * that can be read behind `at`. LW_EIO, LW_ENOMEM. */
 enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret_durable,
                                       struct lw_error *reterr) LW_MUST_USE;
 /*
