@@ -1,0 +1,267 @@
+/*
+ * Neighbouring files become one, with longer chunks.
+ *
+ * A run of up to 8 neighbours of one level becomes a file of the next level, as long as all
+ * together are within the bounds of bytes and time; a run that the bounds cut off is merged too
+ * when it has two files at least. So a sample is merged at most once a level, and there are few
+ * levels: chunks that are long already are copied as they are, only short ones are decoded and made
+ * one.
+ */
+#include "store/history_internal.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define RUN_FILES 8
+#define LONG_CHUNK (LW_CHUNK_SAMPLES_MAX / 2)
+
+struct merge {
+    struct lw_history_file *files[RUN_FILES];
+    struct lw_history_cursor *cursors[RUN_FILES];
+    const char *names[RUN_FILES]; /* What each cursor is at; NULL: its end. */
+    size_t n_files, at;           /* at: place in the history. */
+    size_t culprit;               /* The file that a failure came from. */
+    struct lw_history_builder *builder;
+    struct lw_chunk_coder *coder;
+    struct lw_history_samples pending; /* Of the series: decoded, not yet in a chunk. */
+};
+
+/* ---- which files ---- */
+
+/* Files from place at on that could become one; *ret_cut: a bound ended the run, not the level. */
+static size_t run_length(const struct lw_history *history, size_t at, bool *ret_cut)
+{
+    const struct lw_history_info *first = &history->files[at]->info;
+    int64_t first_ns = INT64_MAX, last_ns = INT64_MIN, span;
+    uint64_t n_bytes = 0;
+    size_t n = 0;
+
+    *ret_cut = false;
+    while (n < RUN_FILES && at + n < history->n_files) {
+        const struct lw_history_file *file = history->files[at + n];
+        const struct lw_history_info *info = &file->info;
+
+        if (info->level != first->level || file->damaged) {
+            break;
+        }
+        if (info->n_samples > 0) {
+            first_ns = info->first_ns < first_ns ? info->first_ns : first_ns;
+            last_ns = info->last_ns > last_ns ? info->last_ns : last_ns;
+        }
+        n_bytes += info->n_bytes;
+        if (n_bytes > history->config.merge_bytes ||
+            (first_ns <= last_ns && (__builtin_sub_overflow(last_ns, first_ns, &span) ||
+                                     span > history->config.merge_ns))) {
+            *ret_cut = true;
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+/* Locks. False when nothing is due. */
+static bool run_pick(struct lw_history *history, struct merge *merge)
+{
+    bool cut = false;
+    size_t at = 0, n = 0;
+
+    (void)pthread_mutex_lock(&history->lock);
+    while (at < history->n_files) {
+        n = run_length(history, at, &cut);
+        if (n == RUN_FILES || (cut && n > 1)) {
+            break;
+        }
+        at++;
+        n = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        merge->files[i] = history->files[at + i];
+    }
+    (void)pthread_mutex_unlock(&history->lock);
+    merge->n_files = n;
+    merge->at = at;
+    return n > 0;
+}
+
+/* ---- making one of them ---- */
+
+/* Writes what is pending. */
+static enum lw_status pending_flush(struct merge *merge)
+{
+    struct lw_history_samples *pending = &merge->pending;
+    enum lw_status status = lw_history_samples_sort(pending);
+
+    if (status == LW_OK && pending->n > 0) {
+        status = lw_history_builder_samples(merge->builder, pending->times_ns, pending->values,
+                                            pending->n);
+    }
+    pending->n = 0;
+    return status;
+}
+
+static enum lw_status chunk_take(struct merge *merge, const struct lw_history_chunk *chunk)
+{
+    enum lw_status status = LW_OK;
+
+    if (merge->pending.n + chunk->span.n > LW_CHUNK_SAMPLES_MAX || chunk->span.n >= LONG_CHUNK) {
+        status = pending_flush(merge);
+    }
+    if (status != LW_OK) {
+        return status;
+    }
+    return chunk->span.n >= LONG_CHUNK
+               ? lw_history_builder_chunk(merge->builder, chunk)
+               : lw_history_samples_decode(&merge->pending, merge->coder, chunk);
+}
+
+static enum lw_status cursor_next(struct merge *merge, size_t i, struct lw_error *reterr)
+{
+    enum lw_status status = lw_history_cursor_series(merge->cursors[i], &merge->names[i], reterr);
+
+    if (status == LW_ENOTFOUND) {
+        merge->names[i] = NULL;
+        return LW_OK;
+    }
+    return status;
+}
+
+/* The chunks that file i has of a series, over all blocks. */
+static enum lw_status series_take(struct merge *merge, size_t i, const char *name,
+                                  struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    merge->culprit = i;
+    while (status == LW_OK && merge->names[i] != NULL && strcmp(merge->names[i], name) == 0) {
+        struct lw_history_chunk chunk;
+
+        status = lw_history_cursor_chunk(merge->cursors[i], &chunk, reterr);
+        if (status == LW_ENOTFOUND) {
+            status = cursor_next(merge, i, reterr);
+        } else if (status == LW_OK) {
+            status = chunk_take(merge, &chunk);
+            if (status != LW_OK) {
+                status = lw_error_set(reterr, status, "%s: a chunk of %.200s cannot be merged",
+                                      merge->files[i]->path, name);
+            }
+        }
+    }
+    return status;
+}
+
+/* The lowest name that any cursor is at. */
+static const char *lowest_name(const struct merge *merge)
+{
+    const char *lowest = NULL;
+
+    for (size_t i = 0; i < merge->n_files; i++) {
+        if (merge->names[i] != NULL && (lowest == NULL || strcmp(merge->names[i], lowest) < 0)) {
+            lowest = merge->names[i];
+        }
+    }
+    return lowest;
+}
+
+static enum lw_status merge_series(struct merge *merge, struct lw_error *reterr)
+{
+    char name[LW_HISTORY_NAME_MAX];
+    const char *lowest = lowest_name(merge);
+    enum lw_status status;
+
+    memcpy(name, lowest, strlen(lowest) + 1);
+    status = lw_history_builder_series(merge->builder, name, reterr);
+    for (size_t i = 0; i < merge->n_files && status == LW_OK; i++) {
+        status = series_take(merge, i, name, reterr);
+    }
+    if (status == LW_OK && pending_flush(merge) != LW_OK) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
+    }
+    return status;
+}
+
+static enum lw_status merge_open(struct lw_history *history, struct merge *merge,
+                                 struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    merge->builder = lw_history_builder_create(merge->files[0]->info.first,
+                                               merge->files[merge->n_files - 1]->info.last,
+                                               merge->files[0]->info.level + 1);
+    merge->coder = lw_chunk_coder_create();
+    if (merge->builder == NULL || merge->coder == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
+    }
+    for (size_t i = 0; i < merge->n_files && status == LW_OK; i++) {
+        merge->cursors[i] = lw_history_cursor_create(history->config.io, merge->files[i], true);
+        if (merge->cursors[i] == NULL) {
+            return lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
+        }
+        merge->culprit = i;
+        status = cursor_next(merge, i, reterr);
+    }
+    return status;
+}
+
+static void merge_fini(struct merge *merge)
+{
+    for (size_t i = 0; i < merge->n_files; i++) {
+        lw_history_cursor_destroy(merge->cursors[i]);
+    }
+    lw_history_builder_destroy(merge->builder);
+    lw_chunk_coder_destroy(merge->coder);
+    lw_history_samples_fini(&merge->pending);
+}
+
+/* All of it but the place in the history. */
+static enum lw_status merge_run(struct lw_history *history, struct merge *merge,
+                                struct lw_history_file **ret_file, struct lw_error *reterr)
+{
+    enum lw_status status = merge_open(history, merge, reterr);
+
+    while (status == LW_OK && lowest_name(merge) != NULL) {
+        status = merge_series(merge, reterr);
+    }
+    return status != LW_OK
+               ? status
+               : lw_history_publish(history, merge->builder, merge->files[0]->info.first,
+                                    merge->files[merge->n_files - 1]->info.last, ret_file, reterr);
+}
+
+enum lw_status lw_history_compact(struct lw_history *history, size_t *ret_merged,
+                                  struct lw_error *reterr)
+{
+    struct merge merge;
+    struct lw_history_file *file = NULL;
+    struct lw_error error = {0};
+    enum lw_status status = lw_history_sweep(history, reterr);
+
+    if (status != LW_OK) {
+        return status;
+    }
+    *ret_merged = 0;
+    memset(&merge, 0, sizeof(merge));
+    if (!run_pick(history, &merge)) {
+        return LW_OK;
+    }
+    if (lw_history_reserve(history, merge.n_files) != LW_OK) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
+    }
+    status = merge_run(history, &merge, &file, &error);
+    merge_fini(&merge);
+    if (status == LW_EFORMAT) { /* The file stays as it is, and is not merged from now on. */
+        lw_history_damage(history, merge.files[merge.culprit], error.message);
+        return LW_OK;
+    }
+    if (status != LW_OK) {
+        return lw_error_set(reterr, status, "%s", error.message);
+    }
+    lw_history_replace(history, merge.at, merge.n_files, file);
+    (void)pthread_mutex_lock(&history->lock);
+    history->counts.files_merged += merge.n_files;
+    (void)pthread_mutex_unlock(&history->lock);
+    *ret_merged = merge.n_files;
+    return lw_history_sweep(history, reterr);
+}
