@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "store/file.h"
+#include "store/simulated_disk.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -189,14 +190,62 @@ static void test_file__answers_when_there_is_no_memory(void **state)
     size_t n_read = 77;
 
     (void)state;
-    lw_test_mem_fail_at(1);
-    assert_int_equal(lw_file_replace(path, 1, content, 10, NULL), LW_ENOMEM);
-    lw_test_mem_fail_at(0);
     assert_int_equal(lw_file_replace(path, 1, content, 10, NULL), LW_OK);
     lw_test_mem_fail_at(1);
     assert_int_equal(lw_file_read(path, 1, 1, &read, &n_read, NULL), LW_ENOMEM);
     lw_test_mem_fail_at(0);
     assert_null(read);
+}
+
+/* At each call of a replacement each fault, then each crash: the file is the old one or the new
+ * one, and the new one where the call said so. */
+static bool point_reached(enum lw_disk_fault_kind kind, uint64_t at, enum lw_disk_crash crash)
+{
+    static const struct lw_file_versions VERSIONS = {1, 2};
+    struct lw_simulated_disk *disk = NULL;
+    const struct lw_io *io;
+    size_t n_read = 0;
+    void *read = NULL;
+    enum lw_status status;
+    bool reached, is_new;
+
+    assert_int_equal(lw_simulated_disk_create(at, &disk), LW_OK);
+    io = lw_simulated_disk_io(disk);
+    assert_int_equal(lw_file_replace_with(io, "file", 1, content, 3000, NULL), LW_OK);
+    assert_int_equal(lw_simulated_disk_fault(disk, &(struct lw_disk_fault){.kind = kind, .at = at}),
+                     LW_OK);
+    status = lw_file_replace_with(io, "file", 2, content + 1000, 4000, NULL);
+    reached = lw_simulated_disk_faults(disk) > 0;
+    assert_true(status == LW_OK || (status == LW_EIO && reached));
+    assert_int_equal(lw_simulated_disk_crash(disk, crash), LW_OK);
+    assert_int_equal(lw_file_read_with(io, "file", &VERSIONS, &read, &n_read, NULL), LW_OK);
+    is_new = n_read == 4000 && memcmp(read, content + 1000, 4000) == 0;
+    if (!is_new && (status == LW_OK || n_read != 3000 || memcmp(read, content, 3000) != 0)) {
+        fail_msg("fault %d at call %d, crash %d: %zu bytes", (int)kind, (int)at, (int)crash,
+                 n_read);
+    }
+    lw_mem_free(read);
+    lw_simulated_disk_destroy(disk);
+    return reached;
+}
+
+static void test_file__is_the_old_one_or_the_new_one_after_any_fault(void **state)
+{
+    size_t n_points = 0;
+
+    (void)state;
+    for (enum lw_disk_fault_kind kind = 0; kind < LW_DISK_N_FAULT_KINDS; kind++) {
+        bool reached = true;
+
+        for (uint64_t at = 1; reached; at++) {
+            for (enum lw_disk_crash crash = 0; crash < LW_DISK_N_CRASHES; crash++) {
+                reached = point_reached(kind, at, crash);
+                n_points += reached ? 1 : 0;
+            }
+        }
+    }
+    printf("faults of a file: %zu points\n", n_points);
+    assert_true(n_points > 200);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
@@ -211,6 +260,7 @@ int main(void)
         TEST(test_file__says_what_the_system_refused),
         TEST(test_file__keeps_the_one_before_when_the_disk_is_full),
         TEST(test_file__answers_when_there_is_no_memory),
+        TEST(test_file__is_the_old_one_or_the_new_one_after_any_fault),
     };
 
     return LW_TEST_RUN(tests);
