@@ -69,7 +69,7 @@ static void blanks_skip(struct lw_json_scan *scan)
 
 /* The next byte that is no blank, not taken; 0 at the end and after a failure (a byte 0 begins
  * nothing either). */
-static char next_peek(struct lw_json_scan *scan)
+static inline char next_peek(struct lw_json_scan *scan)
 {
     if (scan->expected != NULL) {
         return '\0';
@@ -80,7 +80,7 @@ static char next_peek(struct lw_json_scan *scan)
     return scan->at < scan->end ? *scan->at : '\0';
 }
 
-static bool next_take(struct lw_json_scan *scan, char wanted, const char *expected)
+static inline bool next_take(struct lw_json_scan *scan, char wanted, const char *expected)
 {
     if (next_peek(scan) != wanted) {
         return lw_json_scan_fail(scan, expected);
@@ -370,6 +370,15 @@ bool lw_json_scan_number(struct lw_json_scan *scan, double *ret_value)
         return lw_json_scan_fail(scan, "a number that a double can hold");
     }
     scan->at += number.n_bytes;
+    return true;
+}
+
+bool lw_json_scan_number_parts(struct lw_json_scan *scan, struct lw_number *ret_number)
+{
+    if (!number_read(scan, ret_number)) {
+        return false;
+    }
+    scan->at += ret_number->n_bytes;
     return true;
 }
 

@@ -83,6 +83,9 @@ bool lw_json_scan_text(struct lw_json_scan *scan, struct lw_json_text *ret_text)
 bool lw_json_scan_number(struct lw_json_scan *scan, double *ret_value);
 /* A number as it is written: for integers of 64 bits, and times. */
 bool lw_json_scan_number_text(struct lw_json_scan *scan, struct lw_json_text *ret_text);
+/* The same, in its parts. */
+struct lw_number;
+bool lw_json_scan_number_parts(struct lw_json_scan *scan, struct lw_number *ret_number);
 bool lw_json_scan_bool(struct lw_json_scan *scan, bool *ret_value);
 bool lw_json_scan_null(struct lw_json_scan *scan);
 /* Takes any value. */
