@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/checkpoint.h"
+#include "engine/outbox.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -433,7 +434,7 @@ static enum lw_status journal_open(struct lw_durable *durable, struct lw_error *
 }
 
 /* Nobody listened since the journal's newest moment: if that is long ago, sources begin anew. */
-static enum lw_status resume(struct lw_durable *durable, struct lw_error *reterr)
+static enum lw_status resume(struct lw_durable *durable, bool *ret_resumed, struct lw_error *reterr)
 {
     struct lw_engine *engine = durable->engine;
     int64_t now_ns = durable->real_ns(durable->real_context);
@@ -445,6 +446,7 @@ static enum lw_status resume(struct lw_durable *durable, struct lw_error *reterr
             return lw_error_set(reterr, status, "the journal takes no record");
         }
         lw_engine_resume(engine);
+        *ret_resumed = true;
     }
     return status;
 }
@@ -469,10 +471,14 @@ enum lw_status lw_engine_open_state(struct lw_engine *engine, const struct lw_st
         status = lw_durable_recover(durable, &report, reterr);
     }
     if (status == LW_OK) {
+        status = lw_outbox_settle_engine(engine, reterr);
+    }
+    if (status == LW_OK) {
         status = journal_open(durable, reterr);
     }
     if (status == LW_OK) {
-        status = resume(durable, reterr);
+        report.last = engine->sequence;
+        status = resume(durable, &report.resumed, reterr);
     }
     (void)pthread_mutex_unlock(&engine->route);
     if (status == LW_OK) {

@@ -1,5 +1,6 @@
 /* What pages and scripts see of an engine: totals, feeds, entities, series. */
 #include "engine/engine_internal.h"
+#include "engine/outbox.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,6 +82,7 @@ static void add_state(struct lw_engine *engine, struct lw_engine_totals *totals)
         totals->saved_ns = state.checkpoint_ns;
         totals->state_degraded = state.read_only || state.checkpoint_failed;
     }
+    totals->state_degraded = totals->state_degraded || lw_outbox_degraded(engine->outbox);
 }
 
 void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals)

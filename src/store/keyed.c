@@ -10,6 +10,7 @@
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MEMTABLE_BYTES ((size_t)4 << 20)
 #define CACHE_BYTES ((size_t)8 << 20)
@@ -120,6 +121,7 @@ enum lw_status lw_keyed_open(const struct lw_keyed_config *config, struct lw_key
             return lw_error_set(reterr, LW_ENOMEM, "no memory for the keyed store");
         }
         memcpy(keyed->dir, config->dir, strlen(config->dir) + 1);
+        (void)mkdir(keyed->dir, 0700); /* Nobody else's; what is wrong with it, opening tells. */
     } else {
         keyed->memory = rocksdb_create_mem_env();
     }

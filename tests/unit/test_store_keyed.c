@@ -145,10 +145,16 @@ static void test_keyed__reads_and_scans_in_order(void **state)
 
 static void test_keyed__writes_a_batch_as_a_whole_and_survives_a_reopening(void **state)
 {
-    struct lw_keyed *keyed = open_store(folder);
+    char dir[96];
+    struct stat info;
+    struct lw_keyed *keyed;
     struct lw_keyed_batch *batch = lw_keyed_batch_create();
 
     (void)state;
+    (void)snprintf(dir, sizeof(dir), "%s/keyed", folder);
+    keyed = open_store(dir);
+    assert_int_equal(stat(dir, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
     put(keyed, "gone", "x");
     lw_keyed_put(batch, "first", 5, "1", 1);
     lw_keyed_remove(batch, "gone", 4);
@@ -160,7 +166,7 @@ static void test_keyed__writes_a_batch_as_a_whole_and_survives_a_reopening(void 
     lw_keyed_batch_destroy(batch);
     assert_int_equal(lw_keyed_sync(keyed, NULL), LW_OK);
     lw_keyed_close(keyed);
-    keyed = open_store(folder);
+    keyed = open_store(dir);
     check_value(keyed, "first", "2");
     check_value(keyed, "gone", NULL);
     lw_keyed_close(keyed);
