@@ -31,8 +31,8 @@
 
 #define SEGMENT_BYTES ((size_t)64 << 20)
 #define PENDING_BYTES ((size_t)256 << 20)
-#define BLOCK_BYTES ((size_t)256 << 10)
-#define POOL_BLOCKS 64 /* Kept for use again: 16 MiB. */
+#define BLOCK_BYTES ((size_t)256 << 10) /* A quarter of a segment, if that is less. */
+#define POOL_BLOCKS 64                  /* Kept for use again: 16 MiB. */
 
 struct block {
     struct block *next;
@@ -51,6 +51,7 @@ struct lw_journal {
     const struct lw_io *io;
     char *dir; /* Owned. */
     size_t segment_bytes, pending_bytes;
+    size_t block_bytes; /* Of a block, if no record asks for more. */
 
     pthread_mutex_t lock; /* Guards what follows, up to the syncing thread's own. */
     struct blocks appended, pool;
@@ -128,14 +129,14 @@ static struct block *journal_room(struct lw_journal *journal, size_t n_bytes)
     if (block != NULL && block->capacity - block->n_bytes >= n_bytes) {
         return block;
     }
-    if (capacity > BLOCK_BYTES) {
+    if (capacity > journal->block_bytes) {
         block = block_create(capacity);
     } else {
         block = blocks_take(&journal->pool);
         if (block != NULL) {
             journal->n_pool--;
         } else {
-            block = block_create(BLOCK_BYTES);
+            block = block_create(journal->block_bytes);
         }
     }
     if (block != NULL) {
@@ -327,7 +328,7 @@ static void blocks_release(struct lw_journal *journal, const struct block *last)
 
         released = block;
         journal->pending -= block->n_bytes;
-        if (block->capacity == BLOCK_BYTES && journal->n_pool < POOL_BLOCKS) {
+        if (block->capacity == journal->block_bytes && journal->n_pool < POOL_BLOCKS) {
             blocks_push(&journal->pool, block);
             journal->n_pool++;
         } else {
@@ -587,6 +588,8 @@ enum lw_status lw_journal_open(const struct lw_journal_config *config,
     journal->io = config->io;
     journal->segment_bytes = config->segment_bytes == 0 ? SEGMENT_BYTES : config->segment_bytes;
     journal->pending_bytes = config->pending_bytes == 0 ? PENDING_BYTES : config->pending_bytes;
+    journal->block_bytes = journal->segment_bytes / 4 < BLOCK_BYTES ? journal->segment_bytes / 4
+                                                                    : BLOCK_BYTES;
     journal->next = config->first == 0 ? 1 : config->first;
     journal->durable = journal->next - 1;
     journal->fd = -1;

@@ -34,6 +34,7 @@ struct ledger {
     struct lw_simulated_disk *disk;
     struct lw_io io; /* The disk's; tests may take something out of it. */
     uint64_t life;
+    size_t segment_bytes;                /* Of this life; 0: as JOURNAL says. */
     uint64_t life_of[N_RECORDS_MAX];     /* Of each record that may be read back. */
     uint64_t appended, acknowledged;     /* Numbers of the last ones. */
     uint64_t trimmed;                    /* Records before it may be gone. */
@@ -73,6 +74,8 @@ static struct lw_journal_config journal_config(const struct ledger *ledger)
     struct lw_journal_config config = JOURNAL;
 
     config.io = &ledger->io;
+    config.segment_bytes = ledger->segment_bytes == 0 ? config.segment_bytes
+                                                      : ledger->segment_bytes;
     return config;
 }
 
@@ -488,6 +491,7 @@ static bool seed_run(uint64_t seed, int (*instead)(void *context, int fd), char 
                             .rng = &rng,
                             .fills_disk = lw_rng_below(&rng, 3) == 0};
 
+        ledger->segment_bytes = 1000 + (size_t)lw_rng_below(&rng, 8000);
         draw_faults(ledger, &rng);
         (void)live(ledger, &plan);
         good = end(ledger, (enum lw_disk_crash)lw_rng_below(&rng, LW_DISK_N_CRASHES));
