@@ -7,7 +7,7 @@
 #ifndef LW_BENCH_SUPPORT_PUSH_H
 #define LW_BENCH_SUPPORT_PUSH_H
 
-#include "support/bench.h"
+#include "bench.h"
 
 #include "connect/push.h"
 
