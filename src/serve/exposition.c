@@ -29,6 +29,8 @@ struct scrape {
     struct lw_engine_totals totals;
     struct lw_feed_totals *feeds;
     size_t n_feeds;
+    struct lw_sink_view *sinks;
+    size_t n_sinks;
     uint64_t n_modelled; /* Entities with a tier 1 model. */
 };
 
@@ -145,6 +147,85 @@ static void write_watermarks(struct scrape *scrape)
                          (double)scrape->feeds[i].watermark_ns / 1e9);
         }
     }
+}
+
+/* One sample a sink. */
+static void write_sinks(struct scrape *scrape, double (*number)(const struct lw_sink_view *sink))
+{
+    for (size_t i = 0; i < scrape->n_sinks; i++) {
+        put_labelled(scrape, (const char *const[4]){"sink", scrape->sinks[i].name},
+                     number(&scrape->sinks[i]));
+    }
+}
+
+static double sink_delivered(const struct lw_sink_view *sink)
+{
+    return (double)sink->delivered;
+}
+
+static double sink_retried(const struct lw_sink_view *sink)
+{
+    return (double)sink->retried;
+}
+
+static double sink_dead(const struct lw_sink_view *sink)
+{
+    return (double)sink->dead;
+}
+
+static double sink_dead_dropped(const struct lw_sink_view *sink)
+{
+    return (double)sink->dead_dropped;
+}
+
+static double sink_pending(const struct lw_sink_view *sink)
+{
+    return (double)sink->pending;
+}
+
+static double sink_oldest(const struct lw_sink_view *sink)
+{
+    return (double)sink->oldest_ns / 1e9;
+}
+
+static double sink_up(const struct lw_sink_view *sink)
+{
+    return sink->up ? 1 : 0;
+}
+
+static void write_sink_delivered(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_delivered);
+}
+
+static void write_sink_retried(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_retried);
+}
+
+static void write_sink_dead(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_dead);
+}
+
+static void write_sink_dead_dropped(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_dead_dropped);
+}
+
+static void write_sink_pending(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_pending);
+}
+
+static void write_sink_oldest(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_oldest);
+}
+
+static void write_sink_up(struct scrape *scrape)
+{
+    write_sinks(scrape, sink_up);
 }
 
 /* The buckets of the text format count all that is at most their bound, the engine's do not. */
@@ -376,6 +457,33 @@ static const struct metric {
      NULL,
      write_anomalies},
     {{"lapwing_anomalies_open", "gauge", "", "", "Anomalies open now."}, from_open, NULL},
+    {{"lapwing_sink_delivered_total", "counter", "", "sink",
+      "Tellings that a sink took, repeats of open anomalies among them."},
+     NULL,
+     write_sink_delivered},
+    {{"lapwing_sink_retries_total", "counter", "", "sink",
+      "Attempts to tell a sink that have to be made again."},
+     NULL,
+     write_sink_retried},
+    {{"lapwing_sink_dead_letters_total", "counter", "", "sink",
+      "Events that a sink refused or that grew too old for it."},
+     NULL,
+     write_sink_dead},
+    {{"lapwing_sink_dead_letters_dropped_total", "counter", "", "sink",
+      "Dead letters dropped because there were too many, and events that cannot be read."},
+     NULL,
+     write_sink_dead_dropped},
+    {{"lapwing_sink_pending", "gauge", "", "sink", "Events that a sink has yet to be told."},
+     NULL,
+     write_sink_pending},
+    {{"lapwing_sink_oldest_pending_seconds", "gauge", "seconds", "sink",
+      "Age of the oldest of them; 0: there is none."},
+     NULL,
+     write_sink_oldest},
+    {{"lapwing_sink_up", "gauge", "", "sink",
+      "1 when the last attempt reached the sink, and before the first."},
+     NULL,
+     write_sink_up},
     {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "",
       "False alarms a week that the detectors promise at most."},
      from_promised,
@@ -466,7 +574,10 @@ void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
     struct scrape scrape = {.server = context, .http = lw_http_server(exchange), .out = &out};
 
     scrape.feeds = lw_mem_calloc(LW_SERVER_FEEDS_MAX, sizeof(*scrape.feeds));
-    if (scrape.feeds == NULL) {
+    scrape.sinks = lw_mem_calloc(LW_SINKS_MAX, sizeof(*scrape.sinks));
+    if (scrape.feeds == NULL || scrape.sinks == NULL) {
+        lw_mem_free(scrape.feeds);
+        lw_mem_free(scrape.sinks);
         lw_http_send_problem(exchange, 503, "Out of memory.");
         return;
     }
@@ -474,11 +585,13 @@ void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
     lw_engine_totals(scrape.server->engine, &scrape.totals);
     scrape.n_feeds = lw_engine_feeds(scrape.server->engine, scrape.feeds, LW_SERVER_FEEDS_MAX);
     scrape.n_feeds = scrape.n_feeds < LW_SERVER_FEEDS_MAX ? scrape.n_feeds : LW_SERVER_FEEDS_MAX;
+    scrape.n_sinks = lw_engine_sinks(scrape.server->engine, scrape.sinks, LW_SINKS_MAX);
     scrape.n_modelled = entities_modelled(scrape.server->engine);
     for (size_t i = 0; i < N_METRICS; i++) {
         metric_write(&scrape, &metrics[i]);
     }
     lw_mem_free(scrape.feeds);
+    lw_mem_free(scrape.sinks);
     lw_http_send_text(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
     lw_writer_fini(&out);
 }

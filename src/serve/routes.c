@@ -60,6 +60,21 @@ static const struct lw_http_parameter event_parameters[] = {
     {NULL, NULL},
 };
 
+static const struct lw_http_parameter dead_letter_parameters[] = {
+    {"sink", "Name of the sink."},
+    {"from", "Lowest key wanted; default 0. `next` of the page before."},
+    {"limit", "How many at most, 1 to 1000; default 100."},
+    {NULL, NULL},
+};
+
+static const struct lw_http_parameter dead_letter_choice[] = {
+    {"sink", "Name of the sink."},
+    {"key", "Of one dead letter; default: all."},
+    {NULL, NULL},
+};
+
+static const struct lw_http_upload no_body = {.bytes_max = 0};
+
 static const struct lw_http_route ROUTES[] = {
     {.path = "/", .answer = send_page, .summary = "The page."},
     {.path = "/app.js", .answer = send_script, .summary = "The page's program."},
@@ -95,6 +110,23 @@ static const struct lw_http_route ROUTES[] = {
      .answer = lw_api_anomalies,
      .summary = "Anomalies, newest first.",
      .parameters = anomaly_parameters},
+    {.path = "/v1/sinks",
+     .answer = lw_api_sinks,
+     .summary = "Where anomalies are told: what each sink has yet to be told, and how it does."},
+    {.path = "/v1/sinks/dead-letters",
+     .answer = lw_api_dead_letters,
+     .summary = "Events that a sink refused or that grew too old for it, oldest first.",
+     .parameters = dead_letter_parameters},
+    {.path = "/v1/sinks/dead-letters/replay",
+     .answer = lw_api_replay_dead_letters,
+     .summary = "They are told after all; says how many.",
+     .parameters = dead_letter_choice,
+     .upload = &no_body},
+    {.path = "/v1/sinks/dead-letters/drop",
+     .answer = lw_api_drop_dead_letters,
+     .summary = "They are forgotten; says how many.",
+     .parameters = dead_letter_choice,
+     .upload = &no_body},
     {.path = "/v1/events",
      .answer = send_events,
      .summary = "What changed, every second, as server-sent events.",

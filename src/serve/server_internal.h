@@ -45,6 +45,12 @@ void lw_api_entity_series(void *server, struct lw_http_exchange *exchange);
 void lw_api_series(void *server, struct lw_http_exchange *exchange);
 void lw_api_anomalies(void *server, struct lw_http_exchange *exchange);
 
+/* api_sinks.c */
+void lw_api_sinks(void *server, struct lw_http_exchange *exchange);
+void lw_api_dead_letters(void *server, struct lw_http_exchange *exchange);
+void lw_api_replay_dead_letters(void *server, struct lw_http_exchange *exchange);
+void lw_api_drop_dead_letters(void *server, struct lw_http_exchange *exchange);
+
 /* exposition.c: /metrics. */
 void lw_exposition_answer(void *server, struct lw_http_exchange *exchange);
 
