@@ -259,6 +259,11 @@ static void test_otlp__rejects_names_and_attributes_beyond_the_limits(void **sta
                    "the scope has more than 511 bytes\"}}");
     rejected_check(
         kept,
+        metric_body("", "{\"name\":\"=\",\"gauge\":{\"dataPoints\":[{\"asInt\":1," TIME "}]}}"),
+        "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"resource "
+        "1, metric 1 (), point 1: the metric's name has no letter and no digit\"}}");
+    rejected_check(
+        kept,
         point_body("\"asInt\":1," TIME
                    ",\"attributes\":[{\"key\":\"\",\"value\":{\"intValue\":1}}]"),
         "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"resource 1, metric 1 "

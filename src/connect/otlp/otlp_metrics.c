@@ -149,12 +149,15 @@ static uint32_t series_define(struct metrics *metrics, size_t n_attributes)
     uint32_t series = LW_INGEST_UNKNOWN;
     enum lw_status status = series_labels(metrics, n_attributes, &error);
 
+    metric_name(metrics);
+    if (status == LW_OK && metrics->n_metric == 0) {
+        status = lw_error_set(&error, LW_EINVAL, "the metric's name has no letter and no digit");
+    }
     if (status == LW_OK) {
         struct lw_series_key key = {.metric = metrics->metric,
                                     .labels = metrics->labels.labels,
                                     .n_labels = metrics->labels.n};
 
-        metric_name(metrics);
         memcpy(metrics->metric + metrics->n_metric, suffix, strlen(suffix) + 1);
         status = lw_ingest_define(metrics->request, &metrics->identity,
                                   offsetof(struct identity, attributes) + n_attributes, &key,
