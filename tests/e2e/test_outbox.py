@@ -225,7 +225,7 @@ def test_nothing_is_lost_when_either_side_dies(folder):
     assert set(times) == wanted, f"lost {wanted - set(times)}, invented {set(times) - wanted}"
     repeats = sum(times.values()) - len(times)
     print(f"{len(wanted)} events, {repeats} of them told twice, by three kills")
-    assert repeats <= 3, "a kill may repeat what was on its way, no more"
+    assert repeats <= 3, "a kill may repeat the event on its way, no more"
     ids = collections.defaultdict(set)
     for one in seen:
         ids[one[0], one[1]].add(one[3])
