@@ -2,6 +2,7 @@
  * page follow. */
 #include "connect/push.h"
 
+#include "connect/csv_push.h"
 #include "connect/influx/influx_push.h"
 #include "connect/json_push.h"
 #include "connect/otlp/push_otlp.h"
@@ -12,6 +13,7 @@ static const struct lw_push_class *const CLASSES[] = {
     &lw_push_otlp,
     &lw_push_influx,
     &lw_push_json,
+    &lw_push_csv,
     NULL,
 };
 
