@@ -464,6 +464,8 @@ struct lw_state_report {
     uint32_t entities;        /**< Taken up from the snapshot. */
     uint32_t skipped;         /**< Left out: their detector is gone or has other options. */
     uint64_t records, points; /**< Replayed from the journal. */
+    uint64_t last;            /**< Number of the last record that was there; 0: none. */
+    bool resumed;             /**< Nobody had listened for longer than resume_after_ns. */
     double load_s, replay_s;  /**< Wall time. */
 };
 
@@ -524,6 +526,49 @@ struct lw_state_totals {
 };
 /** LW_EINVAL without state. Any thread. */
 LW_API enum lw_status lw_engine_state(struct lw_engine *engine, struct lw_state_totals *ret_totals);
+
+/* ---- simulation ---- */
+
+/** What a simulation does. Zero-initialise and set what matters. */
+struct lw_simulation {
+    uint64_t seed;     /**< The same seed gives the same run. */
+    int64_t length_ns; /**< Of virtual time; 0: a day. */
+    bool without_sync; /**< The disk only says that it syncs: such a run must fail, soon. */
+};
+
+/** What came of it. */
+struct lw_simulation_report {
+    bool failed; /**< A promise was broken: `failure` says which, and when. */
+    char failure[512];
+    uint64_t samples;   /**< Delivered, */
+    uint64_t repeated;  /**< of these again, since nobody had acknowledged them, */
+    uint64_t late;      /**< and late. */
+    uint64_t records;   /**< Of the journal. */
+    uint64_t anomalies; /**< Opened. */
+    uint64_t n_types;   /**< Of how many types. */
+    uint64_t kills, power_cuts, cuts_in_snapshots; /**< Of the process; of the disk; while a
+                                                     snapshot was written. */
+    uint64_t disk_faults, full_disks, refusals;    /**< Refusals: calls of feeds while read-only. */
+    uint64_t checkpoints, recoveries, replayed;    /**< Replayed: records. */
+    uint64_t trace;                                /**< A hash of all that happened. */
+};
+
+/**
+ * Run engine, journal and snapshots on a virtual clock, network and disk, with faults that the seed
+ * chooses: late, repeated and bundled requests, refusals, torn and short writes, failing syncs, a
+ * full disk, kills and power cuts. Beside it runs an engine without state that is given exactly
+ * what the journal is bound to hold: at every recovery and at the end both must stand the same, bit
+ * for bit, and nothing acknowledged may be missing.
+ *
+ * @return LW_OK also when a promise was broken: see ret_report->failed; LW_ENOMEM; LW_EIO when a
+ * thread cannot be started.
+ *
+ * Cost    About half a second of processor for a day.
+ * Threads Any; starts its engines' own.
+ */
+LW_API enum lw_status lw_simulate(const struct lw_simulation *simulation,
+                                  struct lw_simulation_report *ret_report,
+                                  struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- what can be configured ---- */
 
