@@ -3,6 +3,8 @@
 #include "cli/reference.h"
 
 #include "cli/config.h"
+#include "cli/config_sinks.h"
+#include "connect/scores.h"
 
 #include "lapwing/engine.h"
 
@@ -263,6 +265,26 @@ static void own_table(const struct lw_option *table, size_t n, FILE *stream)
     }
 }
 
+/* Sinks and the writer of scores. */
+static void outputs_page(FILE *stream)
+{
+    size_t n;
+    const struct lw_option *table = lw_sink_common_table(&n);
+
+    (void)fputs("\n# Options of sinks\n\nBelow a name of `sinks`, beside its `type`.\n\n", stream);
+    own_table(table, n, stream);
+    for (const struct lw_sink_class *const *class = lw_sink_classes(); *class != NULL; class ++) {
+        (void)fprintf(stream, "\n## %s\n\n%s See [its page](../sinks/%s.md).\n\n", (*class)->type,
+                      (*class)->help, (*class)->type);
+        own_table((*class)->options, (*class)->n_options, stream);
+    }
+    table = lw_scores_option_table(&n);
+    (void)fputs("\n# Options of scores\n\nBelow `scores`: where [scores and bands are written "
+                "to](../sinks/remote-write.md).\n\n",
+                stream);
+    own_table(table, n, stream);
+}
+
 static void options_page(FILE *stream)
 {
     size_t n;
@@ -276,7 +298,7 @@ static void options_page(FILE *stream)
     file_begin(stream, "reference/options.md");
     (void)fputs("# Options of the configuration file\n\nMade by `make docs` from the program's "
                 "tables. These stand at the top of the file of `lapwing run -c FILE`, beside "
-                "`push`, `sources` and `detectors`.\n\n",
+                "`push`, `sources`, `detectors`, `sinks` and `scores`.\n\n",
                 stream);
     own_table(table, n, stream);
     table = lw_push_option_table(&n);
@@ -297,6 +319,7 @@ static void options_page(FILE *stream)
                 "PATTERN:OPTION=VALUE`.\n\n",
                 stream);
     spec_table(true, stream);
+    outputs_page(stream);
 }
 
 void lw_reference_print(const struct lw_command *commands, size_t n, FILE *stream)

@@ -1,10 +1,11 @@
 /*
  * An HTTP client for requests one after another: POST, an answer of bounded size, connections kept.
  *
- * Whatever this program sends to an address that somebody configured goes through here. Only http
- * and https (TLS 1.2 and later) are spoken, certificates are checked, redirects are not followed
- * (they would carry headers and body to a host nobody named), and proxies of the environment are
- * used only where the setup says so. One thread per client.
+ * Whatever this program sends to an address that somebody configured goes through here; what it
+ * fetches from targets goes through connect/scrape/transfer. Only http and https (TLS 1.2 and
+ * later) are spoken, certificates are checked, redirects are not followed (they would carry headers
+ * and body to a host nobody named), and proxies of the environment are used only where the setup
+ * says so. One thread per client.
  */
 #ifndef LW_CONNECT_HTTP_CLIENT_H
 #define LW_CONNECT_HTTP_CLIENT_H
@@ -40,7 +41,7 @@ struct lw_http_setup {
 struct lw_http_request {
     const char *url;          /* lw_http_url_check() found it good. */
     const char *content_type; /* Of the body. */
-    const void *body;
+    const void *body;         /* NULL: a GET in place of a POST. */
     size_t n_bytes;
     const char *const *headers; /* Further ones, "Name: value"; ends with NULL; may be NULL. */
     size_t answer_bytes_max;
@@ -70,8 +71,9 @@ enum lw_status lw_http_client_create(const struct lw_http_setup *setup,
 /* Takes NULL. */
 void lw_http_client_destroy(struct lw_http_client *client);
 /*
- * One POST. LW_OK whatever the answer's status, also with is_too_long; LW_EIO with the reason where
- * there was none, or it was stopped (is_stopped); LW_ENOMEM. ret_answer is filled in any case.
+ * One POST, or GET. LW_OK whatever the answer's status, also with is_too_long; LW_EIO with the
+ * reason where there was none, or it was stopped (is_stopped); LW_ENOMEM. ret_answer is filled in
+ * any case.
  */
 enum lw_status lw_http_post(struct lw_http_client *client, const struct lw_http_request *request,
                             struct lw_http_answer *ret_answer, struct lw_error *reterr) LW_MUST_USE;

@@ -99,7 +99,7 @@ static const struct lw_option OPTIONS[] = {
      .min = 4 * (double)LW_SCORES_CHUNK_BYTES,
      .max = 1e10,
      .unit = "bytes",
-     .help = "Memory of each shard for rows that wait; a row takes about 200 bytes. Beyond it the "
+     .help = "Memory of each shard for rows that wait; a row takes 100 to 200 bytes. Beyond it the "
              "oldest are dropped."},
     LW_HTTP_OPTIONS(offsetof(struct lw_scores_options, http)),
 };
