@@ -287,7 +287,22 @@ static bool double_scan(struct transcoder *to, uint64_t *ret_bits)
     return true;
 }
 
-/* Decodes both alphabets, padded or not; SIZE_MAX when it is none. */
+/* Of both alphabets; 64 for what is no digit. */
+static uint32_t base64_digit(char byte)
+{
+    if (byte >= 'A' && byte <= 'Z') {
+        return (uint32_t)(byte - 'A');
+    }
+    if (byte >= 'a' && byte <= 'z') {
+        return (uint32_t)(byte - 'a') + 26;
+    }
+    if (is_digit(byte)) {
+        return (uint32_t)(byte - '0') + 52;
+    }
+    return byte == '+' || byte == '-' ? 62 : byte == '/' || byte == '_' ? 63 : 64;
+}
+
+/* Padded or not; SIZE_MAX when it is no base64. */
 static size_t base64_read(const char *text, size_t n_bytes, uint8_t *ret_bytes)
 {
     uint32_t bits = 0;
@@ -298,13 +313,7 @@ static size_t base64_read(const char *text, size_t n_bytes, uint8_t *ret_bytes)
         n_bytes--;
     }
     for (size_t i = 0; i < n_bytes; i++) {
-        char byte = text[i];
-        uint32_t six = byte >= 'A' && byte <= 'Z'   ? (uint32_t)(byte - 'A')
-                       : byte >= 'a' && byte <= 'z' ? (uint32_t)(byte - 'a') + 26
-                       : is_digit(byte)             ? (uint32_t)(byte - '0') + 52
-                       : byte == '+' || byte == '-' ? 62
-                       : byte == '/' || byte == '_' ? 63
-                                                    : 64;
+        uint32_t six = base64_digit(text[i]);
 
         if (six == 64) {
             return SIZE_MAX;

@@ -378,7 +378,7 @@ static enum lw_otlp_kind data_kind(const struct lw_protobuf_field *data)
 {
     uint64_t temporality = 0, is_monotonic = 0;
     struct lw_protobuf message;
-    struct lw_protobuf_field field;
+    struct lw_protobuf_field field = {.number = 0};
 
     if (data->number != DATA_SUM) {
         return data->number == DATA_GAUGE ? LW_OTLP_GAUGE : LW_OTLP_OTHER;
@@ -408,7 +408,7 @@ static void data_read(struct metrics *metrics, const struct lw_protobuf_field *d
 {
     const struct layout *layout = data_layout(data->number);
     struct lw_protobuf message;
-    struct lw_protobuf_field field;
+    struct lw_protobuf_field field = {.number = 0};
 
     metrics->kind = data_kind(data);
     metrics->n_metric = 0;
@@ -433,7 +433,7 @@ static struct lw_otlp_text field_text(const struct lw_protobuf_field *field)
 
 static void metric_read(struct metrics *metrics, const struct lw_protobuf_field *metric)
 {
-    struct lw_protobuf_field field, data = {.number = 0};
+    struct lw_protobuf_field field = {.number = 0}, data = {.number = 0};
     struct lw_protobuf message;
 
     metrics->n_metrics++;
@@ -483,7 +483,7 @@ static bool first_field(const struct lw_protobuf_field *within, struct lw_protob
 static void scope_read(struct metrics *metrics, const struct lw_protobuf_field *scope)
 {
     struct lw_protobuf message;
-    struct lw_protobuf_field field, name;
+    struct lw_protobuf_field field = {.number = 0}, name = {.number = 0};
 
     metrics->scope = (struct lw_otlp_text){"", 0};
     if (metrics->has_scope && first_field(scope, &field) && first_field(&field, &name)) {
@@ -503,7 +503,7 @@ static void scope_read(struct metrics *metrics, const struct lw_protobuf_field *
 static void resource_read(struct metrics *metrics, const struct lw_protobuf_field *resource)
 {
     struct lw_protobuf message;
-    struct lw_protobuf_field field;
+    struct lw_protobuf_field field = {.number = 0};
 
     metrics->n_resources++;
     metrics->n_metrics = metrics->n_points = 0;
@@ -533,7 +533,7 @@ enum lw_status lw_otlp_metrics_read(const void *bytes, size_t n_bytes, bool has_
 {
     struct metrics metrics LW_UNINITIALIZED;
     struct lw_protobuf message;
-    struct lw_protobuf_field field;
+    struct lw_protobuf_field field = {.number = 0};
 
     metrics.request = request;
     metrics.counts = (struct lw_otlp_counts){0};
