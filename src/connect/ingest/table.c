@@ -4,13 +4,17 @@
 #include "base/mem.h"
 
 #define CAPACITY_MIN 64
+/* From here on in pages, of which huge ones save look-ups their translation. */
+#define PAGES_FROM ((size_t)2 << 20)
 
 static struct lw_ingest_entry *entries_create(size_t capacity)
 {
-    struct lw_ingest_entry *entries = lw_mem_calloc(capacity, sizeof(*entries));
+    size_t n_bytes = capacity * sizeof(struct lw_ingest_entry);
+    struct lw_ingest_entry *entries = n_bytes < PAGES_FROM ? lw_mem_alloc(n_bytes)
+                                                           : lw_mem_alloc_pages(n_bytes);
 
     for (size_t i = 0; entries != NULL && i < capacity; i++) {
-        entries[i].number = LW_INGEST_TABLE_NONE;
+        entries[i] = (struct lw_ingest_entry){.number = LW_INGEST_TABLE_NONE};
     }
     return entries;
 }
@@ -24,7 +28,13 @@ enum lw_status lw_ingest_table_init(struct lw_ingest_table *table)
 
 void lw_ingest_table_fini(struct lw_ingest_table *table)
 {
-    lw_mem_free(table->entries);
+    size_t n_bytes = (table->mask + 1) * sizeof(struct lw_ingest_entry);
+
+    if (n_bytes >= PAGES_FROM) {
+        lw_mem_free_pages(table->entries, n_bytes);
+    } else {
+        lw_mem_free(table->entries);
+    }
     *table = (struct lw_ingest_table){0};
 }
 

@@ -172,8 +172,8 @@ enum lw_status lw_rw_read_histogram(const struct lw_rw_series *series,
         return LW_EFORMAT;
     }
     if (lw_rw_is_stale(histogram.sum)) {
-        lw_ingest_pass_over(series->request, "stale", 1);
-        series->counts->histograms++;
+        lw_ingest_pass_over(series->message->request, "stale", 1);
+        series->message->counts->histograms++;
         return LW_OK;
     }
     fault = histogram_fault(&histogram);
@@ -184,7 +184,7 @@ enum lw_status lw_rw_read_histogram(const struct lw_rw_series *series,
     count = histogram.is_float ? histogram.count : (double)histogram.count_int;
     if (lw_rw_sample(series, count_number, histogram.time_ms, count) &&
         lw_rw_sample(series, sum_number, histogram.time_ms, histogram.sum)) {
-        series->counts->histograms++;
+        series->message->counts->histograms++;
     }
     return LW_OK;
 }

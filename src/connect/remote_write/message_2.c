@@ -14,78 +14,124 @@
 /* Names and values; a series with more could not be taken. */
 #define REFS_MAX ((LW_LABELS_MAX + 1) * 2)
 
-static const struct lw_rw_layout LAYOUT = {.samples = 2, .histograms = 3, .exemplars = 4};
-
 struct symbol {
     struct lw_rw_text text;
     uint64_t hash;
 };
 
+struct symbols {
+    struct symbol *symbols;
+    size_t n, capacity;
+};
+
 /* The references of one series. */
 struct refs {
-    const struct symbol *symbols;
-    size_t n_symbols;
+    const struct symbols *table;
     size_t n; /* Also past REFS_MAX; then the rest are not there. */
     bool is_outside;
     uint32_t at[REFS_MAX];
-    uint64_t hashes[REFS_MAX];
 };
-
-static bool spell(const struct lw_rw_series *series, struct lw_rw_name *name,
-                  struct lw_error *reterr)
-{
-    const struct refs *refs = series->context;
-
-    for (size_t i = 0; i + 1 < refs->n; i += 2) {
-        if (!lw_rw_name_add(name, refs->symbols[refs->at[i]].text,
-                            refs->symbols[refs->at[i + 1]].text, reterr)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static void ref_add(struct refs *refs, uint64_t ref)
 {
-    if (ref >= refs->n_symbols) {
+    if (ref >= refs->table->n) {
         refs->is_outside = true;
     } else if (refs->n < REFS_MAX) {
         refs->at[refs->n] = (uint32_t)ref;
-        refs->hashes[refs->n] = refs->symbols[ref].hash;
     }
     refs->n++;
 }
 
-static void refs_add(struct refs *refs, const struct lw_protobuf_field *field,
-                     struct lw_protobuf *fields)
+/* References, packed or one alone; false when they are damaged. */
+static bool refs_add(struct refs *refs, const struct lw_protobuf_field *field)
 {
     struct lw_protobuf packed;
     uint64_t ref;
 
     if (field->wire == LW_PROTOBUF_VARINT) {
         ref_add(refs, field->value);
-    } else if (field->wire == LW_PROTOBUF_BYTES) {
-        lw_protobuf_enter(field, &packed);
-        while (packed.at < packed.end && lw_protobuf_varint(&packed, &ref)) {
-            ref_add(refs, ref);
+        return true;
+    }
+    if (field->wire != LW_PROTOBUF_BYTES) {
+        return true;
+    }
+    lw_protobuf_enter(field, &packed);
+    while (packed.at < packed.end && lw_protobuf_varint(&packed, &ref)) {
+        ref_add(refs, ref);
+    }
+    return !packed.bad;
+}
+
+static void refs_read(struct refs *refs, const struct lw_rw_series *series)
+{
+    struct lw_protobuf fields = series->fields;
+    struct lw_protobuf_field field;
+
+    refs->table = series->message->context;
+    refs->n = 0;
+    refs->is_outside = false;
+    while (lw_protobuf_next(&fields, &field)) {
+        if (field.number == 1) {
+            (void)refs_add(refs, &field);
         }
-        fields->bad = fields->bad || packed.bad;
     }
 }
 
-static void series_scan(struct lw_rw_series *series, struct refs *refs, struct lw_protobuf *fields)
+static struct lw_rw_text identity_of(const struct refs *refs, uint8_t *scratch)
 {
-    struct lw_protobuf_field field;
+    _Static_assert(REFS_MAX * sizeof(uint64_t) <= LW_RW_IDENTITY_BYTES_MAX, "hashes fit");
+    for (size_t i = 0; i < refs->n; i++) {
+        memcpy(scratch + i * sizeof(uint64_t), &refs->table->symbols[refs->at[i]].hash,
+               sizeof(uint64_t));
+    }
+    return (struct lw_rw_text){scratch, refs->n * sizeof(uint64_t)};
+}
 
-    while (lw_protobuf_next(fields, &field)) {
-        if (field.number == 1) {
-            refs_add(refs, &field, fields);
-        } else if (field.wire == LW_PROTOBUF_BYTES) {
-            series->n_samples += field.number == LAYOUT.samples;
-            series->n_histograms += field.number == LAYOUT.histograms;
-            series->n_exemplars += field.number == LAYOUT.exemplars;
+static struct lw_rw_text identify(const struct lw_rw_series *series, uint8_t *scratch)
+{
+    struct refs refs LW_UNINITIALIZED;
+
+    refs_read(&refs, series);
+    return identity_of(&refs, scratch);
+}
+
+static bool spell(const struct lw_rw_series *series, struct lw_rw_name *name,
+                  struct lw_error *reterr)
+{
+    struct refs refs LW_UNINITIALIZED;
+    const struct symbol *symbols;
+
+    refs_read(&refs, series);
+    symbols = refs.table->symbols;
+    for (size_t i = 0; i + 1 < refs.n; i += 2) {
+        if (!lw_rw_name_add(name, symbols[refs.at[i]].text, symbols[refs.at[i + 1]].text, reterr)) {
+            return false;
         }
     }
+    return true;
+}
+
+static const struct lw_rw_version VERSION = {
+    .samples = 2, .histograms = 3, .exemplars = 4, .identify = identify, .spell = spell};
+
+/* Collects the references and counts what else there is; false when the message is damaged. */
+static bool series_scan(struct lw_rw_series *series, struct refs *refs)
+{
+    struct lw_protobuf fields = series->fields;
+    struct lw_protobuf_field field;
+
+    while (lw_protobuf_next(&fields, &field)) {
+        if (field.number == 1) {
+            if (!refs_add(refs, &field)) {
+                return false;
+            }
+        } else if (field.wire == LW_PROTOBUF_BYTES) {
+            series->n_samples += field.number == VERSION.samples;
+            series->n_histograms += field.number == VERSION.histograms;
+            series->n_exemplars += field.number == VERSION.exemplars;
+        }
+    }
+    return !fields.bad;
 }
 
 static const char *series_fault(const struct lw_rw_series *series, const struct refs *refs)
@@ -105,37 +151,33 @@ static const char *series_fault(const struct lw_rw_series *series, const struct 
     return NULL;
 }
 
-static enum lw_status read_series(struct lw_rw_series *series, struct refs *refs,
-                                  const struct lw_protobuf_field *field)
+static enum lw_status read_series(struct lw_rw_series *series,
+                                  const struct lw_protobuf_field *field, struct lw_rw_batch *batch)
 {
-    struct lw_protobuf fields, rest;
+    uint8_t scratch[LW_RW_IDENTITY_BYTES_MAX] LW_UNINITIALIZED;
+    struct refs refs LW_UNINITIALIZED;
+    struct lw_rw_text identity;
     const char *fault;
 
-    lw_protobuf_enter(field, &fields);
-    rest = fields;
-    refs->n = 0;
-    refs->is_outside = false;
+    refs.table = series->message->context;
+    refs.n = 0;
+    refs.is_outside = false;
+    lw_protobuf_enter(field, &series->fields);
     series->n_samples = series->n_histograms = series->n_exemplars = 0;
-    series_scan(series, refs, &fields);
-    if (fields.bad) {
+    if (!series_scan(series, &refs)) {
         return LW_EFORMAT;
     }
-    fault = series_fault(series, refs);
+    fault = series_fault(series, &refs);
     if (fault != NULL) {
         lw_rw_reject(series, series->n_samples + series->n_histograms, "bad_series", fault);
         return LW_OK;
     }
-    series->identity = (struct lw_rw_text){(const uint8_t *)refs->hashes,
-                                           refs->n * sizeof(refs->hashes[0])};
-    return lw_rw_deliver(series, rest);
+    identity = identity_of(&refs, scratch);
+    series->name = lw_ingest_seek(series->message->request, identity.bytes, identity.n_bytes);
+    return lw_rw_batch_add(batch, series);
 }
 
 /* ---- symbols ---- */
-
-struct symbols {
-    struct symbol *symbols;
-    size_t n, capacity;
-};
 
 static bool symbol_add(struct symbols *table, const struct lw_protobuf_field *field,
                        const struct lw_ingest_request *request)
@@ -182,30 +224,30 @@ enum lw_status lw_remote_write_decode_2(const uint8_t *bytes, size_t n_bytes,
                                         struct lw_remote_write_counts *ret_counts,
                                         struct lw_error *reterr)
 {
-    struct refs refs LW_UNINITIALIZED;
-    struct lw_rw_series series = {.request = request,
-                                  .counts = ret_counts,
-                                  .layout = &LAYOUT,
-                                  .spell = spell,
-                                  .context = &refs};
     struct symbols table = {0};
+    const struct lw_rw_message whole = {
+        .version = &VERSION, .request = request, .counts = ret_counts, .context = &table};
+    struct lw_rw_series series = {.message = &whole};
+    struct lw_rw_batch batch LW_UNINITIALIZED;
     struct lw_protobuf message;
     struct lw_protobuf_field field;
     enum lw_status status;
 
     *ret_counts = (struct lw_remote_write_counts){0};
+    batch.n = 0;
     lw_protobuf_init(&message, bytes, n_bytes);
     status = read_symbols(&table, message, request, reterr);
-    refs.symbols = table.symbols;
-    refs.n_symbols = table.n;
     while (status == LW_OK && lw_protobuf_next(&message, &field)) {
         if (field.wire == LW_PROTOBUF_BYTES && field.number == 5) {
-            status = read_series(&series, &refs, &field);
+            status = read_series(&series, &field, &batch);
             series.index++;
         }
         if (status != LW_OK) {
             status = lw_error_set(reterr, status, "timeseries %zu is damaged", series.index - 1);
         }
+    }
+    if (status == LW_OK && lw_rw_batch_end(&batch) != LW_OK) {
+        status = lw_error_set(reterr, LW_EFORMAT, "one of the last timeseries is damaged");
     }
     lw_mem_free(table.symbols);
     return status;

@@ -18,7 +18,7 @@ void lw_rw_reject(const struct lw_rw_series *series, uint64_t n, const char *rea
     char where[48];
 
     (void)snprintf(where, sizeof(where), "timeseries %zu", series->index);
-    lw_ingest_reject(series->request, reason, n, where, "%s", what);
+    lw_ingest_reject(series->message->request, reason, n, where, "%s", what);
 }
 
 /* ---- names ---- */
@@ -96,6 +96,8 @@ static bool name_end(struct lw_rw_name *name, const char *suffix, struct lw_erro
     return true;
 }
 
+/* The number of a series that is unknown so far; false, and its n elements are rejected, when it
+ * cannot be. */
 static bool series_define(const struct lw_rw_series *series, const char *suffix,
                           struct lw_rw_text identity, uint64_t n, uint32_t *ret_number)
 {
@@ -106,11 +108,12 @@ static bool series_define(const struct lw_rw_series *series, const char *suffix,
 
     name.key = (struct lw_series_key){.labels = name.labels};
     name.used = 0;
-    if (!series->spell(series, &name, &error) || !name_end(&name, suffix, &error)) {
+    if (!series->message->version->spell(series, &name, &error) ||
+        !name_end(&name, suffix, &error)) {
         lw_rw_reject(series, n, "bad_series", error.message);
         return false;
     }
-    status = lw_ingest_define(series->request, identity.bytes, identity.n_bytes, &name.key,
+    status = lw_ingest_define(series->message->request, identity.bytes, identity.n_bytes, &name.key,
                               ret_number, &error);
     if (status != LW_OK) {
         (void)snprintf(text, sizeof(text), "%.80s: %.160s", name.key.metric, error.message);
@@ -119,28 +122,35 @@ static bool series_define(const struct lw_rw_series *series, const char *suffix,
     return status == LW_OK;
 }
 
-bool lw_rw_find(const struct lw_rw_series *series, const char *suffix, uint64_t n,
-                uint32_t *ret_number)
+/* The series itself. */
+static bool series_find(const struct lw_rw_series *series, uint32_t *ret_number)
 {
+    uint8_t scratch[LW_RW_IDENTITY_BYTES_MAX] LW_UNINITIALIZED;
+
+    *ret_number = lw_ingest_found(series->message->request, series->name);
+    return *ret_number != LW_INGEST_UNKNOWN ||
+           series_define(series, "", series->message->version->identify(series, scratch),
+                         series->n_samples, ret_number);
+}
+
+/* One made of its histograms: "_count" or "_sum". */
+static bool series_find_part(const struct lw_rw_series *series, const char *suffix,
+                             uint32_t *ret_number)
+{
+    uint8_t scratch[LW_RW_IDENTITY_BYTES_MAX] LW_UNINITIALIZED;
     uint8_t longer[LW_RW_IDENTITY_BYTES_MAX + 8] LW_UNINITIALIZED;
-    struct lw_rw_text identity = series->identity;
+    struct lw_rw_text identity = series->message->version->identify(series, scratch);
     size_t n_suffix = strlen(suffix);
 
-    if (identity.n_bytes > LW_RW_IDENTITY_BYTES_MAX) {
-        lw_rw_reject(series, n, "bad_series", "labels of more than 16384 bytes");
-        return false;
+    if (identity.n_bytes > 0) {
+        memcpy(longer, identity.bytes, identity.n_bytes);
     }
-    if (n_suffix > 0) {
-        if (identity.n_bytes > 0) {
-            memcpy(longer, identity.bytes, identity.n_bytes);
-        }
-        memcpy(longer + identity.n_bytes, suffix, n_suffix);
-        identity.bytes = longer;
-        identity.n_bytes += n_suffix;
-    }
-    *ret_number = lw_ingest_find(series->request, identity.bytes, identity.n_bytes);
+    memcpy(longer + identity.n_bytes, suffix, n_suffix);
+    identity.bytes = longer;
+    identity.n_bytes += n_suffix;
+    *ret_number = lw_ingest_find(series->message->request, identity.bytes, identity.n_bytes);
     return *ret_number != LW_INGEST_UNKNOWN ||
-           series_define(series, suffix, identity, n, ret_number);
+           series_define(series, suffix, identity, series->n_histograms, ret_number);
 }
 
 /* ---- samples ---- */
@@ -160,14 +170,14 @@ bool lw_rw_sample(const struct lw_rw_series *series, uint32_t number, int64_t ti
         return false;
     }
     if (isinf(value)) {
-        lw_ingest_pass_over(series->request, "not_finite", 1);
+        lw_ingest_pass_over(series->message->request, "not_finite", 1);
         return true;
     }
     if (isnan(value) && lw_rw_is_stale(value)) {
-        lw_ingest_pass_over(series->request, "stale", 1);
+        lw_ingest_pass_over(series->message->request, "stale", 1);
         return true;
     }
-    return lw_ingest_sample(series->request, number, time_ms * MILLISECOND_NS, value);
+    return lw_ingest_sample(series->message->request, number, time_ms * MILLISECOND_NS, value);
 }
 
 static enum lw_status read_sample(const struct lw_rw_series *series,
@@ -194,34 +204,53 @@ static enum lw_status read_sample(const struct lw_rw_series *series,
     if (message.bad) {
         return LW_EFORMAT;
     }
-    series->counts->samples += lw_rw_sample(series, number, time_ms, value) ? 1 : 0;
+    series->message->counts->samples += lw_rw_sample(series, number, time_ms, value) ? 1 : 0;
     return LW_OK;
 }
 
-enum lw_status lw_rw_deliver(const struct lw_rw_series *series, struct lw_protobuf fields)
+static enum lw_status series_deliver(const struct lw_rw_series *series)
 {
-    const struct lw_rw_layout *layout = series->layout;
+    const struct lw_rw_version *version = series->message->version;
+    struct lw_protobuf fields = series->fields;
     uint32_t number = 0, count_number = 0, sum_number = 0;
     struct lw_protobuf_field field;
-    bool has_samples = series->n_samples > 0 && lw_rw_find(series, "", series->n_samples, &number);
+    bool has_samples = series->n_samples > 0 && series_find(series, &number);
     bool has_histograms = series->n_histograms > 0 &&
-                          lw_rw_find(series, "_count", series->n_histograms, &count_number) &&
-                          lw_rw_find(series, "_sum", series->n_histograms, &sum_number);
+                          series_find_part(series, "_count", &count_number) &&
+                          series_find_part(series, "_sum", &sum_number);
     enum lw_status status = LW_OK;
 
     if (series->n_exemplars > 0) {
-        lw_ingest_pass_over(series->request, "exemplar", series->n_exemplars);
-        series->counts->exemplars += series->n_exemplars;
+        lw_ingest_pass_over(series->message->request, "exemplar", series->n_exemplars);
+        series->message->counts->exemplars += series->n_exemplars;
     }
+    fields.at += series->labels.n_bytes;
     while (status == LW_OK && lw_protobuf_next(&fields, &field)) {
         if (field.wire != LW_PROTOBUF_BYTES) {
             continue;
         }
-        if (field.number == layout->samples && has_samples) {
+        if (field.number == version->samples && has_samples) {
             status = read_sample(series, &field, number);
-        } else if (field.number == layout->histograms && has_histograms) {
+        } else if (field.number == version->histograms && has_histograms) {
             status = lw_rw_read_histogram(series, &field, count_number, sum_number);
         }
     }
     return status == LW_OK && fields.bad ? LW_EFORMAT : status;
+}
+
+enum lw_status lw_rw_batch_end(struct lw_rw_batch *batch)
+{
+    enum lw_status status = LW_OK;
+
+    for (size_t i = 0; status == LW_OK && i < batch->n; i++) {
+        status = series_deliver(&batch->series[i]);
+    }
+    batch->n = 0;
+    return status;
+}
+
+enum lw_status lw_rw_batch_add(struct lw_rw_batch *batch, const struct lw_rw_series *series)
+{
+    batch->series[batch->n++] = *series;
+    return batch->n < LW_RW_BATCH ? LW_OK : lw_rw_batch_end(batch);
 }
