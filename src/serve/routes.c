@@ -2,6 +2,7 @@
  * come from this table. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/influx/influx_push.h"
 #include "serve/exposition.h"
 #include "serve/server_internal.h"
 
@@ -75,6 +76,14 @@ static const struct lw_http_parameter dead_letter_choice[] = {
 
 static const struct lw_http_upload no_body = {.bytes_max = 0};
 
+/* What clients of InfluxDB ask before they write. */
+static void answer_ping(void *context, struct lw_http_exchange *exchange)
+{
+    (void)context;
+    lw_http_add_field(exchange, "X-Influxdb-Version", LW_INFLUX_VERSION);
+    lw_http_send_static(exchange, 204, "text/plain", "", 0);
+}
+
 static const struct lw_http_route ROUTES[] = {
     {.path = "/", .answer = send_page, .summary = "The page."},
     {.path = "/app.js", .answer = send_script, .summary = "The page's program."},
@@ -88,6 +97,10 @@ static const struct lw_http_route ROUTES[] = {
      .answer = lw_api_health,
      .summary =
          "As `/ready`, with version and uptime; `degraded` when the state could not be saved."},
+    {.path = "/ping",
+     .answer = answer_ping,
+     .summary = "204, with the version of InfluxDB whose writes are taken.",
+     .any_parameters = true},
     {.path = "/metrics",
      .answer = lw_exposition_answer,
      .summary = "Lapwing's own metrics for Prometheus, text format 0.0.4."},
