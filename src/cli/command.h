@@ -20,6 +20,7 @@ int lw_command_run(int argc, char **argv);
 int lw_command_eval(int argc, char **argv);
 int lw_command_train(int argc, char **argv);
 int lw_command_models(int argc, char **argv);
+int lw_command_sinks(int argc, char **argv);
 
 /* Its options, for --help, the man page and the reference. */
 const struct argp *lw_replay_argp(void);
@@ -27,5 +28,6 @@ const struct argp *lw_run_argp(void);
 const struct argp *lw_eval_argp(void);
 const struct argp *lw_train_argp(void);
 const struct argp *lw_models_argp(void);
+const struct argp *lw_sinks_argp(void);
 
 #endif

@@ -393,8 +393,12 @@ enum lw_status lw_http_post(struct lw_http_client *client, const struct lw_http_
     }
     (void)curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, timeout_ms);
     (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    (void)curl_easy_setopt(client->curl, CURLOPT_POST, 1L);
     (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, request->body);
     (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->n_bytes);
+    if (request->body == NULL) {
+        (void)curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
+    }
     code = curl_easy_setopt(client->curl, CURLOPT_URL, request->url);
     code = code == CURLE_OK ? perform(client, request->stop, &ret_answer->is_stopped) : code;
     answer_read(client, code, ret_answer);

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -15,7 +16,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_run import Daemon  # noqa: E402
+from test_run import LAPWING, Daemon  # noqa: E402
 
 ENTITIES = 40
 ROWS = 2500
@@ -123,6 +124,13 @@ def read_through(daemon):
     return wanted
 
 
+def command(*arguments):
+    """`lapwing sinks`: its exit code and what it says."""
+    run = subprocess.run([LAPWING, "sinks", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, timeout=30)
+    return run.returncode, run.stdout
+
+
 def post(daemon, path):
     request = urllib.request.Request(daemon.page + path, data=b"", method="POST")
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -183,8 +191,19 @@ def test_what_is_refused_can_be_replayed(folder):
         assert [one["anomaly"]["id"] for one in letters] == refused
         assert "400" in letters[0]["reason"], letters[0]
         assert post(daemon, f"/v1/sinks/dead-letters/drop?sink=pager&key={letters[0]['key']}") == {"dead_letters": 1}
-        assert post(daemon, "/v1/sinks/dead-letters/replay?sink=pager") == {"dead_letters": 2}
+        server = ("--server", daemon.page)
+        code, said = command("dead", "pager", *server)
+        assert code == 0 and [line.split()[0] for line in said.splitlines()] == [str(one["key"]) for one in letters[1:]], said
+        assert refused[1] in said and "HTTP status 400" in said, said
+        assert command("replay", "pager", str(letters[1]["key"]), *server) == (0, "1 dead letter to be told\n")
+        assert command("replay", "pager", str(letters[1]["key"]), *server)[0] == 3  # It is none any more.
+        assert post(daemon, "/v1/sinks/dead-letters/replay?sink=pager") == {"dead_letters": 1}
         daemon.wait_for("the replayed", lambda: len(receiver.delivered()) == len(wanted) - 1)
+        code, said = command("list", *server)
+        assert code == 0 and said.splitlines()[1].split()[:3] == ["pager", "up", "0"], said
+        data = ("--data-dir", os.path.join(folder, "data"))
+        code, said = command(*data)
+        assert code == 3 and "keyed" in said, "a folder in use was opened"
         assert sink(daemon, "pager")["dead_letters"] == 0
         for path, code in (("/v1/sinks/dead-letters?sink=nobody", 404), ("/v1/sinks/dead-letters", 400),
                            ("/v1/sinks/dead-letters?sink=pager&from=x", 400)):
@@ -193,6 +212,12 @@ def test_what_is_refused_can_be_replayed(folder):
                 raise AssertionError(f"{path} was answered")
             except urllib.error.HTTPError as error:
                 assert error.code == code, (path, error.code)
+        assert daemon.end() == 0
+        code, said = command(*data)
+        assert code == 0 and said.splitlines()[1].split()[0] == "pager", said
+        for wrong in (["nonsense"], ["dead"], ["drop", "pager", "0"], ["list", "pager"], [*server, *data]):
+            assert command(*wrong)[0] == 2, wrong
+        assert command("--data-dir", os.path.join(folder, "none"))[0] == 3
 
 
 def test_nothing_is_lost_when_either_side_dies(folder):
