@@ -25,6 +25,7 @@ enum { VALUES_DECIMAL, VALUES_BITS, VALUES_DICTIONARY, VALUES_RAW };
 
 #define SCALE_MAX 15
 #define PROBES 32
+#define PROBES_FEW 8
 #define DISTINCT_MAX 512
 #define DISTINCT_SLOTS 2048
 #define ROUNDER 0x1.8p52  /* Adding and subtracting it rounds to a whole number. */
@@ -134,25 +135,35 @@ static unsigned decimal_scale(double value)
     return scale;
 }
 
-/* Two candidates: what all but two of the probes need, and what the neediest does. Where values are
- * no decimals, both are SCALE_MAX + 1. */
+/*
+ * Two candidates: what all but a few of the probes need, and what the neediest does. Where values
+ * are no decimals, both are SCALE_MAX + 1: that is the slow answer, and so a few probes from all
+ * over the chunk settle it.
+ */
 static void scales_probe(const double *values, size_t n, unsigned ret_scales[2])
 {
     unsigned counts[SCALE_MAX + 2] = {0}, n_fit = 0, seen = 0;
-    size_t n_probes = n < PROBES ? n : PROBES;
+    size_t n_probes = n >= 8 * PROBES ? PROBES : n < PROBES_FEW ? n : PROBES_FEW;
 
+    ret_scales[0] = ret_scales[1] = SCALE_MAX + 1;
     for (size_t i = 0; i < n_probes; i++) {
-        unsigned scale = decimal_scale(values[i * n / n_probes]);
+        unsigned scale = decimal_scale(values[i * 5 % n_probes * n / n_probes]);
 
         counts[scale]++;
         n_fit += scale <= SCALE_MAX;
-    }
-    ret_scales[0] = ret_scales[1] = n_fit * 2 < n_probes ? SCALE_MAX + 1 : 0;
-    for (unsigned scale = 0; scale <= SCALE_MAX && n_fit * 2 >= n_probes; scale++) {
-        if (counts[scale] > 0 && seen + n_probes / EXCEPTIONS_SHARE < n_fit) {
-            ret_scales[0] = scale;
+        if (i + 1 == PROBES_FEW / 2 && n_fit == 0) {
+            return;
         }
-        ret_scales[1] = counts[scale] > 0 ? scale : ret_scales[1];
+    }
+    if (n_fit * 2 < n_probes) {
+        return;
+    }
+    for (unsigned scale = 0; scale <= SCALE_MAX; scale++) {
+        if (counts[scale] > 0) {
+            ret_scales[0] = seen == 0 || seen + n_probes / EXCEPTIONS_SHARE < n_fit ? scale
+                                                                                    : ret_scales[0];
+            ret_scales[1] = scale;
+        }
         seen += counts[scale];
     }
 }

@@ -228,6 +228,15 @@ static void plan_line(const uint64_t *scaled, size_t n, struct lw_chunk_plan *pl
     plan->height = (uint64_t)total;
 }
 
+/* About what the residual will cost. */
+static inline unsigned residual_bits(uint64_t scaled, const struct prediction *prediction,
+                                     unsigned predictor)
+{
+    unsigned length = bit_length(magnitude(scaled - prediction_next(prediction, predictor)));
+
+    return length + (length > 0 ? 2 : 0);
+}
+
 void lw_chunk_plan(struct lw_chunk_coder *coder, const int64_t *numbers, size_t n,
                    struct lw_chunk_plan *ret_plan)
 {
@@ -246,11 +255,10 @@ void lw_chunk_plan(struct lw_chunk_coder *coder, const int64_t *numbers, size_t 
     plan_line(scaled, n, ret_plan);
     prediction_init(&prediction, ret_plan);
     for (size_t i = 1; i < n; i++) {
-        for (unsigned p = PREDICT_LAST; p < N_PREDICTORS; p++) {
-            unsigned length = bit_length(magnitude(scaled[i] - prediction_next(&prediction, p)));
-
-            n_bits[p] += length + (length > 0 ? 2 : 0);
-        }
+        n_bits[PREDICT_LAST] += residual_bits(scaled[i], &prediction, PREDICT_LAST);
+        n_bits[PREDICT_TREND] += residual_bits(scaled[i], &prediction, PREDICT_TREND);
+        n_bits[PREDICT_MEAN] += residual_bits(scaled[i], &prediction, PREDICT_MEAN);
+        n_bits[PREDICT_LINE] += residual_bits(scaled[i], &prediction, PREDICT_LINE);
         prediction_learn(&prediction, scaled[i]);
     }
     n_bits[PREDICT_LINE] += 40; /* It has a slope and a height to write. */
