@@ -94,6 +94,9 @@ static enum lw_status unpack_zlib(const uint8_t *packed, size_t n_packed, int wi
     int code = Z_OK;
 
     unpacked->n_bytes = 0;
+    if (n_packed == 0 && unpacked_reach(unpacked, 1)) {
+        return LW_OK; /* Clients say how they pack also where there is nothing to pack. */
+    }
     if (n_packed > UINT_MAX || inflateInit2(&stream, window) != Z_OK) {
         return lw_error_set(reterr, LW_ENOMEM, "Out of memory.");
     }
