@@ -2,7 +2,7 @@
  * OTLP metrics decoded: bytes in, samples of known series out, in protobuf and in JSON, on one
  * core.
  *
- * A request has 100 resources of 5 metrics of 40 points with 3 attributes each, all of them series
+ * A request has 500 resources of 5 metrics of 40 points with 3 attributes each, all of them series
  * known before the clock starts, values of real series. Ours is decoding and looking up every
  * series, up to the feed; the peers only parse, into their own structures: protobuf-c in a process
  * of its own, jansson in this one.
@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
-#define N_RESOURCES 100
+#define N_RESOURCES 500
 #define N_METRICS 5
 #define N_POINTS 40
 #define N_ALL (N_RESOURCES * N_METRICS * N_POINTS)

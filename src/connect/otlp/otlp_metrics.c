@@ -19,6 +19,8 @@
 #define DIGEST_BYTES 16
 #define TEMPORALITY_CUMULATIVE 2
 #define FLAG_NO_RECORDED_VALUE 1u
+/* Look-ups under way: as many as memory answers at once. A power of two. */
+#define PENDING_MAX 8
 
 /* Which of a point's series. */
 enum part { PART_VALUE, PART_COUNT, PART_SUM, PART_QUANTILE };
@@ -46,6 +48,15 @@ struct point {
     bool is_too_long; /* Its attributes do not fit. */
 };
 
+/* A number whose series is being looked up. */
+struct pending {
+    struct lw_ingest_sought sought;
+    struct lw_protobuf_field field; /* The point's message. */
+    double value;
+    int64_t time_ns;
+    size_t number; /* metrics.n_points at it. */
+};
+
 /* A request under way. */
 struct metrics {
     struct lw_ingest_request *request;
@@ -69,6 +80,8 @@ struct metrics {
     size_t n_metric;
 
     struct identity identity;
+    struct pending pending[PENDING_MAX]; /* A ring, of one metric. */
+    size_t n_sought, n_found;            /* Since the request began. */
 };
 
 /* ---- failures and rejections ---- */
@@ -276,13 +289,62 @@ static bool point_check(struct metrics *metrics, const struct point *point)
     return true;
 }
 
-static bool number_add(struct metrics *metrics, const struct point *point)
+/* A number of a series that is not known: its attributes are read once more. False: rejected. */
+static bool pending_define(struct metrics *metrics, const struct pending *pending,
+                           const struct layout *layout)
 {
-    if (!point->has_value && (point->flags & FLAG_NO_RECORDED_VALUE) == 0) {
+    size_t n_points = metrics->n_points;
+    struct lw_protobuf message;
+    struct point point;
+    uint32_t series;
+
+    metrics->n_points = pending->number;
+    lw_protobuf_enter(&pending->field, &message);
+    (void)point_read(&metrics->identity, message, layout, &point);
+    series = series_define(metrics, point.n_attributes);
+    metrics->n_points = n_points;
+    return series != LW_INGEST_UNKNOWN &&
+           lw_ingest_sample(metrics->request, series, pending->time_ns, pending->value);
+}
+
+/* Finishes the oldest look-ups until at most n are under way. */
+static void pending_finish(struct metrics *metrics, const struct layout *layout, size_t n)
+{
+    while (metrics->n_sought - metrics->n_found > n) {
+        const struct pending *pending = &metrics->pending[metrics->n_found++ % PENDING_MAX];
+        uint32_t series = lw_ingest_found(metrics->request, pending->sought);
+        bool is_taken = series == LW_INGEST_UNKNOWN
+                            ? pending_define(metrics, pending, layout)
+                            : lw_ingest_sample(metrics->request, series, pending->time_ns,
+                                               pending->value);
+
+        metrics->counts.n_rejected += is_taken ? 0 : 1;
+    }
+}
+
+/* Begins to look up a number's series, whose point was just read. False: rejected. */
+static bool number_add(struct metrics *metrics, const struct lw_protobuf_field *field,
+                       const struct layout *layout, const struct point *point)
+{
+    bool is_missing = (point->flags & FLAG_NO_RECORDED_VALUE) != 0;
+    struct lw_ingest_sought sought;
+    struct pending *pending;
+
+    if (!point->has_value && !is_missing) {
         point_reject(metrics, "bad_value", "neither asDouble nor asInt is there");
         return false;
     }
-    return sample_add(metrics, point, PART_VALUE, point->value);
+    metrics->identity.part = PART_VALUE;
+    sought = lw_ingest_seek(metrics->request, &metrics->identity,
+                            offsetof(struct identity, attributes) + point->n_attributes);
+    pending_finish(metrics, layout, PENDING_MAX - 1);
+    pending = &metrics->pending[metrics->n_sought++ % PENDING_MAX];
+    pending->sought = sought;
+    pending->field = *field;
+    pending->value = is_missing ? (double)NAN : point->value;
+    pending->time_ns = (int64_t)point->time_ns;
+    pending->number = metrics->n_points;
+    return true;
 }
 
 /* Histograms and summaries. A histogram may have no sum; where a summary has none, it is 0. */
@@ -343,7 +405,7 @@ static void point_add(struct metrics *metrics, uint32_t data, const struct layou
     }
     is_taken = point_check(metrics, &point);
     if (is_taken && (data == DATA_GAUGE || data == DATA_SUM)) {
-        is_taken = number_add(metrics, &point);
+        is_taken = number_add(metrics, field, layout, &point);
     } else if (is_taken) {
         is_taken = count_add(metrics, &point, data == DATA_SUMMARY);
         if (data == DATA_SUMMARY) {
@@ -421,6 +483,7 @@ static void data_read(struct metrics *metrics, const struct lw_protobuf_field *d
             point_add(metrics, data->number, layout, &field);
         }
     }
+    pending_finish(metrics, layout, 0);
     if (message.bad) {
         metrics_damaged(metrics);
     }
@@ -542,6 +605,7 @@ enum lw_status lw_otlp_metrics_read(const void *bytes, size_t n_bytes, bool has_
     metrics.has_scope = has_scope;
     metrics.n_resources = metrics.n_metrics = metrics.n_points = 0;
     metrics.identity.quantile = 0.0;
+    metrics.n_sought = metrics.n_found = 0;
     lw_protobuf_init(&message, bytes, n_bytes);
     while (metrics.status == LW_OK && lw_protobuf_next(&message, &field)) {
         if (LW_PROTOBUF_KEY(field.number, field.wire) == BYTES(1)) {
