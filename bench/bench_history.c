@@ -340,7 +340,7 @@ static void bench_set(const struct set *set)
             const struct series *series = &set->series[i];
 
             if (row < series->n) {
-                struct lw_history_point point = {i, series->times_ns[row], series->values[row]};
+                struct lw_history_input point = {i, series->times_ns[row], series->values[row]};
 
                 must(lw_history_add(writer, &point, 1, &error), &error);
             }
@@ -362,7 +362,7 @@ static void bench_set(const struct set *set)
 }
 
 /* What file number `file` of the fleet is made of, in the order of a journal. */
-static void fleet_points(const struct set *set, uint64_t file, struct lw_history_point *ret_points)
+static void fleet_points(const struct set *set, uint64_t file, struct lw_history_input *ret_points)
 {
     size_t n = 0;
 
@@ -372,7 +372,7 @@ static void fleet_points(const struct set *set, uint64_t file, struct lw_history
             uint32_t instance = i / 100;
             int64_t ms = instance + (int64_t)(lw_rng_mix(row * 1000 + instance) % 8);
 
-            ret_points[n++] = (struct lw_history_point){
+            ret_points[n++] = (struct lw_history_input){
                 i, (1763700000 + (int64_t)row * 10) * SECOND + ms * 1000000,
                 source->values[(row + instance * 37) % source->n]};
         }
@@ -383,7 +383,7 @@ static void fleet_points(const struct set *set, uint64_t file, struct lw_history
 static void bench_fleet(struct set *set)
 {
     struct lw_history *history = history_open();
-    struct lw_history_point *points = malloc(sizeof(*points) * FLEET_SERIES * FLEET_SAMPLES);
+    struct lw_history_input *points = malloc(sizeof(*points) * FLEET_SERIES * FLEET_SAMPLES);
     struct lw_history_stats stats;
     struct lw_error error;
     double begin, write_s = 0;

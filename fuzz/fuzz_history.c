@@ -141,7 +141,7 @@ static void fill(struct lw_history *history)
 {
     for (uint64_t i = 10; i < 17; i++) {
         struct lw_history_writer *writer;
-        struct lw_history_point point = {0, (int64_t)i, 1.5};
+        struct lw_history_input point = {0, (int64_t)i, 1.5};
 
         if (lw_history_begin(history, i, i, &writer, NULL) == LW_OK) {
             if (lw_history_add(writer, &point, 1, NULL) != LW_OK) {

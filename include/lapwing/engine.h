@@ -451,6 +451,9 @@ struct lw_state_config {
                    */
     bool manual;  /**< No threads: the host calls lw_engine_sync() and lw_engine_checkpoint(). */
     int64_t resume_after_ns; /**< A pause longer than this is no silence of the sources; 0: 5 s. */
+    int64_t history_ns;      /**< Samples older than this leave the history; 0: 14 days. */
+    uint64_t history_bytes;  /**< The oldest leave it beyond this many bytes on the disk; 0: 10 GiB.
+                              */
     int64_t (*real_ns)(void *context); /**< Real time; NULL: the system's. */
     /** After each sync, on the thread that synced; may be NULL. Must not call the engine. */
     void (*synced)(void *context);
@@ -524,6 +527,42 @@ struct lw_state_totals {
     int64_t checkpoint_ns;     /**< Real time of its end; INT64_MIN: none yet. */
     double sync_s_max;         /**< Longest sync. */
 };
+/** Of the history. */
+struct lw_archive_totals {
+    uint64_t files, bytes, samples; /**< That can be read now. */
+    int64_t first_ns, last_ns;      /**< Times of these; 0 when there is none. */
+    uint64_t samples_dropped;       /**< By its bounds, since the start. */
+    uint64_t files_damaged;         /**< Set aside. */
+    uint64_t failures;              /**< Turns of archiving that failed, and are tried again. */
+};
+/** LW_EINVAL without state. Any thread. */
+LW_API enum lw_status lw_engine_archive(struct lw_engine *engine,
+                                        struct lw_archive_totals *ret_totals);
+
+/** Samples of one series, in ascending time. */
+struct lw_samples {
+    size_t n;
+    int64_t *times_ns; /**< int64_t[n] */
+    double *values;    /**< double[n] */
+    size_t n_damaged;  /**< Damaged blocks left out: there may be holes. */
+};
+/** Frees what lw_engine_samples() gave. */
+LW_API void lw_samples_fini(struct lw_samples *samples);
+/**
+ * Samples as they came in, from_ns <= time < to_ns, out of the history: up to the last snapshot or
+ * so.
+ *
+ * @param series       Canonical text of its name.
+ * @param ret_samples  Written on LW_OK; the caller frees it with lw_samples_fini(). A series that
+ * is not there has none.
+ * @return LW_OK; LW_EINVAL without state; LW_ELIMIT beyond 2^28 samples; LW_EIO; LW_ENOMEM. Any
+ * thread.
+ */
+LW_API enum lw_status lw_engine_samples(struct lw_engine *engine, const char *series,
+                                        int64_t from_ns, int64_t to_ns,
+                                        struct lw_samples *ret_samples,
+                                        struct lw_error *reterr) LW_MUST_USE;
+
 /** LW_EINVAL without state. Any thread. */
 LW_API enum lw_status lw_engine_state(struct lw_engine *engine, struct lw_state_totals *ret_totals);
 

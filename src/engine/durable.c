@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "engine/archive.h"
 #include "engine/checkpoint.h"
 #include "engine/outbox.h"
 
@@ -199,17 +200,18 @@ void lw_durable_outcome(struct lw_durable *durable, enum lw_status status,
     atomic_store(&durable->read_only, status != LW_OK);
 }
 
-/* What no kept snapshot needs goes. That it cannot is no trouble yet: it is tried again. */
+/* What no kept snapshot needs and the history has goes. That it cannot is no trouble yet: it is
+ * tried again. */
 static void trim(struct lw_durable *durable)
 {
-    uint64_t before;
+    uint64_t before, covered = lw_archive_covered(durable->archive);
 
     (void)pthread_mutex_lock(&durable->lock);
     before = durable->trim_before;
-    durable->trim_before = 0;
     (void)pthread_mutex_unlock(&durable->lock);
-    if (before > 0) {
-        (void)!lw_journal_trim(durable->journal, before, NULL);
+    before = before > covered + 1 ? covered + 1 : before;
+    if (before > durable->trimmed && lw_journal_trim(durable->journal, before, NULL) == LW_OK) {
+        durable->trimmed = before;
     }
 }
 
@@ -266,8 +268,7 @@ static bool wait_for_records(struct lw_durable *durable, int64_t not_before_ns)
     while (!durable->stop && lw_clock_monotonic_ns() < not_before_ns) {
         wait_until(durable, &durable->wake_checkpointer, not_before_ns);
     }
-    while (!durable->stop && lw_journal_pending(durable->journal) == 0 &&
-           durable->trim_before == 0) {
+    while (!durable->stop && lw_journal_pending(durable->journal) == 0) {
         atomic_store(&durable->syncer_waits, true);
         if (lw_journal_pending(durable->journal) == 0) {
             wait_until(durable, &durable->wake_syncer, lw_clock_monotonic_ns() + CLOCK_NS);
@@ -334,6 +335,58 @@ static void *checkpointer_main(void *argument)
         }
     }
     return NULL;
+}
+
+/* ---- the history ---- */
+
+static void *archivist_main(void *argument)
+{
+    struct lw_durable *durable = argument;
+    uint64_t n_done = 0;
+    bool stop = false;
+
+    while (!stop) {
+        uint64_t n_checkpoints;
+
+        (void)pthread_mutex_lock(&durable->lock);
+        if (!durable->stop) {
+            wait_until(durable, &durable->wake_checkpointer, lw_clock_monotonic_ns() + LOOK_NS);
+        }
+        stop = durable->stop;
+        n_checkpoints = durable->totals.checkpoints;
+        (void)pthread_mutex_unlock(&durable->lock);
+        if (!stop && n_checkpoints > n_done) {
+            n_done = n_checkpoints;
+            if (lw_archive_turn(durable->archive, NULL) != LW_OK) {
+                (void)pthread_mutex_lock(&durable->lock);
+                durable->archive_failures++;
+                (void)pthread_mutex_unlock(&durable->lock);
+            }
+        }
+    }
+    return NULL;
+}
+
+enum lw_status lw_engine_archive(struct lw_engine *engine, struct lw_archive_totals *ret_totals)
+{
+    struct lw_durable *durable = engine->durable;
+    struct lw_history_stats stats;
+
+    if (durable == NULL || durable->archive == NULL) {
+        return LW_EINVAL;
+    }
+    lw_history_stats(lw_archive_history(durable->archive), &stats);
+    *ret_totals = (struct lw_archive_totals){.files = stats.n_files,
+                                             .bytes = stats.n_bytes,
+                                             .samples = stats.n_samples,
+                                             .first_ns = stats.first_ns,
+                                             .last_ns = stats.last_ns,
+                                             .samples_dropped = stats.samples_dropped,
+                                             .files_damaged = stats.files_damaged};
+    (void)pthread_mutex_lock(&durable->lock);
+    ret_totals->failures = durable->archive_failures;
+    (void)pthread_mutex_unlock(&durable->lock);
+    return LW_OK;
 }
 
 /* ---- life ---- */
@@ -443,7 +496,10 @@ static enum lw_status threads_start(struct lw_durable *durable, struct lw_error 
     durable->has_checkpointer = durable->has_syncer &&
                                 pthread_create(&durable->checkpointer, NULL, checkpointer_main,
                                                durable) == 0;
-    return durable->has_checkpointer
+    durable->has_archivist = durable->has_checkpointer &&
+                             pthread_create(&durable->archivist, NULL, archivist_main, durable) ==
+                                 0;
+    return durable->has_archivist
                ? LW_OK
                : lw_error_set(reterr, LW_EIO, "the threads of the journal cannot be started");
 }
@@ -451,8 +507,11 @@ static enum lw_status threads_start(struct lw_durable *durable, struct lw_error 
 /* What the journal begins with in this run: feeds that were made before it was open. */
 static enum lw_status journal_open(struct lw_durable *durable, struct lw_error *reterr)
 {
-    enum lw_status status = lw_journal_open(&durable->journal_config, &durable->journal, reterr);
+    enum lw_status status = lw_archive_create(durable, &durable->archive, reterr);
 
+    if (status == LW_OK) {
+        status = lw_journal_open(&durable->journal_config, &durable->journal, reterr);
+    }
     if (status == LW_OK) {
         uint64_t next = lw_journal_next(durable->journal);
 
@@ -550,6 +609,9 @@ static void threads_stop(struct lw_durable *durable)
     (void)pthread_cond_broadcast(&durable->wake_syncer);
     (void)pthread_cond_broadcast(&durable->wake_checkpointer);
     (void)pthread_mutex_unlock(&durable->lock);
+    if (durable->has_archivist) {
+        (void)pthread_join(durable->archivist, NULL);
+    }
     if (durable->has_checkpointer) {
         (void)pthread_join(durable->checkpointer, NULL);
     }
@@ -566,6 +628,7 @@ void lw_durable_destroy(struct lw_durable *durable)
     }
     threads_stop(durable);
     lw_journal_close(durable->journal);
+    lw_archive_destroy(durable->archive);
     lw_writer_fini(&durable->record);
     lw_writer_fini(&durable->tails);
     lw_mem_free(durable->tail_list);

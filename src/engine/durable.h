@@ -44,6 +44,7 @@ struct lw_durable {
     struct lw_journal_config journal_config;
     struct lw_snapshot_config snapshot_config;
     struct lw_journal *journal;
+    struct lw_archive *archive; /* The history; NULL while there is no journal. */
 
     /* Under engine->route. */
     struct lw_writer record; /* The one being made. */
@@ -56,8 +57,10 @@ struct lw_durable {
     /* The threads. */
     pthread_mutex_t lock; /* Guards what follows; a leaf. */
     pthread_cond_t wake_syncer, wake_checkpointer;
-    pthread_t syncer, checkpointer;
-    bool has_syncer, has_checkpointer, stop, wanted;
+    pthread_t syncer, checkpointer, archivist;
+    bool has_syncer, has_checkpointer, has_archivist, stop, wanted;
+    uint64_t archive_failures;
+    uint64_t trimmed;        /* The syncing thread's: the journal was trimmed up to it. */
     uint64_t trim_before;    /* Records before it are in every snapshot that is kept; 0: none. */
     struct lw_error failure; /* Why the state is read-only, or the last checkpoint failed. */
     bool checkpoint_failed;

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "engine/advance.h"
-#include "engine/durable.h"
+#include "engine/archive.h"
 #include "store/simulated_disk.h"
 
 #include <stdarg.h>
@@ -67,6 +67,7 @@ struct world {
     struct sender senders[SENDERS];
     struct call calls[CALLS_MAX];
     size_t n_calls;
+    uint64_t given;        /* Points that the journal is bound to hold. */
     uint64_t acknowledged; /* The journal was said to be durable up to this. */
     int64_t full_until;    /* The disk is full until this step. */
 };
@@ -174,6 +175,7 @@ static void call_give(struct world *world, const struct call *call)
 
     if (call->kind == CALL_PUSH) {
         (void)!request_deliver(feed, call->sender, call->step);
+        world->given += POINTS;
     } else if (call->kind == CALL_WATERMARK) {
         (void)!feed->watermark(feed->context, START_NS + call->step * STEP_NS);
     } else {
@@ -521,6 +523,7 @@ static void checkpoint_now(struct world *world)
 {
     lw_engine_flush(world->engine);
     world->report->checkpoints += lw_engine_checkpoint(world->engine, NULL) == LW_OK ? 1 : 0;
+    (void)!lw_archive_turn(world->engine->durable->archive, NULL);
     sync_now(world);
 }
 
@@ -590,6 +593,26 @@ static enum lw_status world_begin(struct world *world, struct lw_error *reterr)
     return status == LW_OK ? feeds_make(world->engine, world->feeds, reterr) : status;
 }
 
+/* Every point of the journal is in the history once. */
+static void compare_history(struct world *world)
+{
+    struct lw_archive *archive = world->engine->durable->archive;
+    struct lw_history_stats stats;
+    struct lw_error error = {0};
+    size_t n_damaged = 0;
+
+    if (lw_archive_turn(archive, &error) != LW_OK ||
+        lw_history_verify(lw_archive_history(archive), NULL, NULL, &n_damaged, &error) != LW_OK) {
+        broken(world, "the history: %s", error.message);
+        return;
+    }
+    lw_history_stats(lw_archive_history(archive), &stats);
+    if (stats.n_samples != world->given || n_damaged > 0) {
+        broken(world, "the history has %llu samples and %zu damaged files; %llu samples were taken",
+               (unsigned long long)stats.n_samples, n_damaged, (unsigned long long)world->given);
+    }
+}
+
 /* The disk is well, and all that was sent arrives. */
 static enum lw_status world_end(struct world *world, struct lw_error *reterr)
 {
@@ -618,6 +641,7 @@ static enum lw_status world_end(struct world *world, struct lw_error *reterr)
     status = restart(world, LW_DISK_CRASH_NOTHING, reterr);
     if (status == LW_OK && !world->report->failed) {
         compare(world);
+        compare_history(world);
     }
     return status;
 }

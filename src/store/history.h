@@ -68,7 +68,7 @@ uint64_t lw_history_covered(const struct lw_history *history);
 
 /* ---- writing ---- */
 
-struct lw_history_point {
+struct lw_history_input {
     uint32_t series;
     int64_t time_ns;
     double value; /* Any bits: they come back as they are. */
@@ -88,7 +88,7 @@ enum lw_status lw_history_begin(struct lw_history *history, uint64_t first, uint
  * memory a sample, and up to 240 a series.
  */
 enum lw_status lw_history_add(struct lw_history_writer *writer,
-                              const struct lw_history_point *points, size_t n,
+                              const struct lw_history_input *points, size_t n,
                               struct lw_error *reterr) LW_MUST_USE;
 /*
  * Compress, write, sync and rename; a range without samples makes an empty file. The same samples

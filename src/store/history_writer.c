@@ -140,7 +140,7 @@ static enum lw_status chain_grow(struct lw_history_writer *writer, struct chain 
 }
 
 enum lw_status lw_history_add(struct lw_history_writer *writer,
-                              const struct lw_history_point *points, size_t n,
+                              const struct lw_history_input *points, size_t n,
                               struct lw_error *reterr)
 {
     enum lw_status status = LW_OK;

@@ -42,6 +42,48 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
     return LW_OK;
 }
 
+enum lw_status lw_engine_state(struct lw_engine *engine, struct lw_state_totals *ret_totals)
+{
+    (void)engine;
+    (void)ret_totals;
+    return LW_EINVAL; /* It keeps none. */
+}
+
+/* No sinks. */
+size_t lw_engine_sinks(struct lw_engine *engine, struct lw_sink_view *ret_sinks, size_t capacity)
+{
+    (void)engine;
+    (void)ret_sinks;
+    (void)capacity;
+    return 0;
+}
+
+enum lw_status lw_engine_dead_letters(struct lw_engine *engine,
+                                      const struct lw_outbox_search *search,
+                                      struct lw_dead_letter *ret_letters, size_t *ret_n,
+                                      struct lw_error *reterr)
+{
+    (void)engine;
+    (void)ret_letters;
+    (void)ret_n;
+    return lw_error_set(reterr, LW_ENOTFOUND, "no sink \"%s\"", search->sink);
+}
+
+enum lw_status lw_engine_replay_dead_letters(struct lw_engine *engine, const char *sink,
+                                             uint64_t key, size_t *ret_n, struct lw_error *reterr)
+{
+    (void)engine;
+    (void)key;
+    (void)ret_n;
+    return lw_error_set(reterr, LW_ENOTFOUND, "no sink \"%s\"", sink);
+}
+
+enum lw_status lw_engine_drop_dead_letters(struct lw_engine *engine, const char *sink, uint64_t key,
+                                           size_t *ret_n, struct lw_error *reterr)
+{
+    return lw_engine_replay_dead_letters(engine, sink, key, ret_n, reterr);
+}
+
 void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals)
 {
     (void)engine;

@@ -1,0 +1,30 @@
+/*
+ * The history of an engine's input: what the journal holds becomes compressed files, which are read
+ * by ranges of time.
+ */
+#ifndef LW_ENGINE_ARCHIVE_H
+#define LW_ENGINE_ARCHIVE_H
+
+#include "engine/durable.h"
+#include "store/history.h"
+
+struct lw_archive;
+
+/* Opens the folder "history" of the state. LW_EIO, LW_ENOMEM. */
+enum lw_status lw_archive_create(struct lw_durable *durable, struct lw_archive **ret_archive,
+                                 struct lw_error *reterr) LW_MUST_USE;
+/* No archiving may be under way. Takes NULL. */
+void lw_archive_destroy(struct lw_archive *archive);
+
+/*
+ * Move what is on the disk of the journal, and not yet in the history, into it; merge and drop
+ * files where that is due. One thread at a time. Memory: 16 bytes a point of a piece and up to 240
+ * a series.
+ */
+enum lw_status lw_archive_turn(struct lw_archive *archive, struct lw_error *reterr) LW_MUST_USE;
+/* Up to which record the journal may be trimmed as far as the history is concerned. Any thread. */
+uint64_t lw_archive_covered(const struct lw_archive *archive);
+/* Any thread. */
+struct lw_history *lw_archive_history(struct lw_archive *archive);
+
+#endif
