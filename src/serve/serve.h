@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct lw_scores;
 struct lw_server;
 
 /* How samples may be pushed: see connect/push.h for the protocols. */
@@ -42,6 +43,8 @@ struct lw_server_config {
     uint32_t tick_ms;    /* How often events go out; 0: 1000. */
     uint32_t n_threads;  /* That answer requests; 0: 2. */
     struct lw_push_options push;
+    struct lw_scores *scores; /* Its counters are among the metrics; outlives the server; NULL: none
+                                 are written. */
 };
 
 /*

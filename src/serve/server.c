@@ -54,6 +54,7 @@ enum lw_status lw_server_create(const struct lw_server_config *config,
     }
     server->engine = config->engine;
     server->version = config->version;
+    server->scores = config->scores;
     server->started_ns = lw_clock_real_ns();
     st = lw_assets_create(&server->assets, reterr);
     if (st == LW_OK) {

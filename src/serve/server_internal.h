@@ -21,7 +21,8 @@ struct lw_server {
     struct lw_assets *assets;
     struct lw_events *events;
     struct lw_listen listen;
-    struct lw_push *push; /* NULL: pushes are not enabled. */
+    struct lw_push *push;     /* NULL: pushes are not enabled. */
+    struct lw_scores *scores; /* NULL: none are written. */
     struct lw_routes *routes;
     int64_t started_ns; /* Wall clock. */
     atomic_bool ready;

@@ -123,6 +123,13 @@ def test_the_band_is_that_of_the_page(server):
             for key, values in held(server, "lapwing_alarm").items():
                 alarms = {at: float(alarm) for at, alarm in zip(shown[key]["time"], shown[key]["alarm"])}
                 assert values == alarms, key
+            link = http.client.HTTPConnection(*daemon.address, timeout=10)
+            link.request("GET", "/metrics")
+            metrics = dict(line.rsplit(" ", 1) for line in link.getresponse().read().decode().splitlines() if not line.startswith("#"))
+            rows = sum(len(one["time"]) for one in shown.values())
+            assert float(metrics['lapwing_scores_rows_total{outcome="written"}']) >= rows, (metrics, rows)
+            assert float(metrics['lapwing_scores_rows_total{outcome="dropped"}']) == 0
+            assert float(metrics['lapwing_scores_requests_failed_total']) == 0
             log = [json.loads(line) for line in daemon.log]
             assert not [line for line in log if line["message"] == "scores not written"], log
             assert daemon.end() == 0
