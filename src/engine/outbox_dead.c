@@ -256,7 +256,7 @@ static enum lw_status change(struct lw_outbox *outbox, const char *name, struct 
     if (leaving->sink == NULL) {
         status = lw_outbox_unknown(name, reterr);
     }
-    while (status == LW_OK) {
+    while (status == LW_OK && leaving->sink != NULL) {
         status = letters_leave(leaving, reterr);
         n += status == LW_OK ? leaving->n : 0;
         if (leaving->n < LETTERS_AT_ONCE) {
