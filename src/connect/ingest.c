@@ -292,6 +292,9 @@ static void request_count(struct lw_ingest_request *request, const char *reason,
 {
     size_t at = 0;
 
+    if (n == 0) { /* A series that cannot be and has no samples. */
+        return;
+    }
     while (at < request->n_dropped && strcmp(request->dropped[at].reason, reason) != 0) {
         at++;
     }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "connect/scores.h"
 #include "serve/server_internal.h"
 
 #include <dirent.h>
@@ -32,6 +33,9 @@ struct scrape {
     struct lw_sink_view *sinks;
     size_t n_sinks;
     uint64_t n_modelled; /* Entities with a tier 1 model. */
+    struct lw_http_totals uploads;
+    bool has_state; /* The engine keeps its state in a folder. */
+    struct lw_state_totals state;
 };
 
 static void put(struct scrape *scrape, const char *text)
@@ -228,6 +232,30 @@ static void write_sink_up(struct scrape *scrape)
     write_sinks(scrape, sink_up);
 }
 
+/* Rows of scores by what became of them. */
+static void write_scores(struct scrape *scrape)
+{
+    struct lw_scores_totals totals;
+
+    if (scrape->server->scores == NULL) {
+        return;
+    }
+    lw_scores_totals(scrape->server->scores, &totals);
+    put_labelled(scrape, (const char *const[4]){"outcome", "written"}, (double)totals.rows_written);
+    put_labelled(scrape, (const char *const[4]){"outcome", "dropped"}, (double)totals.rows_dropped);
+    put_labelled(scrape, (const char *const[4]){"outcome", "refused"}, (double)totals.rows_refused);
+}
+
+static void write_scores_failed(struct scrape *scrape)
+{
+    struct lw_scores_totals totals;
+
+    if (scrape->server->scores != NULL) {
+        lw_scores_totals(scrape->server->scores, &totals);
+        put_plain(scrape, (double)totals.requests_failed);
+    }
+}
+
 /* The buckets of the text format count all that is at most their bound, the engine's do not. */
 static void write_delays(struct scrape *scrape)
 {
@@ -292,7 +320,85 @@ static void write_requests(struct scrape *scrape)
     }
 }
 
+static void write_push_series(struct scrape *scrape)
+{
+    struct lw_push *push = scrape->server->push;
+    const char *source;
+    uint64_t n_series;
+
+    for (size_t i = 0; push != NULL && (source = lw_push_source(push, i, &n_series)) != NULL; i++) {
+        if (n_series != UINT64_MAX) {
+            put_labelled(scrape, (const char *const[4]){"source", source}, (double)n_series);
+        }
+    }
+}
+
 /* ---- plain numbers ---- */
+
+static double from_bodies(const struct scrape *scrape)
+{
+    return (double)scrape->uploads.bodies;
+}
+static double from_body_bytes(const struct scrape *scrape)
+{
+    return (double)scrape->uploads.body_bytes;
+}
+static double from_bodies_open(const struct scrape *scrape)
+{
+    return (double)scrape->uploads.n_bodies;
+}
+static double from_bytes_held(const struct scrape *scrape)
+{
+    return (double)scrape->uploads.bytes_held;
+}
+static double from_postponed(const struct scrape *scrape)
+{
+    return (double)scrape->uploads.n_postponed;
+}
+static double from_checkpoint(const struct scrape *scrape)
+{
+    return scrape->state.checkpoints > 0 ? scrape->state.checkpoint_s : NAN;
+}
+static double from_stall(const struct scrape *scrape)
+{
+    return scrape->state.checkpoints > 0 ? scrape->state.checkpoint_stall_s : NAN;
+}
+static double from_checkpoint_bytes(const struct scrape *scrape)
+{
+    return (double)scrape->state.checkpoint_bytes;
+}
+static double from_checkpoints(const struct scrape *scrape)
+{
+    return (double)scrape->state.checkpoints;
+}
+static double from_checkpoint_failures(const struct scrape *scrape)
+{
+    return (double)scrape->state.checkpoint_failures;
+}
+static double from_records(const struct scrape *scrape)
+{
+    return (double)scrape->state.records;
+}
+static double from_syncs(const struct scrape *scrape)
+{
+    return (double)scrape->state.syncs;
+}
+static double from_sync_failures(const struct scrape *scrape)
+{
+    return (double)scrape->state.sync_failures;
+}
+static double from_sync_longest(const struct scrape *scrape)
+{
+    return scrape->state.sync_s_max;
+}
+static double from_pending(const struct scrape *scrape)
+{
+    return (double)scrape->state.pending_bytes;
+}
+static double from_read_only(const struct scrape *scrape)
+{
+    return scrape->state.read_only ? 1 : 0;
+}
 
 static double from_series(const struct scrape *scrape)
 {
@@ -340,14 +446,17 @@ static double from_history(const struct scrape *scrape)
 }
 static double from_degraded(const struct scrape *scrape)
 {
-    return scrape->totals.state_degraded ? 1 : 0;
+    return scrape->totals.state_degraded || scrape->state.read_only ||
+                   scrape->state.checkpoint_failed
+               ? 1
+               : 0;
 }
 
 static double from_save(const struct scrape *scrape)
 {
-    return scrape->totals.saved_ns == INT64_MIN
-               ? NAN
-               : (double)(lw_clock_real_ns() - scrape->totals.saved_ns) / 1e9;
+    int64_t saved_ns = scrape->has_state ? scrape->state.checkpoint_ns : scrape->totals.saved_ns;
+
+    return saved_ns == INT64_MIN ? NAN : (double)(lw_clock_real_ns() - saved_ns) / 1e9;
 }
 
 static double from_streams(const struct scrape *scrape)
@@ -443,6 +552,10 @@ static const struct metric {
       "Samples not scored: by a source, or by the engine when its rules leave them out."},
      NULL,
      write_dropped},
+    {{"lapwing_push_series", "gauge", "", "source",
+      "Series that clients of a push protocol have brought and not abandoned."},
+     NULL,
+     write_push_series},
     {{"lapwing_source_watermark_timestamp_seconds", "gauge", "seconds", "source",
       "Event time up to which a source is complete."},
      NULL,
@@ -484,6 +597,15 @@ static const struct metric {
       "1 when the last attempt reached the sink, and before the first."},
      NULL,
      write_sink_up},
+    {{"lapwing_scores_rows_total", "counter", "", "outcome",
+      "Rows of scores for the store that takes them: written, dropped as its buffers were full, or "
+      "refused by it."},
+     NULL,
+     write_scores},
+    {{"lapwing_scores_requests_failed_total", "counter", "", "",
+      "Requests to that store without success."},
+     NULL,
+     write_scores_failed},
     {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "",
       "False alarms a week that the detectors promise at most."},
      from_promised,
@@ -497,8 +619,45 @@ static const struct metric {
      from_save,
      NULL},
     {{"lapwing_state_degraded", "gauge", "", "",
-      "1 when the state could not be saved the last time."},
+      "1 when the state could not be saved the last time, or the journal cannot be written."},
      from_degraded,
+     NULL},
+    {{"lapwing_state_read_only", "gauge", "", "",
+      "1 while the journal cannot be written and sources are refused."},
+     from_read_only,
+     NULL},
+    {{"lapwing_checkpoint_seconds", "gauge", "seconds", "",
+      "How long the last checkpoint took; NaN before the first."},
+     from_checkpoint,
+     NULL},
+    {{"lapwing_checkpoint_stall_seconds", "gauge", "seconds", "",
+      "Longest time it stopped a shard; NaN before the first."},
+     from_stall,
+     NULL},
+    {{"lapwing_checkpoint_bytes", "gauge", "bytes", "", "Size of the last checkpoint."},
+     from_checkpoint_bytes,
+     NULL},
+    {{"lapwing_checkpoints_total", "counter", "", "", "Checkpoints written."},
+     from_checkpoints,
+     NULL},
+    {{"lapwing_checkpoint_failures_total", "counter", "", "",
+      "Checkpoints that could not be written."},
+     from_checkpoint_failures,
+     NULL},
+    {{"lapwing_journal_records_total", "counter", "", "",
+      "Records of the journal, since it began."},
+     from_records,
+     NULL},
+    {{"lapwing_journal_syncs_total", "counter", "", "", "Syncs of the journal."}, from_syncs, NULL},
+    {{"lapwing_journal_sync_failures_total", "counter", "", "", "Syncs that failed."},
+     from_sync_failures,
+     NULL},
+    {{"lapwing_journal_sync_longest_seconds", "gauge", "seconds", "", "The longest sync so far."},
+     from_sync_longest,
+     NULL},
+    {{"lapwing_journal_pending_bytes", "gauge", "bytes", "",
+      "Bytes of the journal that are not yet on the disk."},
+     from_pending,
      NULL},
     {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."},
      from_state,
@@ -509,6 +668,22 @@ static const struct metric {
     {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."},
      NULL,
      write_requests},
+    {{"lapwing_http_bodies_total", "counter", "", "", "Bodies of requests read to their end."},
+     from_bodies,
+     NULL},
+    {{"lapwing_http_body_bytes_total", "counter", "bytes", "", "Bytes of these, as sent."},
+     from_body_bytes,
+     NULL},
+    {{"lapwing_http_bodies_open", "gauge", "", "", "Bodies being read or taken now."},
+     from_bodies_open,
+     NULL},
+    {{"lapwing_http_body_held_bytes", "gauge", "bytes", "", "Memory of these."},
+     from_bytes_held,
+     NULL},
+    {{"lapwing_http_answers_waiting", "gauge", "", "",
+      "Answers that wait for the journal to be on the disk."},
+     from_postponed,
+     NULL},
     {{"lapwing_http_streams", "gauge", "", "", "Event streams open."}, from_streams, NULL},
     {{"process_cpu_seconds_total", "counter", "seconds", "", "CPU time used."}, from_cpu, NULL},
     {{"process_resident_memory_bytes", "gauge", "bytes", "", "Resident memory."},
@@ -587,6 +762,8 @@ void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
     scrape.n_feeds = scrape.n_feeds < LW_SERVER_FEEDS_MAX ? scrape.n_feeds : LW_SERVER_FEEDS_MAX;
     scrape.n_sinks = lw_engine_sinks(scrape.server->engine, scrape.sinks, LW_SINKS_MAX);
     scrape.n_modelled = entities_modelled(scrape.server->engine);
+    scrape.has_state = lw_engine_state(scrape.server->engine, &scrape.state) == LW_OK;
+    lw_http_count(scrape.http, &scrape.uploads);
     for (size_t i = 0; i < N_METRICS; i++) {
         metric_write(&scrape, &metrics[i]);
     }

@@ -202,13 +202,6 @@ size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
     return n;
 }
 
-const char *lw_anomaly_type_name(enum lw_anomaly_type type)
-{
-    static const char *const names[] = {"", "spike", "drop", "level shift"};
-
-    return (size_t)type < sizeof(names) / sizeof(names[0]) ? names[type] : "other";
-}
-
 /* ---- telling it ---- */
 
 static void fake_add_entity(uint32_t number, const char *name)
