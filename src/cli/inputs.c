@@ -3,8 +3,10 @@
 #include "cli/inputs.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "connect/source_csv.h"
+#include "connect/source_follow.h"
 #include "connect/source_host.h"
 #include "connect/source_scrape.h"
 
@@ -22,6 +24,7 @@ struct input {
     struct lw_feed feed;
     struct lw_source_host *host;     /* Of type host. */
     struct lw_source_scrape *scrape; /* Of type scrape. */
+    struct lw_source_follow *follow; /* Of type follow. */
     pthread_t thread;
     int stop[2];      /* A pipe: closing the second end stops. */
     atomic_bool over; /* Told to stop. */
@@ -32,6 +35,7 @@ struct lw_inputs {
     struct lw_engine *engine;
     struct lw_recorder *recorder;
     const struct lw_log *log;
+    char data_dir[LW_CONFIG_PATH_MAX]; /* As at the start: another one waits for the next. */
     struct input input[LW_CONFIG_SOURCES_MAX];
 };
 
@@ -153,6 +157,63 @@ static enum lw_status scrape_create(struct input *input, struct lw_error *reterr
     return lw_source_scrape_create(&config, &input->feed, &input->scrape, reterr);
 }
 
+/* ---- follow ---- */
+
+static void follow_tell(void *context, const struct lw_follow_event *event)
+{
+    static const struct {
+        enum lw_log_level level;
+        const char *message, *number;
+    } words[] = {[LW_FOLLOW_BEGUN] = {LW_LOG_INFO, "file is followed", "from_byte"},
+                 [LW_FOLLOW_TRUNCATED] = {LW_LOG_INFO, "file begins anew", "from_byte"},
+                 [LW_FOLLOW_GONE] = {LW_LOG_INFO, "file is gone, and read to its end", "left"},
+                 [LW_FOLLOW_REJECTED] = {LW_LOG_WARN, "lines left out", "dropped"},
+                 [LW_FOLLOW_FAILED] = {LW_LOG_WARN, "file not read", "n"}};
+    const struct input *input = context;
+
+    lw_log(input->inputs->log, words[event->kind].level, words[event->kind].message,
+           LW_LOG_TEXT("source", input->config.name), LW_LOG_TEXT("file", event->path),
+           LW_LOG_TEXT("reason", event->detail), LW_LOG_INT(words[event->kind].number, event->n));
+}
+
+/* Beside the state; what a file's name cannot hold becomes "_", and a hash keeps names apart. */
+static void follow_state_path(const struct input *input, char *ret_path, size_t capacity)
+{
+    const char *name = input->config.name;
+    char plain[64];
+    size_t n = 0;
+
+    for (; name[n] != '\0' && n + 1 < sizeof(plain); n++) {
+        bool is_plain = (name[n] >= 'a' && name[n] <= 'z') || (name[n] >= 'A' && name[n] <= 'Z') ||
+                        (name[n] >= '0' && name[n] <= '9') || name[n] == '-';
+
+        plain[n] = is_plain ? name[n] : '_';
+    }
+    plain[n] = '\0';
+    (void)snprintf(ret_path, capacity, "%s/follow-%s-%08x.json", input->inputs->data_dir, plain,
+                   (unsigned)lw_hash_bytes(name, strlen(name), 0));
+}
+
+static enum lw_status follow_create(struct input *input, struct lw_error *reterr)
+{
+    const struct lw_source_options *own = &input->config.options;
+    char state_path[LW_CONFIG_PATH_MAX + 96];
+    const struct lw_source_follow_config config = {.paths = own->path,
+                                                   .format = (enum lw_follow_format)own->format,
+                                                   .from_end = own->from == 1,
+                                                   .time = own->time,
+                                                   .series = own->series,
+                                                   .value = own->value,
+                                                   .entity = own->entity,
+                                                   .state_path = state_path,
+                                                   .series_max = own->series_limit,
+                                                   .tell = follow_tell,
+                                                   .context = input};
+
+    follow_state_path(input, state_path, sizeof(state_path));
+    return lw_source_follow_create(&config, &input->feed, &input->follow, reterr);
+}
+
 /* ---- threads ---- */
 
 static enum lw_status input_run(struct input *input, struct lw_error *reterr)
@@ -162,6 +223,8 @@ static enum lw_status input_run(struct input *input, struct lw_error *reterr)
         return lw_source_host_run(input->host, input->stop[0], reterr);
     case LW_SOURCE_SCRAPE:
         return lw_source_scrape_run(input->scrape, input->stop[0], reterr);
+    case LW_SOURCE_FOLLOW:
+        return lw_source_follow_run(input->follow, input->stop[0], reterr);
     default:
         return csv_read(input, reterr);
     }
@@ -210,6 +273,8 @@ static enum lw_status parts_create(struct input *input, struct lw_error *reterr)
         return host_create(input, reterr);
     case LW_SOURCE_SCRAPE:
         return scrape_create(input, reterr);
+    case LW_SOURCE_FOLLOW:
+        return follow_create(input, reterr);
     default:
         return LW_OK;
     }
@@ -219,8 +284,10 @@ static void parts_destroy(struct input *input)
 {
     lw_source_host_destroy(input->host);
     lw_source_scrape_destroy(input->scrape);
+    lw_source_follow_destroy(input->follow);
     input->host = NULL;
     input->scrape = NULL;
+    input->follow = NULL;
 }
 
 static enum lw_status input_start(struct input *input, struct lw_error *reterr)
@@ -330,6 +397,9 @@ enum lw_status lw_inputs_set(struct lw_inputs *inputs, const struct lw_config *c
 {
     enum lw_status status = LW_OK;
 
+    if (inputs->data_dir[0] == '\0') {
+        (void)snprintf(inputs->data_dir, sizeof(inputs->data_dir), "%s", config->options.data_dir);
+    }
     for (size_t i = 0; i < LW_CONFIG_SOURCES_MAX; i++) {
         struct input *input = &inputs->input[i];
 

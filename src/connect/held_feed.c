@@ -24,6 +24,9 @@ static enum lw_status held_push(void *context, const struct lw_point *points, si
 {
     struct lw_held_feed *held = context;
 
+    for (size_t i = 0; i < n; i++) {
+        held->newest_ns = points[i].time_ns > held->newest_ns ? points[i].time_ns : held->newest_ns;
+    }
     return held->feed.push(held->feed.context, points, n);
 }
 
@@ -42,6 +45,7 @@ static void held_dropped(void *context, const char *reason, uint64_t n)
 {
     struct lw_held_feed *held = context;
 
+    held->n_dropped += n;
     held->feed.dropped(held->feed.context, reason, n);
 }
 
@@ -68,8 +72,11 @@ static enum lw_status held_ready(void *context, struct lw_error *reterr)
 
 struct lw_feed lw_held_feed_init(struct lw_held_feed *held, const struct lw_feed *feed)
 {
-    *held = (struct lw_held_feed){
-        .feed = *feed, .wanted_ns = INT64_MIN, .hold_ns = INT64_MAX, .told_ns = INT64_MIN};
+    *held = (struct lw_held_feed){.feed = *feed,
+                                  .wanted_ns = INT64_MIN,
+                                  .hold_ns = INT64_MAX,
+                                  .told_ns = INT64_MIN,
+                                  .newest_ns = INT64_MIN};
     return (struct lw_feed){.series = held_series,
                             .push = held_push,
                             .watermark = held_watermark,

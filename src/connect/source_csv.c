@@ -677,6 +677,14 @@ enum lw_status lw_csv_source_open_bytes(const struct lw_csv_setup *setup, const 
     return status == LW_OK ? source_create(setup, path, input, ret_source, reterr) : status;
 }
 
+enum lw_status lw_csv_source_continue(struct lw_csv_source *source, const void *bytes,
+                                      size_t n_bytes, struct lw_error *reterr)
+{
+    source->at = 0;
+    source->is_skipping = false;
+    return lw_csv_input_continue(source->input, bytes, n_bytes, reterr);
+}
+
 void lw_csv_source_close(struct lw_csv_source *source)
 {
     if (source == NULL) {

@@ -94,6 +94,11 @@ enum lw_status lw_csv_source_open_bytes(const struct lw_csv_setup *setup, const 
                                         const void *bytes, size_t n_bytes,
                                         struct lw_csv_source **ret_source,
                                         struct lw_error *reterr) LW_MUST_USE;
+/* A source over bytes in memory goes on with the next rows of its file, whole ones: the dialect and
+ * the series stay. What was not read of the bytes before is dropped. LW_EINVAL for compressed ones.
+ */
+enum lw_status lw_csv_source_continue(struct lw_csv_source *source, const void *bytes,
+                                      size_t n_bytes, struct lw_error *reterr) LW_MUST_USE;
 /* Takes NULL. */
 void lw_csv_source_close(struct lw_csv_source *source);
 /*

@@ -217,6 +217,19 @@ enum lw_status lw_csv_input_open_bytes(const void *bytes, size_t n_bytes,
     return input_create(&from, ret_input, reterr);
 }
 
+enum lw_status lw_csv_input_continue(struct lw_csv_input *input, const void *bytes, size_t n_bytes,
+                                     struct lw_error *reterr)
+{
+    if (input->fd >= 0 || input->is_gzip) {
+        return lw_error_set(reterr, LW_EINVAL, "only plain bytes in memory can be continued");
+    }
+    input->bytes = bytes;
+    input->n_bytes = n_bytes;
+    input->at = input->first = input->last = 0;
+    input->is_over = false;
+    return window_fill(input, reterr);
+}
+
 void lw_csv_input_close(struct lw_csv_input *input)
 {
     if (input == NULL) {

@@ -26,6 +26,10 @@ enum lw_status lw_csv_input_open(const char *path, struct lw_csv_input **ret_inp
 enum lw_status lw_csv_input_open_bytes(const void *bytes, size_t n_bytes,
                                        struct lw_csv_input **ret_input,
                                        struct lw_error *reterr) LW_MUST_USE;
+/* An input over bytes in memory goes on with other ones; what is left of the old ones is dropped.
+ * LW_EINVAL for one over a file, or compressed. */
+enum lw_status lw_csv_input_continue(struct lw_csv_input *input, const void *bytes, size_t n_bytes,
+                                     struct lw_error *reterr) LW_MUST_USE;
 /* Takes NULL. */
 void lw_csv_input_close(struct lw_csv_input *input);
 
