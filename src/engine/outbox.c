@@ -150,8 +150,6 @@ static enum lw_status event_keep(struct lw_outbox *outbox, struct recording *eve
         status = event_batch(outbox, event);
         if (status != LW_OK) {
             (void)lw_error_set(reterr, status, "no memory to keep an event for the sinks");
-            lw_writer_fini(&outbox->value); /* Its failure sticks otherwise. */
-            lw_writer_init(&outbox->value);
         }
     }
     if (status == LW_OK) {

@@ -79,8 +79,6 @@ enum lw_status lw_outbox_bury(struct lw_outbox *outbox, struct outbox_sink *sink
     lw_write_text(&outbox->value, reason);
     lw_write_raw(&outbox->value, outbox->found.data, outbox->found.n_bytes);
     if (outbox->value.status != LW_OK) {
-        lw_writer_fini(&outbox->value);
-        lw_writer_init(&outbox->value);
         return LW_ENOMEM;
     }
     lw_outbox_key_event(&key, 'd', sink->id, entry->number);
