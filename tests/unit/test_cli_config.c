@@ -215,6 +215,21 @@ static void test_config__takes_every_option_of_a_detector(void **state)
     }
 }
 
+static void test_config__takes_where_scores_go(void **state)
+{
+    (void)state;
+    check_good("scores: {}\n");
+    assert_string_equal(config->scores.url, "");
+    assert_string_equal(config->scores.match, "*");
+    check_good("scores: {url: \"http://prometheus:9090/api/v1/write\", match: [\"node_*\", up], "
+               "every: 6, buffer: 1MiB, timeout: 3s}\n");
+    assert_string_equal(config->scores.url, "http://prometheus:9090/api/v1/write");
+    assert_string_equal(config->scores.match, "node_*,up");
+    assert_int_equal(config->scores.every, 6);
+    assert_int_equal(config->scores.buffer_bytes, 1 << 20);
+    assert_int_equal(config->scores.http.timeout_ns, INT64_C(3000000000));
+}
+
 static void test_config__joins_lists_by_commas(void **state)
 {
     char got[1024];
@@ -309,6 +324,7 @@ int main(void)
         TEST(test_config__takes_every_option_at_the_top),
         TEST(test_config__takes_every_option_of_a_source),
         TEST(test_config__takes_every_option_of_a_detector),
+        TEST(test_config__takes_where_scores_go),
         TEST(test_config__joins_lists_by_commas),
         TEST(test_config__begins_a_host_detector_with_what_hosts_need),
         TEST(test_config__bounds_sources_and_detectors),
