@@ -4,6 +4,8 @@
  */
 #include "otlp.h"
 
+#include "connect/otlp/push_otlp.h"
+
 #include <jansson.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);

@@ -7,6 +7,8 @@
  */
 #include "otlp.h"
 
+#include "connect/otlp/push_otlp.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)

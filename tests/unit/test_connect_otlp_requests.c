@@ -3,6 +3,8 @@
  * a second reading of them (tests/data/otlp/make.py), and a series is one series however it is
  * sent.
  */
+#include "connect/otlp/push_otlp.h"
+
 #include "support/otlp.h"
 
 #define N_REQUESTS 8
@@ -14,8 +16,7 @@ static char *file_read(int request, const char *ending, size_t *ret_n_bytes)
     FILE *file, *copy;
     int byte;
 
-    (void)snprintf(path, sizeof(path), "%s/otlp/request-%d.%s", getenv("LW_TEST_DATA"), request,
-                   ending);
+    (void)snprintf(path, sizeof(path), "%s/otlp/request-%d.%s", LW_TEST_DATA, request, ending);
     file = fopen(path, "rb");
     copy = open_memstream(&data, ret_n_bytes);
     assert_non_null(file);
