@@ -4,6 +4,7 @@ import csv
 import http.client
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -168,6 +169,21 @@ def test_a_store_that_comes_back_gets_what_waited():
             assert server.is_ready()
             wait(lambda: sum(len(values) for values in held(server, "lapwing_score").values()) == n, 60)
             assert daemon.end() == 0
+
+
+def test_a_change_waits_for_the_next_start():
+    with tempfile.TemporaryDirectory() as folder:
+        config, _ = configuration(folder, "http://127.0.0.1:1/api/v1/write")
+        with Daemon("--config", config) as daemon:
+            with open(config) as file:
+                text = file.read()
+            with open(config, "w") as file:
+                file.write(text.replace("interval: 300ms", "interval: 400ms"))
+            daemon.process.send_signal(signal.SIGHUP)
+            line = json.loads(wait(lambda: [line for line in daemon.log if "option waits" in line])[0])
+            assert (line["option"], line["now"], line["then"]) == ("interval", "300ms", "400ms"), line
+            began = time.monotonic()
+            assert daemon.end() == 0 and time.monotonic() - began < 8, "a store that is down does not hold up the end"
 
 
 def test_options_that_cannot_be_are_told():
