@@ -19,6 +19,8 @@
 #define CONFIG_CAPACITY(field) .capacity = sizeof(((struct lw_config_options *)NULL)->field)
 #define DAY_NS (86400 * 1e9)
 
+static const char *const DURABILITIES[] = {"synced", "relaxed", NULL};
+
 static const struct lw_option CONFIG_OPTIONS[] = {
     {.name = "listen",
      .type = LW_OPTION_TEXT,
@@ -65,7 +67,24 @@ static const struct lw_option CONFIG_OPTIONS[] = {
      .min = 1e9,
      .max = DAY_NS,
      .unit = "duration",
-     .help = "How often the state is written."},
+     .help = "How often a snapshot of the state is written at least; sooner when a restart would "
+             "have more than about 3 s of the journal to replay."},
+    {.name = "sync_every",
+     .type = LW_OPTION_DURATION,
+     .offset = CONFIG(sync_every_ns),
+     .fallback = "20ms",
+     .min = 1e5,
+     .max = 1e9,
+     .unit = "duration",
+     .help = "Samples that came within this time are synced to the disk together."},
+    {.name = "durability",
+     .type = LW_OPTION_ENUM,
+     .offset = CONFIG(durability),
+     .fallback = "synced",
+     .choices = DURABILITIES,
+     .unit = "",
+     .help = "When a client is told that its samples are kept: once they are on the disk, or "
+             "(relaxed) at once, which a crash within sync_every may belie."},
 };
 
 static const struct lw_option PUSH_OPTIONS[] = {
@@ -171,12 +190,17 @@ void lw_config_init(struct lw_config *config)
     lw_options_default(table, n, &config->options);
     table = lw_push_option_table(&n);
     lw_options_default(table, n, &config->push);
+    table = lw_scores_option_table(&n);
+    lw_options_default(table, n, &config->scores);
 }
 
 void lw_config_fini(struct lw_config *config)
 {
     for (size_t i = 0; i < config->n_detectors; i++) {
         lw_spec_destroy(config->detectors[i].spec);
+    }
+    for (size_t i = 0; i < config->n_sinks; i++) {
+        lw_config_sink_fini(&config->sinks[i]);
     }
     memset(config, 0, sizeof(*config));
 }
@@ -457,18 +481,24 @@ static enum lw_status set_detector(const struct walk *walk, const char *key,
     return each_pair(walk, value, set_detector_option, detector->spec);
 }
 
-static enum lw_status set_source_option(const struct walk *walk, const char *key,
-                                        struct fy_node *key_node, struct fy_node *value,
-                                        void *target)
-{
+/* Where options of one table go. */
+struct table_target {
+    const struct lw_option *table;
     size_t n;
-    const struct lw_option *table = lw_source_option_table(&n);
+    void *values;
+};
+
+static enum lw_status set_table_option(const struct walk *walk, const char *key,
+                                       struct fy_node *key_node, struct fy_node *value,
+                                       void *target)
+{
+    const struct table_target *to = target;
     char text[VALUE_MAX];
     struct lw_error error;
     enum lw_status status = text_of(walk, key_node, value, text);
 
     if (status == LW_OK) {
-        status = lw_options_set(table, n, target, key, text, &error);
+        status = lw_options_set(to->table, to->n, to->values, key, text, &error);
         if (status != LW_OK) {
             return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
         }
@@ -480,13 +510,13 @@ static enum lw_status set_source(const struct walk *walk, const char *key, struc
                                  struct fy_node *value, void *target)
 {
     struct lw_config_source *source;
-    size_t n;
-    const struct lw_option *table = lw_source_option_table(&n);
+    struct table_target to = {0};
     struct lw_error error;
     enum lw_status status = expect_mapping(walk, key_node, value,
                                            "the options of this source, as type: csv");
 
     (void)target;
+    to.table = lw_source_option_table(&to.n);
     if (status != LW_OK) {
         return status;
     }
@@ -494,9 +524,10 @@ static enum lw_status set_source(const struct walk *walk, const char *key, struc
         return complain(walk, key_node, LW_ELIMIT, "one source too many: there may be 32");
     }
     source = &walk->config->sources[walk->config->n_sources++];
-    lw_options_default(table, n, &source->options);
+    lw_options_default(to.table, to.n, &source->options);
     (void)snprintf(source->name, sizeof(source->name), "%s", key);
-    status = each_pair(walk, value, set_source_option, &source->options);
+    to.values = &source->options;
+    status = each_pair(walk, value, set_table_option, &to);
     if (status == LW_OK) {
         status = lw_source_options_settle(&source->options, &error);
         status = status == LW_OK ? LW_OK : complain(walk, key_node, status, error.message);
@@ -504,20 +535,52 @@ static enum lw_status set_source(const struct walk *walk, const char *key, struc
     return status;
 }
 
-static enum lw_status set_push_option(const struct walk *walk, const char *key,
+/* The type comes first, wherever it stands: it decides which options there are. */
+static enum lw_status read_sink_type(const struct walk *walk, const char *key,
+                                     struct fy_node *key_node, struct fy_node *value, void *target)
+{
+    return strcmp(key, "type") == 0 ? text_of(walk, key_node, value, target) : LW_OK;
+}
+
+static enum lw_status set_sink_option(const struct walk *walk, const char *key,
                                       struct fy_node *key_node, struct fy_node *value, void *target)
 {
-    size_t n;
-    const struct lw_option *table = lw_push_option_table(&n);
     char text[VALUE_MAX];
     struct lw_error error;
     enum lw_status status = text_of(walk, key_node, value, text);
 
-    if (status == LW_OK) {
-        status = lw_options_set(table, n, target, key, text, &error);
+    if (status == LW_OK && strcmp(key, "type") != 0) {
+        status = lw_config_sink_set(target, key, text, &error);
         if (status != LW_OK) {
             return complain(walk, status == LW_ENOTFOUND ? key_node : value, status, error.message);
         }
+    }
+    return status;
+}
+
+static enum lw_status set_sink(const struct walk *walk, const char *key, struct fy_node *key_node,
+                               struct fy_node *value, void *target)
+{
+    struct lw_config_sink *sink = &walk->config->sinks[walk->config->n_sinks];
+    char type[VALUE_MAX] = "";
+    struct lw_error error;
+    enum lw_status status = expect_mapping(walk, key_node, value,
+                                           "the options of this sink, as type: webhook");
+
+    (void)target;
+    if (status == LW_OK && walk->config->n_sinks == LW_CONFIG_SINKS_MAX) {
+        return complain(walk, key_node, LW_ELIMIT, "one sink too many: there may be 16");
+    }
+    if (status == LW_OK) {
+        status = each_pair(walk, value, read_sink_type, type);
+    }
+    if (status == LW_OK) {
+        status = lw_config_sink_init(sink, key, type, &error);
+        status = status == LW_OK ? LW_OK : complain(walk, key_node, status, error.message);
+    }
+    if (status == LW_OK) {
+        walk->config->n_sinks++;
+        status = each_pair(walk, value, set_sink_option, sink);
     }
     return status;
 }
@@ -527,6 +590,7 @@ static enum lw_status set_root(const struct walk *walk, const char *key, struct 
 {
     size_t n;
     const struct lw_option *table = lw_config_option_table(&n);
+    struct table_target to = {0};
     char text[VALUE_MAX];
     struct lw_error error;
     enum lw_status status;
@@ -534,8 +598,20 @@ static enum lw_status set_root(const struct walk *walk, const char *key, struct 
     (void)target;
     if (strcmp(key, "push") == 0) {
         status = expect_mapping(walk, key_node, value, "the options of pushing, as delay: 5s");
-        return status == LW_OK ? each_pair(walk, value, set_push_option, &walk->config->push)
-                               : status;
+        to.table = lw_push_option_table(&to.n);
+        to.values = &walk->config->push;
+        return status == LW_OK ? each_pair(walk, value, set_table_option, &to) : status;
+    }
+    if (strcmp(key, "scores") == 0) {
+        status = expect_mapping(walk, key_node, value,
+                                "where scores are written to, as url: http://...");
+        to.table = lw_scores_option_table(&to.n);
+        to.values = &walk->config->scores;
+        return status == LW_OK ? each_pair(walk, value, set_table_option, &to) : status;
+    }
+    if (strcmp(key, "sinks") == 0) {
+        status = expect_mapping(walk, key_node, value, "sinks by name");
+        return status == LW_OK ? each_pair(walk, value, set_sink, NULL) : status;
     }
     if (strcmp(key, "detectors") == 0 || strcmp(key, "sources") == 0) {
         bool detectors = key[0] == 'd';

@@ -22,6 +22,8 @@
 #define LW_CLI_CONFIG_H
 
 #include "base/option.h"
+#include "cli/config_sinks.h"
+#include "connect/scores.h"
 #include "lapwing/engine.h"
 
 #include <stdbool.h>
@@ -37,7 +39,8 @@ struct lw_config_options {
     int64_t threads;
     int64_t history_steps;
     int64_t history_bytes;
-    int64_t save_every_ns;
+    int64_t save_every_ns, sync_every_ns;
+    int durability; /* 0: synced, 1: relaxed. */
 };
 
 /* Options of what clients push over HTTP, below "push". */
@@ -90,8 +93,11 @@ struct lw_config {
     bool skips_models; /* model_file is not read: training may be about to make it. */
     struct lw_config_options options;
     struct lw_push_config_options push;
+    struct lw_scores_options scores;
     struct lw_config_source sources[LW_CONFIG_SOURCES_MAX];
     size_t n_sources;
+    struct lw_config_sink sinks[LW_CONFIG_SINKS_MAX];
+    size_t n_sinks;
     struct lw_config_detector detectors[LW_ENGINE_DETECTORS_MAX];
     size_t n_detectors;
 };

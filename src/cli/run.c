@@ -2,8 +2,8 @@
  * `lapwing run`: the daemon. Sources on threads of their own, one engine, one page; the state saved
  * now and then.
  *
- * The main thread waits for signals and the time to save: SIGTERM and SIGINT end cleanly, SIGHUP
- * reads the configuration again.
+ * The main thread waits for signals: SIGTERM and SIGINT end cleanly, SIGHUP reads the configuration
+ * again.
  */
 #define _GNU_SOURCE
 #include "base/clock.h"
@@ -13,6 +13,7 @@
 #include "cli/config.h"
 #include "cli/inputs.h"
 #include "cli/models_file.h"
+#include "cli/outputs.h"
 #include "connect/recording.h"
 #include "serve/serve.h"
 
@@ -28,9 +29,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATE_NAME "state.lapwing"
 #define LOCK_NAME "lock"
-#define SECOND_NS INT64_C(1000000000)
+#define OUTBOX_NAME "keyed"
+#define LOOK_NS INT64_C(60000000000)
 
 struct daemon {
     const char *config_path;                /* NULL: built-in, this host. */
@@ -43,10 +44,13 @@ struct daemon {
     struct lw_server *server;
     struct lw_recorder *recorder;
     struct lw_inputs *inputs;
+    struct lw_outputs *outputs;
     char tenant_label[LW_NAME_MAX]; /* As the server has it: a reload does not change it. */
-    char state_path[PATH_MAX];
     int lock_fd;
     uint64_t n_trainings_failed; /* That the log has told. */
+    struct lw_scores *scores;    /* NULL: written nowhere. */
+    struct lw_scores_totals scores_told;
+    int trouble; /* The same: 0 none, 1 no snapshots, 2 read-only. */
 };
 
 /* ---- flags ---- */
@@ -145,6 +149,13 @@ static void on_anomaly(void *context, uint32_t shard, const struct lw_engine_ano
            LW_LOG_TEXT("entity", event->entity),
            LW_LOG_TEXT("type", lw_anomaly_type_name((enum lw_anomaly_type)event->anomaly->type)),
            LW_LOG_TEXT("what", event->sentence));
+}
+
+static void on_verdict(void *context, uint32_t shard, const struct lw_engine_verdict *verdict)
+{
+    const struct daemon *daemon = context;
+
+    lw_scores_verdict(daemon->scores, shard, verdict);
 }
 
 /* ---- configuration ---- */
@@ -250,23 +261,31 @@ static enum lw_status try_detectors(const struct lw_config *config, struct lw_er
     return status;
 }
 
-/* Options that only a start reads are said to have changed, not taken. */
-static void tell_late_options(const struct daemon *daemon, const struct lw_config *fresh)
+/* Options of a table that only a start reads are said to have changed, not taken. */
+static void tell_late(const struct daemon *daemon, const struct lw_option *table, size_t n,
+                      const void *now, const void *then)
 {
-    size_t n;
-    const struct lw_option *table = lw_config_option_table(&n);
-
     for (size_t i = 0; i < n; i++) {
         char before[LW_CONFIG_PATH_MAX], after[LW_CONFIG_PATH_MAX];
 
-        (void)lw_option_format(&table[i], &daemon->config.options, before, sizeof(before));
-        (void)lw_option_format(&table[i], &fresh->options, after, sizeof(after));
+        (void)lw_option_format(&table[i], now, before, sizeof(before));
+        (void)lw_option_format(&table[i], then, after, sizeof(after));
         if (strcmp(before, after) != 0 && strcmp(table[i].name, "save_every") != 0) {
             lw_log(&daemon->log, LW_LOG_WARN, "option waits for the next start",
                    LW_LOG_TEXT("option", table[i].name), LW_LOG_TEXT("now", before),
                    LW_LOG_TEXT("then", after));
         }
     }
+}
+
+static void tell_late_options(const struct daemon *daemon, const struct lw_config *fresh)
+{
+    size_t n;
+    const struct lw_option *table = lw_config_option_table(&n);
+
+    tell_late(daemon, table, n, &daemon->config.options, &fresh->options);
+    table = lw_scores_option_table(&n);
+    tell_late(daemon, table, n, &daemon->config.scores, &fresh->scores);
 }
 
 /* SIGHUP: a configuration that does not hold changes nothing. */
@@ -278,6 +297,9 @@ static void reload(struct daemon *daemon)
 
     if (status == LW_OK) {
         status = try_detectors(&fresh, &error);
+    }
+    if (status == LW_OK) {
+        status = lw_outputs_try(&fresh, &error);
     }
     if (status == LW_OK) {
         status = set_detectors(daemon, &fresh, &error);
@@ -297,11 +319,18 @@ static void reload(struct daemon *daemon)
     if (status != LW_OK) {
         log_error(daemon, "a source did not start", &error);
     }
+    status = lw_outputs_set(daemon->outputs, &fresh, &error);
+    if (status != LW_OK) {
+        log_error(daemon, "a sink did not start", &error);
+    }
     tell_late_options(daemon, &fresh);
     lw_config_fini(&daemon->config);
     daemon->config = fresh;
+    (void)!lw_engine_checkpoint(daemon->engine, NULL); /* The journal is replayed under the options
+                                                          of now. */
     lw_log(&daemon->log, LW_LOG_INFO, "configuration reloaded",
-           LW_LOG_INT("detectors", fresh.n_detectors), LW_LOG_INT("sources", fresh.n_sources));
+           LW_LOG_INT("detectors", fresh.n_detectors), LW_LOG_INT("sources", fresh.n_sources),
+           LW_LOG_INT("sinks", fresh.n_sinks));
 }
 
 /* ---- state ---- */
@@ -315,7 +344,6 @@ static enum lw_status claim_data_dir(struct daemon *daemon, struct lw_error *ret
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         return lw_error_set(reterr, LW_EIO, "cannot make folder %s: %s", folder, strerror(errno));
     }
-    (void)snprintf(daemon->state_path, sizeof(daemon->state_path), "%s/%s", folder, STATE_NAME);
     (void)snprintf(lock_path, sizeof(lock_path), "%s/%s", folder, LOCK_NAME);
     daemon->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (daemon->lock_fd < 0) {
@@ -335,19 +363,38 @@ static uint64_t trainings_failed(const struct daemon *daemon)
     return totals.trainings_failed;
 }
 
+/* Answers may wait for the journal. */
+static void on_synced(void *context)
+{
+    const struct daemon *daemon = context;
+
+    if (daemon->server != NULL) {
+        lw_server_durable(daemon->server);
+    }
+}
+
 static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
 {
-    uint32_t n_skipped = 0;
-    enum lw_status status = lw_engine_load(daemon->engine, daemon->state_path, &n_skipped, reterr);
+    const struct lw_config_options *options = &daemon->config.options;
+    const struct lw_state_config config = {.dir = options->data_dir,
+                                           .sync_ns = options->sync_every_ns,
+                                           .checkpoint_ns = options->save_every_ns,
+                                           .relaxed = options->durability == 1,
+                                           .synced = on_synced,
+                                           .context = daemon};
+    struct lw_state_report report;
+    enum lw_status status = lw_engine_open_state(daemon->engine, &config, &report, reterr);
 
-    if (status == LW_ENOTFOUND) {
+    if (status == LW_OK && report.fresh) {
         lw_log(&daemon->log, LW_LOG_INFO, "starting without a past",
-               LW_LOG_TEXT("data_dir", daemon->config.options.data_dir));
-        return LW_OK;
-    }
-    if (status == LW_OK) {
-        lw_log(&daemon->log, LW_LOG_INFO, "state taken up", LW_LOG_TEXT("file", daemon->state_path),
-               LW_LOG_INT("entities_left_out", n_skipped));
+               LW_LOG_TEXT("data_dir", options->data_dir));
+    } else if (status == LW_OK) {
+        lw_log(&daemon->log, LW_LOG_INFO, "state taken up",
+               LW_LOG_TEXT("data_dir", options->data_dir), LW_LOG_INT("entities", report.entities),
+               LW_LOG_INT("entities_left_out", report.skipped),
+               LW_LOG_INT("records_replayed", report.records),
+               LW_LOG_INT("samples_replayed", report.points),
+               LW_LOG_INT("milliseconds", (report.load_s + report.replay_s) * 1e3));
         daemon->n_trainings_failed = trainings_failed(daemon);
     }
     return status;
@@ -366,12 +413,54 @@ static void tell_trainings(struct daemon *daemon)
     daemon->n_trainings_failed = n;
 }
 
+/* The disk fails, or is well again: told once each time. */
+static void tell_state(struct daemon *daemon)
+{
+    struct lw_state_totals totals;
+    int trouble;
+
+    if (lw_engine_state(daemon->engine, &totals) != LW_OK) {
+        return;
+    }
+    trouble = totals.read_only ? 2 : totals.checkpoint_failed ? 1 : 0;
+    if (trouble == daemon->trouble) {
+        return;
+    }
+    if (trouble == 0) {
+        lw_log(&daemon->log, LW_LOG_INFO, "state is written again");
+    } else {
+        lw_log(&daemon->log, LW_LOG_ERROR,
+               trouble == 2 ? "state is read-only: samples are refused until the disk is well"
+                            : "no snapshot could be written; the journal goes on",
+               LW_LOG_TEXT("reason", totals.reason));
+    }
+    daemon->trouble = trouble;
+}
+
+/* Rows that the store of scores did not get. */
+static void tell_scores(struct daemon *daemon)
+{
+    struct lw_scores_totals totals;
+    uint64_t n_before = daemon->scores_told.rows_dropped + daemon->scores_told.rows_refused;
+
+    if (daemon->scores == NULL) {
+        return;
+    }
+    lw_scores_totals(daemon->scores, &totals);
+    if (totals.rows_dropped + totals.rows_refused > n_before || totals.reason[0] != '\0') {
+        lw_log(&daemon->log, LW_LOG_WARN, "scores not written",
+               LW_LOG_INT("rows_lost", totals.rows_dropped + totals.rows_refused - n_before),
+               LW_LOG_TEXT("reason", totals.reason));
+    }
+    daemon->scores_told = totals;
+}
+
 static bool save_state(struct daemon *daemon)
 {
     struct lw_error error = {0};
 
     tell_trainings(daemon);
-    if (lw_engine_save(daemon->engine, daemon->state_path, &error) != LW_OK) {
+    if (lw_engine_checkpoint(daemon->engine, &error) != LW_OK) {
         log_error(daemon, "state not saved", &error);
         return false;
     }
@@ -397,16 +486,30 @@ static enum lw_status start_recorder(struct daemon *daemon, struct lw_error *ret
     return lw_recorder_create(daemon->record, filled, 2, &daemon->recorder, reterr);
 }
 
+static enum lw_status start_scores(struct daemon *daemon, struct lw_error *reterr)
+{
+    return daemon->config.scores.url[0] == '\0'
+               ? LW_OK
+               : lw_scores_create(&daemon->config.scores, &daemon->scores, reterr);
+}
+
 static enum lw_status start_engine(struct daemon *daemon, struct lw_error *reterr)
 {
     const struct lw_config_options *options = &daemon->config.options;
-    const struct lw_listener listener = {.anomaly = on_anomaly, .context = daemon};
+    const struct lw_listener listener = {.verdict = daemon->scores == NULL ? NULL : on_verdict,
+                                         .anomaly = on_anomaly,
+                                         .context = daemon};
     const struct lw_engine_config config = {.n_shards = (uint32_t)options->threads,
                                             .history_steps = (uint32_t)options->history_steps,
                                             .history_bytes = (size_t)options->history_bytes,
                                             .listener = &listener};
+    char folder[PATH_MAX];
     enum lw_status status = lw_engine_create(&config, &daemon->engine, reterr);
 
+    if (status == LW_OK) {
+        (void)snprintf(folder, sizeof(folder), "%s/%s", options->data_dir, OUTBOX_NAME);
+        status = lw_engine_open_outbox(daemon->engine, folder, reterr);
+    }
     return status == LW_OK ? set_detectors(daemon, &daemon->config, reterr) : status;
 }
 
@@ -445,6 +548,7 @@ static enum lw_status start_server(struct daemon *daemon, struct lw_error *reter
 {
     const struct lw_server_config config = {.listen = daemon->config.options.listen,
                                             .engine = daemon->engine,
+                                            .scores = daemon->scores,
                                             .version = lw_version(),
                                             .n_threads = (uint32_t)daemon->config.push.threads,
                                             .push = push_options(daemon)};
@@ -453,6 +557,14 @@ static enum lw_status start_server(struct daemon *daemon, struct lw_error *reter
         return LW_OK;
     }
     return lw_server_create(&config, &daemon->server, reterr);
+}
+
+static enum lw_status start_outputs(struct daemon *daemon, struct lw_error *reterr)
+{
+    enum lw_status status = lw_outputs_create(daemon->engine, &daemon->log, &daemon->outputs,
+                                              reterr);
+
+    return status == LW_OK ? lw_outputs_set(daemon->outputs, &daemon->config, reterr) : status;
 }
 
 static enum lw_status start_inputs(struct daemon *daemon, struct lw_error *reterr)
@@ -482,7 +594,8 @@ static enum lw_status start(struct daemon *daemon, int *ret_exit, struct lw_erro
         *ret_exit = exit_of(status);
     }
     if (status == LW_OK) {
-        status = start_engine(daemon, reterr);
+        status = start_scores(daemon, reterr);
+        status = status == LW_OK ? start_engine(daemon, reterr) : status;
         *ret_exit = status == LW_EINVAL || status == LW_ENOTFOUND ? LW_EXIT_USAGE : exit_of(status);
     }
     if (status == LW_OK) {
@@ -492,6 +605,10 @@ static enum lw_status start(struct daemon *daemon, int *ret_exit, struct lw_erro
     if (status == LW_OK) {
         status = load_state(daemon, reterr);
         *ret_exit = status == LW_OK ? LW_EXIT_OK : LW_EXIT_INPUT;
+    }
+    if (status == LW_OK) {
+        status = start_outputs(daemon, reterr);
+        *ret_exit = status == LW_EINVAL || status == LW_ENOTFOUND ? LW_EXIT_USAGE : exit_of(status);
     }
     if (status == LW_OK) {
         status = start_inputs(daemon, reterr);
@@ -516,15 +633,13 @@ static void announce(const struct daemon *daemon)
            LW_LOG_TEXT("version", lw_version()));
 }
 
-/* Waits for signals; saves in between. */
+/* Waits for signals; looks after the state in between, which the engine saves by itself. */
 static void serve_until_told(struct daemon *daemon, const sigset_t *signals)
 {
-    int64_t next_save_ns = lw_clock_monotonic_ns() + daemon->config.options.save_every_ns;
+    const struct timespec wait = {.tv_sec = 1};
+    int64_t next_look_ns = 0;
 
     for (;;) {
-        int64_t left_ns = next_save_ns - lw_clock_monotonic_ns();
-        struct timespec wait = {.tv_sec = left_ns > 0 ? left_ns / SECOND_NS : 0,
-                                .tv_nsec = left_ns > 0 ? left_ns % SECOND_NS : 0};
         int signal_number = sigtimedwait(signals, NULL, &wait);
 
         if (signal_number == SIGTERM || signal_number == SIGINT) {
@@ -535,9 +650,11 @@ static void serve_until_told(struct daemon *daemon, const sigset_t *signals)
         if (signal_number == SIGHUP) {
             reload(daemon);
         }
-        if (lw_clock_monotonic_ns() >= next_save_ns) {
-            (void)save_state(daemon);
-            next_save_ns = lw_clock_monotonic_ns() + daemon->config.options.save_every_ns;
+        tell_state(daemon);
+        if (lw_clock_monotonic_ns() >= next_look_ns) {
+            tell_trainings(daemon);
+            tell_scores(daemon);
+            next_look_ns = lw_clock_monotonic_ns() + LOOK_NS;
         }
     }
 }
@@ -560,8 +677,10 @@ static int stop(struct daemon *daemon, bool save)
     if (save && !save_state(daemon)) {
         result = LW_EXIT_FAILED;
     }
+    lw_outputs_destroy(daemon->outputs); /* What it has yet to tell stays in the outbox. */
     lw_server_destroy(daemon->server);
     lw_engine_destroy(daemon->engine);
+    lw_scores_destroy(daemon->scores); /* No shard tells a verdict any more. */
     lw_config_fini(&daemon->config);
     if (daemon->lock_fd >= 0) {
         (void)close(daemon->lock_fd);
