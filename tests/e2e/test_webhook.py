@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -165,6 +166,36 @@ def test_what_is_refused_is_not_sent_again():
             assert daemon.end() == 0
         assert [json.loads(body)["type"] for _, _, body in receiver.requests] == ["anomaly.opened", "anomaly.closed"]
         assert "webhook-signature" not in receiver.requests[0][1] and "webhook-id" in receiver.requests[0][1]
+
+
+def make_certificate(folder):
+    """One that is its own authority and stands for both sides: (certificate, key)."""
+    paths = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-out", paths[0], "-keyout", paths[1]], check=True, stderr=subprocess.DEVNULL)
+    return paths
+
+
+def test_certificates_of_both_sides_are_checked():
+    with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
+        certificate, key = make_certificate(folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+        url = receiver.url.replace("http:", "https:")
+        ours = f", cert_file: {certificate}, key_file: {key}"
+        for more, arrives in (("", False), (f", ca_file: {certificate}", False), (ours, False), (f", ca_file: {certificate}" + ours, True)):
+            receiver.requests.clear()
+            with Setting(url, ", signature: none" + more) as setting, Daemon("--config", setting.config) as daemon:
+                Trouble(daemon).feed_to(OPENED)
+                if arrives:
+                    wait(lambda: len(receiver.requests) == 1)
+                else:
+                    wait(lambda: [line for line in daemon.log if "sink cannot be told" in line])
+                    assert receiver.requests == [], more
+                assert daemon.end() == 0
 
 
 def test_secrets_do_not_stand_in_the_configuration():
