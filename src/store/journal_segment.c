@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_MAGIC 0x6B6E6863u /* "grp." */
+#define GROUP_MAGIC 0x2E707267u /* "grp." */
 #define CHECKED_SEGMENT_BYTES 40u
 #define CHECKED_GROUP_BYTES 40u
 #define DIGITS 20
