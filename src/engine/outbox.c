@@ -535,6 +535,9 @@ enum lw_status lw_outbox_settle(struct lw_outbox *outbox,
             lw_outbox_record(outbox, &settling->views[i], sequence);
         }
     }
+    if (status == LW_OK) {
+        status = queue_empty(outbox, reterr); /* Sinks that open now do not repeat what ended. */
+    }
     if (status == LW_OK && settling->damaged) {
         status = lw_error_set(reterr, LW_EFORMAT, "an open anomaly in the outbox is damaged");
     }
