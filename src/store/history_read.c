@@ -155,11 +155,9 @@ enum lw_status lw_history_view_open(struct lw_history *history, struct lw_histor
     return LW_OK;
 }
 
-void lw_history_view_close(struct lw_history_view *view)
+/* The view's hold on its files. */
+static void view_release(struct lw_history_view *view)
 {
-    if (view == NULL) {
-        return;
-    }
     for (size_t i = 0; i < view->n_files; i++) {
         lw_history_cursor_destroy(view->cursors[i]);
     }
@@ -168,6 +166,16 @@ void lw_history_view_close(struct lw_history_view *view)
         view->files[i]->n_views--;
     }
     (void)pthread_mutex_unlock(&view->history->lock);
+}
+
+void lw_history_view_close(struct lw_history_view *view)
+{
+    if (view == NULL) {
+        return;
+    }
+    if (view->files != NULL && view->cursors != NULL) {
+        view_release(view);
+    }
     lw_chunk_coder_destroy(view->coder);
     lw_mem_free(view->files);
     lw_mem_free(view->cursors);

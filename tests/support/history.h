@@ -26,8 +26,9 @@
 #define DIR "/history"
 
 struct world {
-    struct lw_simulated_disk *disk; /* NULL: the system's. */
-    const char *dir;                /* NULL: DIR. */
+    struct lw_simulated_disk *disk;
+    const struct lw_io *io; /* In its place, where there is none. */
+    const char *dir;        /* NULL: DIR. */
     struct lw_history *history;
     uint32_t shift; /* Of the numbers that names have: another run numbers series otherwise. */
     size_t merge_bytes;
@@ -91,7 +92,7 @@ static inline double record_value(uint32_t index, uint64_t record)
 static inline struct lw_history_config world_config(struct world *world)
 {
     return (struct lw_history_config){.io = world->disk != NULL ? lw_simulated_disk_io(world->disk)
-                                                                : lw_io_system(),
+                                                                : world->io,
                                       .dir = world->dir != NULL ? world->dir : DIR,
                                       .name = number_name,
                                       .context = world,
