@@ -275,7 +275,7 @@ void lw_chunk_plan(struct lw_chunk_coder *coder, const int64_t *numbers, size_t 
 
 static void model_init(struct model *model)
 {
-    struct chance *chances = model->zero;
+    struct chance *chances = (struct chance *)(void *)model; /* They lie in a row. */
 
     _Static_assert(offsetof(struct model, mean_length) % sizeof(struct chance) == 0,
                    "chances lie in a row");
@@ -410,7 +410,7 @@ static void encoder_finish(struct encoder *encoder)
 void lw_chunk_numbers_write(struct lw_chunk_coder *coder, const struct lw_chunk_plan *plan,
                             const int64_t *numbers, size_t n, struct lw_writer *writer)
 {
-    struct encoder encoder;
+    struct encoder encoder = {.high = UINT32_MAX, .coded = coder->coded, .raw = coder->raw};
     struct prediction prediction;
 
     assert(n > 0 && n <= LW_CHUNK_SAMPLES_MAX);
@@ -425,13 +425,6 @@ void lw_chunk_numbers_write(struct lw_chunk_coder *coder, const struct lw_chunk_
         lw_write_signed(writer, (int64_t)plan->height);
     }
     numbers_scale(numbers, n, plan->divisor, coder->scaled);
-    encoder.low = 0;
-    encoder.high = UINT32_MAX;
-    encoder.coded = coder->coded;
-    encoder.raw = coder->raw;
-    encoder.n_coded = encoder.n_raw = 0;
-    encoder.pending = 0;
-    encoder.n_pending = 0;
     model_init(&encoder.model);
     prediction_init(&prediction, plan);
     for (size_t i = 1; i < n; i++) {
@@ -576,7 +569,7 @@ static enum lw_status decoder_init(struct decoder *decoder, struct lw_reader *re
 
 enum lw_status lw_chunk_numbers_read(struct lw_reader *reader, size_t n, int64_t *ret_numbers)
 {
-    struct decoder decoder;
+    struct decoder decoder = {0};
     struct prediction prediction;
     struct lw_chunk_plan plan;
     int64_t first;
