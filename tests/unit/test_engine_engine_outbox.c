@@ -13,6 +13,9 @@
 
 static const char *const SILENT[] = {"step", "10s", "silent_after", "2m", NULL};
 
+/* Which takes nothing of what the journal holds. */
+static const char *const ELSEWHERE[] = {"step", "10s", "match", "disk_*", NULL};
+
 static struct lw_test_engine *engine;
 static char folder[64], keyed[80], state_dir[80];
 static struct lw_outbox_event events[8];
@@ -112,18 +115,17 @@ static void test_engine_outbox__tells_what_opens_and_what_ends_with_its_detector
 }
 
 /* As a daemon begins: outbox, detectors, state, sinks. */
-static void start(const char *detector)
+static void start(const char *detector, const char *const *options)
 {
     const struct lw_state_config config = {.dir = state_dir, .manual = true};
-    struct lw_error error = {0};
-
     const struct lw_engine_config layout = {.n_shards = 1};
+    struct lw_error error = {0};
 
     memset(engine, 0, sizeof(*engine));
     (void)pthread_mutex_init(&engine->lock, NULL);
     assert_int_equal(lw_engine_create(&layout, &engine->engine, NULL), LW_OK);
     assert_int_equal(lw_engine_open_outbox(engine->engine, keyed, NULL), LW_OK);
-    lw_test_engine_detector(engine, detector, SILENT);
+    lw_test_engine_detector(engine, detector, options);
     if (lw_engine_open_state(engine->engine, &config, NULL, &error) != LW_OK) {
         fail_msg("%s", error.message);
     }
@@ -136,20 +138,20 @@ static void test_engine_outbox__tells_none_twice_after_a_restart(void **state)
     uint64_t id;
 
     (void)state;
-    start("d");
+    start("d", SILENT);
     fall_silent();
     assert_int_equal(tell_one(10 * LW_TEST_SECOND), 1);
     id = events[0].anomaly.anomaly.id;
     assert_int_equal(lw_engine_sync(engine->engine, NULL), LW_OK);
     lw_test_engine_close(engine); /* No snapshot: all comes again from the journal. */
-    start("d");
+    start("d", SILENT);
     assert_int_equal(lw_test_engine_totals(engine).anomalies_open, 1);
     assert_int_equal(tell_one(LW_TEST_SECOND / 5), 1);
     assert_true(events[0].resend); /* It is open; nothing else is told. */
     assert_true(events[0].anomaly.anomaly.id == id);
     assert_int_equal(tell_one(LW_TEST_SECOND / 5), 0);
     lw_test_engine_close(engine);
-    start("other"); /* The detector is gone, and with it what was open. */
+    start("other", ELSEWHERE); /* The detector is gone, and with it what was open. */
     assert_int_equal(tell_one(10 * LW_TEST_SECOND), 1);
     assert_int_equal(events[0].anomaly.anomaly.phase, LW_ANOMALY_CLOSED);
     assert_true(events[0].anomaly.anomaly.id == id);
