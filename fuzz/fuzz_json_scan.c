@@ -2,6 +2,8 @@
  * as text are the numbers that were read. */
 #include "../tests/support/json_oracle.h"
 
+#include "connect/json_scan.h"
+
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);

@@ -25,7 +25,6 @@ struct reading {
     struct lw_json_scan scan;
     enum lw_time_unit unit;
     struct lw_json_line *line;
-    bool skims;             /* Labels are not checked. */
     unsigned seen;          /* Bit for each member. */
     const char *metric_end; /* Behind the closing quote of "metric"; NULL: not just before. */
     const char *wrong;      /* In place of what the scanner says. */
@@ -53,49 +52,11 @@ static bool member_find(const struct lw_json_text *key, enum member *ret_member)
     return false;
 }
 
-/*
- * The end of a flat object at `at`, behind its brace, when no backslash is in it; NULL where that
- * is not to be seen at once. A byte is within a text when an odd number of quotes stands before it:
- * the quotes of sixteen bytes, as bits, become that parity by four shifts.
- */
-static const char *flat_end(const char *at, const char *end)
-{
-#ifdef __SSE2__
-    unsigned within = 0;
-
-    for (; end - at >= 16; at += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        unsigned texts = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
-        unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('}')));
-        unsigned escapes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-
-        texts ^= texts << 1;
-        texts ^= texts << 2;
-        texts ^= texts << 4;
-        texts ^= texts << 8;
-        texts ^= within;
-        ends &= ~texts;
-        if ((escapes & (ends == 0 ? 0xffffu : (ends & -ends) - 1)) != 0) {
-            return NULL;
-        }
-        if (ends != 0) {
-            return at + __builtin_ctz(ends) + 1;
-        }
-        within = (texts & 0x8000u) != 0 ? 0xffffu : 0;
-    }
-#else
-    (void)at;
-    (void)end;
-#endif
-    return NULL;
-}
-
 /* Labels are looked at when a series is new; here they are but passed over, as texts. */
 static bool labels_read(struct reading *reading)
 {
     struct lw_json_text key, value;
     struct lw_json_line *line = reading->line;
-    const char *behind;
 
     if (lw_json_scan_peek(&reading->scan) != LW_JSON_OBJECT) {
         return lw_json_scan_fail(&reading->scan, "an object of labels");
@@ -103,12 +64,6 @@ static bool labels_read(struct reading *reading)
     line->labels = reading->scan.at;
     line->is_plain = reading->metric_end != NULL &&
                      line->labels - reading->metric_end == (ptrdiff_t)JOINT_BYTES - 1;
-    behind = reading->skims ? flat_end(line->labels, reading->scan.end) : NULL;
-    if (behind != NULL) {
-        reading->scan.at = behind;
-        line->n_labels = (uint32_t)(behind - line->labels);
-        return true;
-    }
     (void)lw_json_scan_object(&reading->scan);
     while (lw_json_scan_key(&reading->scan, &key)) {
         if (!lw_json_scan_text(&reading->scan, &value)) {
@@ -271,25 +226,13 @@ static bool members_read(struct reading *reading)
     return lw_json_scan_end(scan) && members_check(reading);
 }
 
-static bool reading_run(struct reading *reading, const char *text, size_t n_bytes)
+static void line_reset(struct lw_json_line *line)
 {
-    struct lw_json_line *line = reading->line;
-
-    lw_json_scan_init(&reading->scan, text, n_bytes);
     line->labels = NULL;
     line->n_labels = 0;
     line->is_plain = false;
     line->has_time = false;
     line->n_readings = 1;
-    return members_read(reading);
-}
-
-bool lw_json_line_skim(const char *text, size_t n_bytes, enum lw_time_unit unit,
-                       struct lw_json_line *ret_line)
-{
-    struct reading reading = {.unit = unit, .line = ret_line, .skims = true};
-
-    return reading_run(&reading, text, n_bytes);
 }
 
 bool lw_json_line_read(const char *text, size_t n_bytes, enum lw_time_unit unit,
@@ -298,7 +241,9 @@ bool lw_json_line_read(const char *text, size_t n_bytes, enum lw_time_unit unit,
     struct reading reading = {.unit = unit, .line = ret_line};
     char said[LW_JSON_SCAN_MESSAGE_MAX];
 
-    if (reading_run(&reading, text, n_bytes)) {
+    lw_json_scan_init(&reading.scan, text, n_bytes);
+    line_reset(ret_line);
+    if (members_read(&reading)) {
         return true;
     }
     lw_json_scan_describe(&reading.scan, said);
@@ -309,6 +254,122 @@ bool lw_json_line_read(const char *text, size_t n_bytes, enum lw_time_unit unit,
         (void)snprintf(ret_wrong, LW_JSON_LINES_WRONG_MAX, "%s", said);
     }
     return false;
+}
+
+/* ---- skimming ---- */
+
+/*
+ * The end of a flat object at `at`, behind its brace, when no backslash is in it; NULL where that
+ * is not to be seen at once. A byte is within a text when an odd number of quotes stands before it:
+ * the quotes of sixteen bytes, as bits, become that parity by four shifts.
+ */
+static const char *flat_end(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    unsigned within = 0;
+
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        unsigned texts = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+        unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('}')));
+        unsigned escapes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+
+        texts ^= texts << 1;
+        texts ^= texts << 2;
+        texts ^= texts << 4;
+        texts ^= texts << 8;
+        texts ^= within;
+        ends &= ~texts;
+        if ((escapes & (ends == 0 ? 0xffffu : (ends & -ends) - 1)) != 0) {
+            return NULL;
+        }
+        if (ends != 0) {
+            return at + __builtin_ctz(ends) + 1;
+        }
+        within = (texts & 0x8000u) != 0 ? 0xffffu : 0;
+    }
+#else
+    (void)at;
+    (void)end;
+#endif
+    return NULL;
+}
+
+/* Takes the text, and a blank behind it; something must follow. */
+static inline bool literal_take(const char **at, const char *end, const char *text, size_t n_bytes)
+{
+    if ((size_t)(end - *at) <= n_bytes || memcmp(*at, text, n_bytes) != 0) {
+        return false;
+    }
+    *at += n_bytes;
+    *at += **at == ' ';
+    return *at < end;
+}
+
+#define TAKE(text) literal_take(&at, end, text, sizeof(text) - 1)
+
+/* Metric and labels up to the comma behind them; NULL where they are not as usual. */
+static const char *name_skim(const char *at, const char *end, struct lw_json_line *line)
+{
+    struct lw_json_text *metric = &line->readings[0].metric;
+    const char *quote;
+
+    if (!TAKE("{\"metric\":") || *at != '"') {
+        return NULL;
+    }
+    quote = memchr(at + 1, '"', (size_t)(end - at) - 1);
+    if (quote == NULL || quote - at > LW_JSON_LINES_NAME_MAX) {
+        return NULL;
+    }
+    *metric = (struct lw_json_text){.text = at + 1, .n_bytes = (uint32_t)(quote - at) - 1};
+    at = quote + 1;
+    if (!TAKE(",") || !TAKE("\"labels\":")) {
+        return NULL;
+    }
+    line->labels = at;
+    line->is_plain = at - quote == (ptrdiff_t)JOINT_BYTES;
+    at = *at == '{' ? flat_end(at, end) : NULL;
+    if (at == NULL || at - line->labels > LW_JSON_LINES_NAME_MAX) {
+        return NULL;
+    }
+    line->n_labels = (uint32_t)(at - line->labels);
+    return TAKE(",") ? at : NULL;
+}
+
+bool lw_json_line_skim(const char *text, size_t n_bytes, enum lw_time_unit unit,
+                       struct lw_json_line *ret_line)
+{
+    const char *end = text + n_bytes;
+    const char *at;
+    struct lw_json_scan scan;
+    struct lw_number number;
+
+    line_reset(ret_line);
+    at = name_skim(text, end, ret_line);
+    if (at == NULL) {
+        return false;
+    }
+    if (TAKE("\"time\":")) {
+        lw_json_scan_init(&scan, at, (size_t)(end - at));
+        if (!lw_json_scan_number_parts(&scan, &number) ||
+            !time_value(&number, unit, &ret_line->time_ns)) {
+            return false;
+        }
+        ret_line->has_time = true;
+        at = scan.at;
+        if (!TAKE(",")) {
+            return false;
+        }
+    }
+    if (!TAKE("\"value\":")) {
+        return false;
+    }
+    lw_json_scan_init(&scan, at, (size_t)(end - at));
+    if (!lw_json_scan_number(&scan, &ret_line->readings[0].value)) {
+        return false;
+    }
+    at = scan.at;
+    return at < end && *at == '}' && (at + 1 == end || (at + 2 == end && at[1] == '\r'));
 }
 
 /* ---- names ---- */

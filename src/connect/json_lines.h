@@ -46,9 +46,10 @@ struct lw_json_line {
 bool lw_json_line_read(const char *text, size_t n_bytes, enum lw_time_unit unit,
                        struct lw_json_line *ret_line, char ret_wrong[LW_JSON_LINES_WRONG_MAX]);
 /*
- * The same for a line whose series may be known: of its labels only the end is looked for. What it
- * takes is good if the series is known by these bytes, since then they were read by the other once;
- * if not, or when false, the other must read the line.
+ * The same for the usual line, {"metric":..,"labels":{..},"time":..,"value":..} with at most a
+ * blank behind each comma and colon: of its names only the ends are looked for. What it takes is
+ * good if the series is known by these bytes, since then they were read by the other once; if not,
+ * or when false, the other must read the line.
  */
 bool lw_json_line_skim(const char *text, size_t n_bytes, enum lw_time_unit unit,
                        struct lw_json_line *ret_line);

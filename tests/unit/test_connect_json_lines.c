@@ -277,45 +277,80 @@ static void test_json_lines__refused_series_are_told_with_their_lines(void **sta
     push_call_expect(&call, "m0", 2, 2.0);
 }
 
-/* Skimming and reading agree on all that both take, whatever is changed in a line. */
-static void test_json_lines__skimming_takes_no_less_than_reading(void **state)
+static const char *const usual_lines[] = {
+    "{\"metric\":\"node_cpu\",\"labels\":{\"host\":\"web-1.example.net\",\"mode\":\"user\"},"
+    "\"time\":1600000000.5,\"value\":-0.25}",
+    "{\"metric\": \"node_cpu\", \"labels\": {\"host\": \"web-1.example.net\", \"x\": \"}\"}, "
+    "\"time\": 1600000000, \"value\": 1e-3}",
+    "{\"metric\":\"a\",\"labels\":{\"host\":\"at the end of the line, 1\"},\"value\":17}\r",
+};
+
+/* Whatever is changed in a line: what skimming and reading both take is the same, and what skimming
+ * alone takes has names that reading never had. */
+static void test_json_lines__skimming_is_reading_where_names_are_known(void **state)
 {
-    static const char line[] =
-        "{\"metric\":\"node_cpu\",\"labels\":{\"host\":\"web-1.example.net\","
-        "\"mode\":\"us\\\"er}\"},\"time\":1600000000.5,\"value\":-0.25}";
     static const char bytes[] = "\"\\{}[]:,0189.eE+-tfnu \n\x01\x80";
     static struct lw_json_line skimmed, read;
     static char scratch_a[LW_JSON_LINES_NAME_MAX], scratch_b[LW_JSON_LINES_NAME_MAX];
-    char changed[sizeof(line)], wrong[LW_JSON_LINES_WRONG_MAX];
+    char changed[256], wrong[LW_JSON_LINES_WRONG_MAX];
     struct lw_rng rng;
-    size_t n_read = 0;
+    size_t n_both = 0, n_alone = 0;
 
     (void)state;
     lw_rng_seed(&rng, 7);
     for (int i = 0; i < 300000; i++) {
-        bool is_skimmed;
+        const char *line = usual_lines[i % 3], *a, *b;
+        size_t n = strlen(line), n_a = 0, n_b = 0;
 
-        memcpy(changed, line, sizeof(line));
+        memcpy(changed, line, n);
         for (uint64_t k = lw_rng_below(&rng, 3); k < 2; k++) {
-            changed[lw_rng_below(&rng, sizeof(line) - 1)] =
-                bytes[lw_rng_below(&rng, sizeof(bytes) - 1)];
+            changed[lw_rng_below(&rng, n)] = bytes[lw_rng_below(&rng, sizeof(bytes) - 1)];
         }
-        is_skimmed = lw_json_line_skim(changed, sizeof(line) - 1, LW_TIME_S, &skimmed);
-        if (lw_json_line_read(changed, sizeof(line) - 1, LW_TIME_S, &read, wrong)) {
-            const char *a, *b;
-            size_t n_a = 0, n_b = 0;
-
-            n_read++;
-            assert_true(is_skimmed);
-            a = lw_json_line_identity(&skimmed, &skimmed.readings[0], scratch_a, &n_a);
+        if (!lw_json_line_skim(changed, n, LW_TIME_S, &skimmed)) {
+            continue;
+        }
+        a = lw_json_line_identity(&skimmed, &skimmed.readings[0], scratch_a, &n_a);
+        if (lw_json_line_read(changed, n, LW_TIME_S, &read, wrong)) {
+            n_both++;
             b = lw_json_line_identity(&read, &read.readings[0], scratch_b, &n_b);
             assert_int_equal(n_a, n_b);
             assert_memory_equal(a, b, n_a);
-            assert_true(skimmed.time_ns == read.time_ns);
+            assert_true(skimmed.has_time == read.has_time &&
+                        (!read.has_time || skimmed.time_ns == read.time_ns));
             assert_memory_equal(&skimmed.readings[0].value, &read.readings[0].value, 8);
+        } else {
+            n_alone++;
+            assert_true(lw_json_line_read(line, n, LW_TIME_S, &read, wrong));
+            b = lw_json_line_identity(&read, &read.readings[0], scratch_b, &n_b);
+            assert_true(n_a != n_b || memcmp(a, b, n_a) != 0);
         }
     }
-    assert_true(n_read > 1000);
+    for (int i = 0; i < 3; i++) {
+        assert_true(lw_json_line_skim(usual_lines[i], strlen(usual_lines[i]), LW_TIME_S, &skimmed));
+    }
+    assert_true(n_both > 1000 && n_alone > 1000);
+}
+
+/* Names that are wrong are told also where the line was skimmed, and every time. */
+static void test_json_lines__wrong_names_of_skimmed_lines_are_told(void **state)
+{
+    static const char body[] =
+        "{\"metric\":\"a\",\"labels\":{\"host\" \"x\"},\"time\":1,\"value\":1}\n"
+        "{\"metric\":\"a\",\"labels\":{\"host\":\"x\"},\"time\":1,\"value\":1}\n"
+        "{\"metric\":\"\xff\",\"labels\":{\"host\":\"x\"},\"time\":1,\"value\":1}\n"
+        "{\"metric\":\"a\",\"labels\":{\"host\":{}},\"time\":1,\"value\":1}\n";
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(push_call_take(&call, LINES, body), 200);
+        assert_string_equal(call.body,
+                            "{\"taken\":1,\"rejected\":3,\"errors\":["
+                            "{\"line\":1,\"reason\":\"byte 32: expected \\\":\\\"\"},"
+                            "{\"line\":3,\"reason\":\"byte 12: expected text in UTF-8, control "
+                            "characters escaped\"},"
+                            "{\"line\":4,\"reason\":\"byte 32: expected a text\"}]}");
+        push_call_expect(&call, "a{host=\"x\"}", i, 1.0);
+    }
 }
 
 int main(void)
@@ -336,7 +371,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_json_lines__refused_series_are_told_with_their_lines,
                                         set_up, tear_down),
-        cmocka_unit_test(test_json_lines__skimming_takes_no_less_than_reading),
+        cmocka_unit_test(test_json_lines__skimming_is_reading_where_names_are_known),
+        cmocka_unit_test_setup_teardown(test_json_lines__wrong_names_of_skimmed_lines_are_told,
+                                        set_up, tear_down),
     };
 
     return LW_TEST_RUN(tests);
