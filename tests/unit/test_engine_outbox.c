@@ -3,200 +3,9 @@
  * is the test's own.
  */
 #define _GNU_SOURCE
-#include "support/mem_faulty.h"
-#include "support/test.h"
+#include "support/outbox.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
 #include "base/rng.h"
-#include "engine/outbox.h"
-
-#include <ftw.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#define SECOND INT64_C(1000000000)
-#define EVENTS_MAX 400
-
-static char folder[64];
-static _Atomic int64_t now_ns; /* Both clocks of the outbox under test. */
-
-static int64_t test_now_ns(void)
-{
-    return atomic_load(&now_ns);
-}
-
-static void pass(int64_t seconds)
-{
-    atomic_fetch_add(&now_ns, seconds * SECOND);
-}
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    atomic_store(&now_ns, INT64_C(1700000000) * SECOND);
-    (void)snprintf(folder, sizeof(folder), "/tmp/lapwing-test-XXXXXX");
-    return mkdtemp(folder) == NULL ? 1 : 0;
-}
-
-static int drop_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct lw_outbox *open_outbox(const char *dir)
-{
-    const struct lw_outbox_config config = {
-        .folder = dir, .real_ns = test_now_ns, .monotonic_ns = test_now_ns, .seed = 7};
-    struct lw_error error = {0};
-    struct lw_outbox *outbox = NULL;
-
-    if (lw_outbox_create(&config, &outbox, &error) != LW_OK) {
-        fail_msg("%s", error.message);
-    }
-    return outbox;
-}
-
-static void open_sink_with(struct lw_outbox *outbox, const char *name,
-                           const struct lw_outbox_options *options)
-{
-    struct lw_error error = {0};
-
-    if (lw_outbox_open_sink(outbox, name, options, &error) != LW_OK) {
-        fail_msg("%s", error.message);
-    }
-}
-
-static void open_sink(struct lw_outbox *outbox, const char *name)
-{
-    open_sink_with(outbox, name, &(struct lw_outbox_options){.rate = 1e6, .burst = 1e6});
-}
-
-/* An anomaly with this id, as a shard would tell it. */
-static struct lw_anomaly_view view_of(uint64_t id, enum lw_anomaly_phase phase)
-{
-    struct lw_anomaly_view view = {.entity_number = 3};
-
-    (void)snprintf(view.detector, sizeof(view.detector), "disks");
-    (void)snprintf(view.entity, sizeof(view.entity), "web-%u", (unsigned)id);
-    (void)snprintf(view.sentence, sizeof(view.sentence), "Number %u.", (unsigned)id);
-    view.anomaly.id = id;
-    view.anomaly.phase = (uint8_t)phase;
-    view.anomaly.type = LW_TYPE_SPIKE;
-    view.anomaly.n_contributions = 1;
-    (void)snprintf(view.series[0], sizeof(view.series[0]), "load{host=\"web-%u\"}", (unsigned)id);
-    return view;
-}
-
-static void record(struct lw_outbox *outbox, uint64_t id, enum lw_anomaly_phase phase,
-                   uint64_t sequence)
-{
-    const struct lw_anomaly_view view = view_of(id, phase);
-
-    lw_outbox_record(outbox, &view, sequence);
-}
-
-static void opened(struct lw_outbox *outbox, uint64_t id)
-{
-    record(outbox, id, LW_ANOMALY_OPENED, id);
-}
-
-static void closed(struct lw_outbox *outbox, uint64_t id)
-{
-    record(outbox, id, LW_ANOMALY_CLOSED, id);
-}
-
-static void sync_outbox(struct lw_outbox *outbox)
-{
-    struct lw_error error = {0};
-
-    if (lw_outbox_sync(outbox, &error) != LW_OK) {
-        fail_msg("%s", error.message);
-    }
-}
-
-/* What is due now, as "+1 -2 ~3 " (opened 1, closed 2, 3 told again); the events too. */
-static struct lw_outbox_event taken[EVENTS_MAX];
-static size_t n_taken;
-static char told[8 * EVENTS_MAX];
-
-static const char *take_some(struct lw_outbox *outbox, const char *sink, size_t capacity)
-{
-    const struct lw_outbox_request request = {.sink = sink, .capacity = capacity};
-    struct lw_error error = {0};
-    size_t used = 0;
-
-    sync_outbox(outbox);
-    n_taken = 77;
-    if (lw_outbox_take(outbox, &request, taken, &n_taken, &error) != LW_OK) {
-        fail_msg("%s", error.message);
-    }
-    told[0] = '\0';
-    for (size_t i = 0; i < n_taken; i++) {
-        const struct lw_anomaly *anomaly = &taken[i].anomaly.anomaly;
-        char sign = taken[i].resend ? '~' : anomaly->phase == LW_ANOMALY_OPENED ? '+' : '-';
-
-        used += (size_t)snprintf(told + used, sizeof(told) - used, "%c%u ", sign,
-                                 (unsigned)anomaly->id);
-    }
-    return told;
-}
-
-static const char *take(struct lw_outbox *outbox, const char *sink)
-{
-    return take_some(outbox, sink, EVENTS_MAX);
-}
-
-/* The same answer for the events taken last, from index `from`, n of them. */
-static void report_some(struct lw_outbox *outbox, const char *sink,
-                        const struct lw_outbox_result *answer, size_t from, size_t n)
-{
-    static struct lw_outbox_result results[EVENTS_MAX];
-
-    for (size_t i = 0; i < n; i++) {
-        results[i] = *answer;
-        results[i].key = taken[from + i].key;
-    }
-    assert_int_equal(lw_outbox_report(outbox, sink, results, n, NULL), LW_OK);
-}
-
-static void report(struct lw_outbox *outbox, const char *sink, enum lw_outbox_answer answer)
-{
-    const struct lw_outbox_result result = {.answer = answer, .reason = "connection refused"};
-
-    report_some(outbox, sink, &result, 0, n_taken);
-}
-
-static struct lw_sink_view sink_view(struct lw_outbox *outbox, const char *name)
-{
-    struct lw_sink_view views[LW_SINKS_MAX];
-    size_t n = lw_outbox_sinks(outbox, views, LW_SINKS_MAX);
-
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(views[i].name, name) == 0) {
-            return views[i];
-        }
-    }
-    fail_msg("there is no sink %s", name);
-    return views[0];
-}
-
-/* ---- */
 
 static void test_outbox__tells_each_sink_each_event_once(void **state)
 {
@@ -657,234 +466,40 @@ static void test_outbox__refuses_what_it_cannot_take(void **state)
     lw_outbox_destroy(NULL);
 }
 
-/* ---- threads ---- */
-
-static void *wait_for_event(void *argument)
-{
-    const struct lw_outbox_request request = {
-        .sink = "a", .timeout_ns = 20 * SECOND, .capacity = 1};
-    static struct lw_outbox_event event;
-    size_t n = 77;
-
-    if (lw_outbox_take(argument, &request, &event, &n, NULL) != LW_OK) {
-        n = 99;
-    }
-    return (void *)(uintptr_t)n;
-}
-
-/* The outbox on the system's clocks. */
-static struct lw_outbox *open_ticking(size_t queue_bytes)
-{
-    const struct lw_outbox_config config = {.folder = folder, .queue_bytes = queue_bytes};
-    struct lw_outbox *outbox = NULL;
-
-    assert_int_equal(lw_outbox_create(&config, &outbox, NULL), LW_OK);
-    return outbox;
-}
-
-static void test_outbox__a_wait_ends_by_an_event_or_a_call(void **state)
-{
-    struct lw_outbox *outbox = open_ticking(0);
-    pthread_t thread;
-    void *n;
-    int64_t start_ns = lw_clock_monotonic_ns();
-
-    (void)state;
-    open_sink(outbox, "a");
-    assert_int_equal(pthread_create(&thread, NULL, wait_for_event, outbox), 0);
-    (void)usleep(20000);
-    opened(outbox, 1);
-    (void)pthread_join(thread, &n);
-    assert_int_equal((uintptr_t)n, 1);
-    assert_int_equal(pthread_create(&thread, NULL, wait_for_event, outbox), 0);
-    lw_outbox_wake(outbox, "a");
-    (void)pthread_join(thread, &n);
-    assert_int_equal((uintptr_t)n, 0);
-    assert_true(lw_clock_monotonic_ns() - start_ns < 15 * SECOND);
-    lw_outbox_destroy(outbox);
-}
-
-#define PER_THREAD 500
-struct recorder {
-    struct lw_outbox *outbox;
-    uint64_t first;
-};
-
-static void *record_many(void *argument)
-{
-    const struct recorder *recorder = argument;
-
-    for (uint64_t i = 0; i < PER_THREAD; i++) {
-        opened(recorder->outbox, recorder->first + i);
-        closed(recorder->outbox, recorder->first + i);
-    }
-    return NULL;
-}
-
-static void test_outbox__a_full_queue_makes_shards_wait_and_loses_nothing(void **state)
-{
-    struct lw_outbox *outbox = open_ticking(1000); /* Three events or so. */
-    struct recorder recorders[4];
-    pthread_t threads[4];
-    unsigned seen[4 * PER_THREAD][2] = {{0}};
-    size_t n = 0;
-
-    (void)state;
-    open_sink(outbox, "a");
-    for (size_t i = 0; i < 4; i++) {
-        recorders[i] = (struct recorder){.outbox = outbox, .first = i * PER_THREAD};
-        assert_int_equal(pthread_create(&threads[i], NULL, record_many, &recorders[i]), 0);
-    }
-    while (n < (size_t)8 * PER_THREAD) {
-        const struct lw_outbox_request request = {
-            .sink = "a", .timeout_ns = 20 * SECOND, .capacity = 64};
-
-        assert_int_equal(lw_outbox_take(outbox, &request, taken, &n_taken, NULL), LW_OK);
-        assert_true(n_taken > 0);
-        for (size_t i = 0; i < n_taken; i++) {
-            const struct lw_anomaly *anomaly = &taken[i].anomaly.anomaly;
-            bool end = anomaly->phase == LW_ANOMALY_CLOSED;
-
-            assert_true(!end || seen[anomaly->id][0] == 1);
-            seen[anomaly->id][end]++;
-        }
-        n += n_taken;
-        report(outbox, "a", LW_OUTBOX_DELIVERED);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        (void)pthread_join(threads[i], NULL);
-    }
-    for (size_t id = 0; id < (size_t)4 * PER_THREAD; id++) {
-        assert_int_equal(seen[id][0], 1);
-        assert_int_equal(seen[id][1], 1);
-    }
-    assert_int_equal(sink_view(outbox, "a").pending, 0);
-    lw_outbox_destroy(outbox);
-}
-
-/* ---- a disk that refuses ---- */
-
-static void check_degrades_and_recovers(struct lw_outbox *outbox, uint64_t first, uint64_t last)
-{
-    struct lw_error error = {0};
-    int64_t until_ns;
-
-    assert_true(lw_outbox_degraded(outbox));
-    assert_int_equal(lw_outbox_sync(outbox, &error), LW_EIO);
-    assert_int_not_equal(strlen(error.message), 0);
-    until_ns = lw_clock_monotonic_ns() + 30 * SECOND;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}), 0);
-    while (lw_outbox_sync(outbox, NULL) != LW_OK && lw_clock_monotonic_ns() < until_ns) {
-        (void)usleep(20000);
-    }
-    assert_false(lw_outbox_degraded(outbox));
-    for (uint64_t id = first; id <= last; id++) { /* All are there, in order, each once. */
-        assert_int_equal(lw_outbox_take(outbox,
-                                        &(struct lw_outbox_request){.sink = "a", .capacity = 1},
-                                        taken, &n_taken, NULL),
-                         LW_OK);
-        assert_int_equal(n_taken, 1);
-        assert_int_equal(taken[0].anomaly.anomaly.id, id);
-        report(outbox, "a", LW_OUTBOX_DELIVERED);
-    }
-    assert_int_equal(sink_view(outbox, "a").pending, 0);
-}
-
-static void test_outbox__loses_nothing_when_the_disk_is_full_for_a_while(void **state)
-{
-    struct lw_outbox *outbox = open_ticking(0);
-    uint64_t id = 1;
-    int64_t until_ns = lw_clock_monotonic_ns() + 30 * SECOND;
-
-    (void)state;
-    open_sink(outbox, "a");
-    opened(outbox, id++);
-    sync_outbox(outbox);
-    assert_int_equal(lw_outbox_take(outbox, &(struct lw_outbox_request){.sink = "a", .capacity = 1},
-                                    taken, &n_taken, NULL),
-                     LW_OK);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){65536, RLIM_INFINITY}), 0);
-    while (!lw_outbox_degraded(outbox) && lw_clock_monotonic_ns() < until_ns) {
-        opened(outbox, id++);
-        (void)usleep(100);
-    }
-    for (int i = 0; i < 100; i++) { /* Shards go on meanwhile. */
-        opened(outbox, id++);
-    }
-    report(outbox, "a", LW_OUTBOX_DELIVERED); /* Delivered, though it cannot be written down. */
-    assert_int_equal(sink_view(outbox, "a").delivered, 1);
-    check_degrades_and_recovers(outbox, 2, id - 1);
-    lw_outbox_destroy(outbox);
-    outbox = open_ticking(0);
-    open_sink(outbox, "a");
-    assert_int_equal(sink_view(outbox, "a").pending, 0); /* The late write was made up for. */
-    lw_outbox_destroy(outbox);
-}
-
-static void test_outbox__answers_when_there_is_no_memory(void **state)
-{
-    int64_t live = lw_test_mem_live();
-    bool failed = true;
-
-    (void)state;
-    for (uint64_t i = 1; failed; i++) {
-        const struct lw_outbox_config config = {
-            .real_ns = test_now_ns, .monotonic_ns = test_now_ns, .seed = 7};
-        struct lw_outbox_options options = {0};
-        struct lw_outbox *outbox = NULL;
-        enum lw_status status;
-
-        lw_test_mem_fail_at(i);
-        status = lw_outbox_create(&config, &outbox, NULL);
-        if (status == LW_OK) {
-            status = lw_outbox_open_sink(outbox, "a", &options, NULL);
-        }
-        if (status == LW_OK) {
-            opened(outbox, 1);
-            while (lw_outbox_sync(outbox, NULL) != LW_OK) {
-            }
-            status = lw_outbox_take(outbox, &(struct lw_outbox_request){.sink = "a", .capacity = 1},
-                                    taken, &n_taken, NULL);
-        }
-        if (status == LW_OK) {
-            assert_int_equal(n_taken, 1);
-            report(outbox, "a", LW_OUTBOX_REFUSED);
-        } else {
-            assert_int_equal(status, LW_ENOMEM);
-        }
-        failed = lw_test_mem_has_failed() != 0;
-        lw_test_mem_fail_at(0);
-        lw_outbox_destroy(outbox);
-        assert_int_equal(lw_test_mem_live(), live);
-    }
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, make_folder, drop_folder)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(test_outbox__tells_each_sink_each_event_once),
-        TEST(test_outbox__tells_the_beginning_before_the_end),
-        TEST(test_outbox__delays_grow_and_stay_in_their_bounds),
-        TEST(test_outbox__goes_easy_on_a_sink_that_is_down),
-        TEST(test_outbox__rests_as_long_as_it_was_asked_to),
-        TEST(test_outbox__keeps_to_the_rate_and_drops_nothing),
-        TEST(test_outbox__repeats_what_is_open_where_that_is_asked_for),
-        TEST(test_outbox__keeps_dead_letters_to_be_replayed_or_dropped),
-        TEST(test_outbox__gives_up_at_the_age_it_was_told),
-        TEST(test_outbox__goes_on_after_a_restart),
-        TEST(test_outbox__passes_over_what_a_replay_tells_again),
-        TEST(test_outbox__trims_many_marks),
-        TEST(test_outbox__tells_new_sinks_what_is_open_and_keeps_for_gone_ones),
-        TEST(test_outbox__ends_what_is_open_nowhere_else),
-        TEST(test_outbox__refuses_what_it_cannot_take),
-        TEST(test_outbox__a_wait_ends_by_an_event_or_a_call),
-        TEST(test_outbox__a_full_queue_makes_shards_wait_and_loses_nothing),
-        TEST(test_outbox__loses_nothing_when_the_disk_is_full_for_a_while),
-        TEST(test_outbox__answers_when_there_is_no_memory),
+        cmocka_unit_test_setup_teardown(test_outbox__tells_each_sink_each_event_once, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__tells_the_beginning_before_the_end,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__delays_grow_and_stay_in_their_bounds,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__goes_easy_on_a_sink_that_is_down, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__rests_as_long_as_it_was_asked_to, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__keeps_to_the_rate_and_drops_nothing,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__repeats_what_is_open_where_that_is_asked_for,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__keeps_dead_letters_to_be_replayed_or_dropped,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__gives_up_at_the_age_it_was_told, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__goes_on_after_a_restart, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__passes_over_what_a_replay_tells_again,
+                                        make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__trims_many_marks, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(
+            test_outbox__tells_new_sinks_what_is_open_and_keeps_for_gone_ones, make_folder,
+            drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__ends_what_is_open_nowhere_else, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_outbox__refuses_what_it_cannot_take, make_folder,
+                                        drop_folder),
     };
 
-    (void)signal(SIGXFSZ, SIG_IGN);
     return LW_TEST_RUN(tests);
 }
