@@ -40,6 +40,9 @@ bool lw_disk_path_clean(const char *path, char ret_path[LW_IO_PATH_MAX])
 {
     size_t n = 0;
 
+    while (path[0] == '.' && path[1] == '/') {
+        path += 2;
+    }
     for (; *path != '\0'; path++) {
         if (*path == '/' && n > 0 && ret_path[n - 1] == '/') {
             continue;
@@ -52,8 +55,11 @@ bool lw_disk_path_clean(const char *path, char ret_path[LW_IO_PATH_MAX])
     if (n > 1 && ret_path[n - 1] == '/') {
         n--;
     }
+    if (n == 0) {
+        ret_path[n++] = '.';
+    }
     ret_path[n] = '\0';
-    return n > 0;
+    return true;
 }
 
 /* How many bytes of a path name the folder it is in: 0 is "." */

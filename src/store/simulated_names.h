@@ -20,7 +20,7 @@ bool lw_disk_grow(void **items, size_t *capacity, size_t n, size_t item_bytes);
 /* A copy on the heap; NULL when there is no memory. */
 char *lw_disk_text_copy(const char *text);
 
-/* "a//b/" as "a/b". False when it is too long or empty. */
+/* "./a//b/" as "a/b", "" as ".". False when it is too long. */
 bool lw_disk_path_clean(const char *path, char ret_path[LW_IO_PATH_MAX]);
 /* True when `path` lies right in the folder `dir`. */
 bool lw_disk_path_is_in(const char *path, const char *dir);
