@@ -9,12 +9,7 @@
 #include "connect/remote_write/remote_write.h"
 
 static const struct lw_push_class *const CLASSES[] = {
-    &lw_remote_write_class,
-    &lw_push_otlp,
-    &lw_push_influx,
-    &lw_push_json,
-    &lw_push_csv,
-    NULL,
+    &lw_remote_write_class, &lw_push_otlp, &lw_push_influx, &lw_push_json, &lw_push_csv, NULL,
 };
 
 const struct lw_push_class *const *lw_push_classes(void)
