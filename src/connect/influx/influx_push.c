@@ -131,7 +131,8 @@ static void rejections_answer(const struct lw_push_input *input, const struct ta
                               i > 0 ? "\n" : "", taking->places.at[i], outcome->details[i]);
     }
     (void)snprintf(message + n, sizeof(message) - n, " dropped=%" PRIu64, outcome->n_rejected);
-    error_answer(is_version_2(input), 400, message, taking->places.at[0], answer);
+    error_answer(is_version_2(input), 400, message, taking->places.n > 0 ? taking->places.at[0] : 0,
+                 answer);
 }
 
 static void commit_answer(const struct lw_push_input *input, const struct taking *taking,
