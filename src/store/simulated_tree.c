@@ -72,25 +72,33 @@ static void change_fini(struct lw_disk_change *change)
     lw_mem_free(change->to);
 }
 
+/* A path below `from` becomes one below `to`. False when there is no memory. */
+static bool path_move(char **path, const char *from, const char *to)
+{
+    char *moved;
+
+    if (*path == NULL || !lw_disk_path_is_below(*path, from)) {
+        return true;
+    }
+    moved = lw_disk_path_move(*path, from, to);
+    if (moved == NULL) {
+        return false;
+    }
+    lw_mem_free(*path);
+    *path = moved;
+    return true;
+}
+
 /* What lies below a folder that is renamed: its changes that are not on the disk go along. */
 static bool changes_move_below(struct lw_disk_tree *tree, const char *from, const char *to)
 {
+    bool good = true;
+
     for (size_t i = 0; i < tree->n_changes; i++) {
-        char **const paths[2] = {&tree->changes[i].from, &tree->changes[i].to};
-
-        for (size_t j = 0; j < 2; j++) {
-            if (*paths[j] != NULL && lw_disk_path_is_below(*paths[j], from)) {
-                char *moved = lw_disk_path_move(*paths[j], from, to);
-
-                if (moved == NULL) {
-                    return false;
-                }
-                lw_mem_free(*paths[j]);
-                *paths[j] = moved;
-            }
-        }
+        good = path_move(&tree->changes[i].from, from, to) &&
+               path_move(&tree->changes[i].to, from, to) && good;
     }
-    return true;
+    return good;
 }
 
 /* Applies a change to names. False when there is no memory. */

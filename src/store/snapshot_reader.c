@@ -311,7 +311,7 @@ enum lw_status lw_snapshot_list(const struct lw_snapshot_config *config, bool ve
                                 struct lw_snapshot_info *ret_infos, size_t capacity, size_t *ret_n,
                                 struct lw_error *reterr)
 {
-    struct snapshot_names names;
+    struct snapshot_names names = {0};
     enum lw_status status = names_read(config, false, &names, reterr);
 
     if (status != LW_OK) {
@@ -350,7 +350,7 @@ static enum lw_status snapshot_remove(const struct lw_snapshot_config *config, u
 enum lw_status lw_snapshot_trim(const struct lw_snapshot_config *config, size_t keep,
                                 struct lw_error *reterr)
 {
-    struct snapshot_names names;
+    struct snapshot_names names = {0};
     size_t n_good = 0;
     enum lw_status status = names_read(config, true, &names, reterr);
 
