@@ -204,7 +204,7 @@ size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
 
 /* ---- telling it ---- */
 
-static void fake_add_entity(uint32_t number, const char *name)
+static __attribute__((unused)) void fake_add_entity(uint32_t number, const char *name)
 {
     pthread_mutex_lock(&fake.lock);
     fake.entities[fake.n_entities] = (struct lw_entity_view){.number = number,
@@ -219,7 +219,7 @@ static void fake_add_entity(uint32_t number, const char *name)
 }
 
 /* A step at `seconds` with the value; the band is the value before and after, less and more one. */
-static void fake_add_step(int64_t seconds, float value)
+static __attribute__((unused)) void fake_add_step(int64_t seconds, float value)
 {
     pthread_mutex_lock(&fake.lock);
     fake.steps[fake.n_steps++] = (struct lw_history_point){
@@ -228,7 +228,8 @@ static void fake_add_step(int64_t seconds, float value)
     pthread_mutex_unlock(&fake.lock);
 }
 
-static void fake_add_anomaly(uint64_t id, uint64_t change, const char *sentence)
+static __attribute__((unused)) void fake_add_anomaly(uint64_t id, uint64_t change,
+                                                     const char *sentence)
 {
     struct lw_anomaly_view *view;
 

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 static struct client_answer answer;
 
@@ -92,6 +93,22 @@ static void route_pair(void *context, struct lw_http_exchange *exchange)
     lw_http_send_json(exchange, 200);
 }
 
+/* Says how many bytes came, and their sum. */
+static void route_upload(void *context, struct lw_http_exchange *exchange)
+{
+    struct lw_json *json = lw_http_json(exchange);
+    size_t n_bytes;
+    const uint8_t *body = lw_http_body(exchange, &n_bytes);
+    int64_t sum = 0;
+
+    (void)context;
+    for (size_t i = 0; i < n_bytes; i++) {
+        sum += body[i];
+    }
+    lw_json_int(json, (int64_t)n_bytes * 1000000 + sum);
+    lw_http_send_json(exchange, 200);
+}
+
 static void route_forgets(void *context, struct lw_http_exchange *exchange)
 {
     (void)context;
@@ -106,6 +123,8 @@ static void on_tick(void *context, uint32_t n_streams)
 
 static const struct lw_http_parameter pair_parameters[] = {{"size", "One to nine."}, {NULL, NULL}};
 
+static const struct lw_http_upload upload = {.bytes_max = 1000};
+
 static const struct lw_http_route routes[] = {
     {.path = "/hello", .answer = route_hello, .summary = "Says hello."},
     {.path = "/pair/{a}/to/{b}",
@@ -115,6 +134,7 @@ static const struct lw_http_route routes[] = {
     {.path = "/forgets", .answer = route_forgets, .summary = "Never answers."},
     {.path = "/count", .answer = route_count, .summary = "Counts to four."},
     {.path = "/silent", .answer = route_silent, .summary = "Says nothing."},
+    {.path = "/upload", .answer = route_upload, .summary = "Counts bytes.", .upload = &upload},
 };
 
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -145,6 +165,7 @@ static int setup(void **state)
                                                    .context = &fixture.context,
                                                    .tick_ms = 20,
                                                    .idle_ms = 400,
+                                                   .body_ms = 600,
                                                    .tick = on_tick},
                           &fixture.http, &error) == LW_OK
                ? 0
@@ -162,6 +183,120 @@ static int teardown(void **state)
 static uint16_t port_of(void **state)
 {
     return ((struct fixture *)*state)->port;
+}
+
+/* ---- bodies ---- */
+
+static char upload_text[1 << 16];
+
+/* A POST of n bytes 'a' to /upload, as it is on the wire; its length. */
+static size_t upload_make(size_t n_announced, size_t n_bytes, const char *fields)
+{
+    size_t used = (size_t)snprintf(upload_text, sizeof(upload_text),
+                                   "POST /upload HTTP/1.1\r\nHost: localhost\r\n"
+                                   "Content-Length: %zu\r\n%s\r\n",
+                                   n_announced, fields);
+
+    memset(upload_text + used, 'a', n_bytes);
+    return used + n_bytes;
+}
+
+static void test_body__is_read_up_to_its_bound(void **state)
+{
+    static const size_t sizes[] = {0, 1, 999, 1000};
+    size_t n;
+
+    for (size_t i = 0; i < 4; i++) {
+        char expected[32];
+
+        n = upload_make(sizes[i], sizes[i], "Connection: close\r\n");
+        client_send(port_of(state), upload_text, n, &answer);
+        assert_int_equal(answer.code, 200);
+        (void)snprintf(expected, sizeof(expected), "%zu", sizes[i] * 1000000 + sizes[i] * 'a');
+        assert_string_equal(client_body(&answer), expected);
+    }
+    n = upload_make(1001, 0, ""); /* Refused before the body comes, and the connection ends. */
+    client_send(port_of(state), upload_text, n, &answer);
+    assert_int_equal(answer.code, 413);
+    assert_non_null(strstr(answer.text, "1000 bytes"));
+}
+
+static void test_body__in_chunks_is_read_up_to_its_bound(void **state)
+{
+    for (int n_chunks = 10; n_chunks <= 11; n_chunks++) {
+        size_t used = (size_t)snprintf(upload_text, sizeof(upload_text),
+                                       "POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: "
+                                       "close\r\nTransfer-Encoding: chunked\r\n\r\n");
+
+        for (int i = 0; i < n_chunks; i++) {
+            used += (size_t)snprintf(upload_text + used, sizeof(upload_text) - used, "64\r\n");
+            memset(upload_text + used, 'a', 100);
+            used += 100;
+            used += (size_t)snprintf(upload_text + used, sizeof(upload_text) - used, "\r\n");
+        }
+        used += (size_t)snprintf(upload_text + used, sizeof(upload_text) - used, "0\r\n\r\n");
+        client_send(port_of(state), upload_text, used, &answer);
+        assert_int_equal(answer.code, n_chunks == 10 ? 200 : 413);
+    }
+}
+
+static void test_body__leaves_the_connection_for_the_next(void **state)
+{
+    int fd = client_connect(port_of(state));
+
+    for (int i = 0; i < 3; i++) {
+        size_t n = upload_make(500, 500, "");
+
+        assert_int_equal(write(fd, upload_text, n), n);
+        answer.n = 0;
+        client_read(fd, &answer, "500048500");
+        assert_int_equal(answer.code, 200);
+    }
+    (void)close(fd);
+}
+
+static void test_body__that_does_not_come_ends_the_connection(void **state)
+{
+    int fd = client_connect(port_of(state));
+    size_t n = upload_make(500, 100, "");
+
+    assert_int_equal(write(fd, upload_text, n), n);
+    answer.n = 0;
+    client_read(fd, &answer, NULL); /* Gives up after 5 s. */
+    assert_int_equal(answer.n, 0);
+    assert_int_equal(read(fd, upload_text, 1), 0);
+    (void)close(fd);
+}
+
+static void test_bodies__are_bounded_in_number(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lw_http_totals totals = {0};
+    int fds[LW_HTTP_BODIES_MAX];
+    size_t n = upload_make(500, 100, "");
+
+    for (size_t i = 0; i < LW_HTTP_BODIES_MAX; i++) {
+        fds[i] = client_connect(fixture->port);
+        assert_true(fds[i] >= 0);
+        assert_int_equal(write(fds[i], upload_text, n), n);
+    }
+    for (int i = 0; i < 100 && totals.n_bodies < LW_HTTP_BODIES_MAX; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        lw_http_count(fixture->http, &totals);
+    }
+    assert_int_equal(totals.n_bodies, LW_HTTP_BODIES_MAX);
+    client_send(fixture->port, upload_text, n, &answer);
+    assert_int_equal(answer.code, 503);
+    assert_non_null(strstr(answer.text, "\r\nRetry-After: 1\r\n"));
+    for (size_t i = 0; i < LW_HTTP_BODIES_MAX; i++) {
+        (void)close(fds[i]);
+    }
+    for (int i = 0; i < 500 && totals.n_bodies > 0; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        lw_http_count(fixture->http, &totals);
+    }
+    assert_int_equal(totals.n_bodies, 0);
+    assert_int_equal(totals.bytes_held, 0);
 }
 
 /* ---- routing ---- */
@@ -514,6 +649,14 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_http__answers_a_route, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_body__is_read_up_to_its_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_body__in_chunks_is_read_up_to_its_bound, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_body__leaves_the_connection_for_the_next, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_body__that_does_not_come_ends_the_connection, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_bodies__are_bounded_in_number, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http__takes_parts_and_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http__refuses_what_no_route_takes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http__says_which_methods_are_allowed, setup, teardown),

@@ -193,18 +193,25 @@ static void test_push__refuses_bodies_that_are_not_what_they_say(void **state)
     assert_int_equal(answer.code, 415);
 }
 
+static void set_ready(enum lw_status status)
+{
+    (void)pthread_mutex_lock(&fake_feed.lock);
+    fake_feed.on_ready = status;
+    (void)pthread_mutex_unlock(&fake_feed.lock);
+}
+
 static void test_push__is_told_to_come_again(void **state)
 {
     (void)state;
-    fake_feed.on_ready = LW_EBUSY;
+    set_ready(LW_EBUSY);
     post_series("up");
     assert_int_equal(answer.code, 429);
     assert_non_null(strstr(answer.text, "\r\nRetry-After: 1\r\n"));
-    fake_feed.on_ready = LW_EIO;
+    set_ready(LW_EIO);
     post_series("up");
     assert_int_equal(answer.code, 503);
     assert_non_null(strstr(answer.text, "\r\nRetry-After: 5\r\n"));
-    fake_feed.on_ready = LW_OK;
+    set_ready(LW_OK);
     lw_server_set_ready(server, false);
     post_series("up");
     assert_int_equal(answer.code, 503);
@@ -311,9 +318,7 @@ static void test_answer__gives_up_on_a_disk_that_cannot_be_written(void **state)
     while (n_points() == 0) {
         (void)nanosleep(&pause, NULL);
     }
-    (void)pthread_mutex_lock(&fake_feed.lock);
-    fake_feed.on_ready = LW_EIO;
-    (void)pthread_mutex_unlock(&fake_feed.lock);
+    set_ready(LW_EIO);
     answer.n = 0;
     client_read(fd, &answer, NULL);
     (void)close(fd);
