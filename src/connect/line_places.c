@@ -1,15 +1,15 @@
 /* Answers of sources that are read line by line: see connect/line_places.h. */
 #include "connect/line_places.h"
 
-#include "base/json.h"
-
-/* The text written becomes the answer's body. */
-static void json_take(struct lw_json *json, unsigned code, struct lw_push_answer *answer)
+void lw_line_places_send(struct lw_json *json, unsigned code, struct lw_push_answer *answer)
 {
-    answer->code = json->out.status == LW_OK ? code : 503;
-    answer->content_type = "application/json";
-    answer->body = json->out;
-    lw_writer_init(&json->out);
+    answer->code = 503;
+    if (json->out.status == LW_OK) {
+        answer->code = code;
+        answer->content_type = "application/json";
+        answer->body = json->out;
+        lw_writer_init(&json->out);
+    }
     lw_json_fini(json);
 }
 
@@ -24,7 +24,7 @@ void lw_line_places_refuse(unsigned code, const char *detail, struct lw_push_ans
     lw_json_key(&json, "error");
     lw_json_text(&json, detail);
     lw_json_end(&json);
-    json_take(&json, code, answer);
+    lw_line_places_send(&json, code, answer);
 }
 
 void lw_line_places_answer(const struct lw_line_places *places, const char *unit,
@@ -56,5 +56,5 @@ void lw_line_places_answer(const struct lw_line_places *places, const char *unit
     lw_json_end(&json);
     lw_json_end(&json);
     answer->position = outcome.position;
-    json_take(&json, outcome.n_taken > 0 || outcome.n_rejected == 0 ? 200 : 400, answer);
+    lw_line_places_send(&json, outcome.n_taken > 0 || outcome.n_rejected == 0 ? 200 : 400, answer);
 }

@@ -5,6 +5,7 @@
 #ifndef LW_CONNECT_LINE_PLACES_H
 #define LW_CONNECT_LINE_PLACES_H
 
+#include "base/json.h"
 #include "connect/push.h"
 
 struct lw_line_places {
@@ -27,6 +28,9 @@ static inline void lw_line_places_add(struct lw_line_places *places, uint64_t li
  */
 void lw_line_places_answer(const struct lw_line_places *places, const char *unit,
                            struct lw_ingest_request *request, struct lw_push_answer *answer);
+/* The text written becomes the answer's body, and the writer is ended; without memory for it 503
+ * without a body. */
+void lw_line_places_send(struct lw_json *json, unsigned code, struct lw_push_answer *answer);
 /* An answer that says in one sentence why nothing was read, in the same form. */
 void lw_line_places_refuse(unsigned code, const char *detail, struct lw_push_answer *answer);
 

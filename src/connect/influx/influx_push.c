@@ -7,7 +7,6 @@
  */
 #include "connect/influx/influx_push.h"
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "connect/influx/influx_line.h"
 #include "connect/line_places.h"
@@ -96,11 +95,7 @@ static void error_answer(bool is_v2, unsigned code, const char *message, uint64_
         lw_json_int(&json, (int64_t)line);
     }
     lw_json_end(&json);
-    answer->code = json.out.status == LW_OK ? code : 503;
-    answer->content_type = "application/json";
-    answer->body = json.out;
-    lw_writer_init(&json.out);
-    lw_json_fini(&json);
+    lw_line_places_send(&json, code, answer);
 }
 
 static void version_tell(struct lw_push_answer *answer)
