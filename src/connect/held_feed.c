@@ -20,14 +20,36 @@ static enum lw_status held_series(void *context, const struct lw_series_key *key
     return held->feed.series(held->feed.context, key, ret_series, reterr);
 }
 
+static int64_t slot_start(int64_t time_ns, int64_t slot_ns)
+{
+    int64_t rest = time_ns % slot_ns;
+
+    rest = rest < 0 ? rest + slot_ns : rest;
+    return time_ns < INT64_MIN + rest ? INT64_MIN + 1 : time_ns - rest;
+}
+
 static enum lw_status held_push(void *context, const struct lw_point *points, size_t n)
 {
     struct lw_held_feed *held = context;
+    enum lw_status status = LW_OK;
+    size_t first = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        held->newest_ns = points[i].time_ns > held->newest_ns ? points[i].time_ns : held->newest_ns;
+    for (size_t i = 0; status == LW_OK && i < n; i++) {
+        int64_t time_ns = points[i].time_ns;
+
+        if (held->slot_ns > 0 && time_ns > held->wanted_ns &&
+            slot_start(time_ns, held->slot_ns) > held->wanted_ns) {
+            status = i > first ? held->feed.push(held->feed.context, points + first, i - first)
+                               : LW_OK;
+            first = i;
+            held->wanted_ns = slot_start(time_ns, held->slot_ns);
+            status = status == LW_OK ? tell(held) : status;
+        }
+        held->newest_ns = time_ns > held->newest_ns ? time_ns : held->newest_ns;
     }
-    return held->feed.push(held->feed.context, points, n);
+    return status == LW_OK && n > first
+               ? held->feed.push(held->feed.context, points + first, n - first)
+               : status;
 }
 
 static enum lw_status held_watermark(void *context, int64_t time_ns)

@@ -14,8 +14,10 @@ struct lw_held_feed {
     int64_t wanted_ns;   /* Told by the source, INT64_MIN at first. */
     int64_t hold_ns;     /* Not beyond this; INT64_MAX: no bound. */
     int64_t told_ns;     /* To the feed behind. */
-    uint64_t n_dropped;  /* Told by the source so far. */
-    int64_t newest_ns;   /* Of the points pushed since the source last set it back to INT64_MIN. */
+    int64_t slot_ns;    /* Pushes are cut, and event time told, where time enters another such slot;
+                           0: not. */
+    uint64_t n_dropped; /* Told by the source so far. */
+    int64_t newest_ns;  /* Of the points pushed since the source last set it back to INT64_MIN. */
 };
 
 /* The feed to give to the source. `held` must stay where it is. */

@@ -26,14 +26,24 @@
 
 /* ---- reading ---- */
 
-/* Whether a file of the same name, last written before this one, has lines that wait. */
+/* Whether one file's lines come before those of another one of the same name: a rotated one's
+ * before the one that is being written, of others those of the one last written earlier. */
+static bool is_elder(const struct lw_follow_file *file, const struct lw_follow_file *other)
+{
+    bool is_rotated = file->is_rotated || !file->is_found;
+
+    return is_rotated != (other->is_rotated || !other->is_found)
+               ? is_rotated
+               : file->written_ns < other->written_ns;
+}
+
 static bool has_elder(const struct lw_source_follow *source, const struct lw_follow_file *file)
 {
     for (size_t i = 0; i < source->n_files; i++) {
         const struct lw_follow_file *other = source->files[i];
 
         if (other != file && other->stem == file->stem && lw_follow_has_lines(other) &&
-            !other->was_refused && other->written_ns < file->written_ns) {
+            !other->was_refused && is_elder(other, file)) {
             return true;
         }
     }
@@ -119,27 +129,50 @@ static void part_take(struct lw_source_follow *source, struct lw_follow_file *fi
     file_advance(source, file, n_bytes);
 }
 
+/* The first line of a CSV file says nothing before there is a second one. */
+static bool is_header_alone(const struct lw_source_follow *source,
+                            const struct lw_follow_file *file, const char *last_feed)
+{
+    return file->format == LW_FOLLOW_CSV && file->at.offset == 0 &&
+           memchr(source->buffer, '\n', (size_t)(last_feed - source->buffer)) == NULL;
+}
+
+/* No file of another name has lines that wait. */
+static bool is_alone(const struct lw_source_follow *source, const struct lw_follow_file *file)
+{
+    for (size_t i = 0; i < source->n_files; i++) {
+        if (source->files[i]->stem != file->stem && lw_follow_has_lines(source->files[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Reads up to a chunk of whole lines; as much as the longest line where a chunk has no line end. */
 static enum lw_status file_read(struct lw_source_follow *source, struct lw_follow_file *file)
 {
-    size_t wanted = LW_FOLLOW_CHUNK_BYTES;
+    size_t wanted = is_alone(source, file) ? LW_FOLLOW_CHUNK_BYTES : LW_FOLLOW_SHARE_BYTES;
     const char *feed = NULL;
     ssize_t n;
 
     if (!lw_follow_head_matches(file->fd, &file->at.head)) {
         lw_follow_restart(source, file);
+        source->scan_next_ns = 0; /* A copy of what it was comes first, if there is one. */
+        return LW_OK;
     }
-    do {
+    for (;;) {
         n = pread(file->fd, source->buffer, wanted, (off_t)file->at.offset);
         feed = n <= 0 ? NULL : memrchr(source->buffer, '\n', (size_t)n);
-        wanted *= 4;
-    } while (feed == NULL && n > 0 && (size_t)n == wanted / 4 &&
-             wanted <= LW_FOLLOW_LINE_BYTES_MAX);
+        if (feed != NULL || n < (ssize_t)wanted || wanted == LW_FOLLOW_LINE_BYTES_MAX) {
+            break;
+        }
+        wanted = wanted < LW_FOLLOW_LINE_BYTES_MAX / 4 ? wanted * 4 : LW_FOLLOW_LINE_BYTES_MAX;
+    }
     if (n <= 0) {
         file->size = file->at.offset; /* Cut short since it was looked at. */
         return LW_OK;
     }
-    if (feed == NULL) {
+    if (feed == NULL || is_header_alone(source, file, feed)) {
         part_take(source, file, (size_t)n);
         return LW_OK;
     }
@@ -155,20 +188,44 @@ static enum lw_status file_read(struct lw_source_follow *source, struct lw_follo
 
 /* ---- event time, and what is durable ---- */
 
-static enum lw_status event_time_tell(struct lw_source_follow *source)
+/* How far the files but one let event time go. Those of its own name come before or behind it, and
+ * hold nothing up. */
+static int64_t hold_of(const struct lw_source_follow *source, const struct lw_follow_file *apart)
 {
     int64_t now_ns = lw_clock_monotonic_ns();
-    int64_t hold_ns = INT64_MAX, newest_ns = INT64_MIN, taken_ns = INT64_MIN;
-    enum lw_status status;
+    int64_t hold_ns = INT64_MAX;
 
     for (size_t i = 0; i < source->n_files; i++) {
         const struct lw_follow_file *file = source->files[i];
         bool is_behind = lw_follow_has_lines(file) && !file->was_refused;
+        bool counts = (is_behind || !lw_follow_is_idle(file, now_ns)) &&
+                      (is_behind || file->at.newest_ns != INT64_MIN);
 
-        if ((is_behind || !lw_follow_is_idle(file, now_ns)) && file->at.newest_ns < hold_ns &&
-            (is_behind || file->at.newest_ns != INT64_MIN)) {
+        if (counts && file->at.newest_ns < hold_ns &&
+            (apart == NULL || file->stem != apart->stem)) {
             hold_ns = file->at.newest_ns;
         }
+    }
+    return hold_ns;
+}
+
+/* While a file is read, event time goes on with it as far as the others allow. */
+static enum lw_status others_hold(struct lw_source_follow *source,
+                                  const struct lw_follow_file *file)
+{
+    source->taker.held.wanted_ns = source->taker.held.told_ns; /* It is this file's to go on. */
+    return lw_held_feed_hold(&source->taker.held, hold_of(source, file));
+}
+
+static enum lw_status event_time_tell(struct lw_source_follow *source)
+{
+    int64_t now_ns = lw_clock_monotonic_ns();
+    int64_t hold_ns = hold_of(source, NULL), newest_ns = INT64_MIN, taken_ns = INT64_MIN;
+    enum lw_status status;
+
+    for (size_t i = 0; i < source->n_files; i++) {
+        const struct lw_follow_file *file = source->files[i];
+
         newest_ns = file->at.newest_ns > newest_ns ? file->at.newest_ns : newest_ns;
         taken_ns = file->taken_ns > taken_ns ? file->taken_ns : taken_ns;
     }
@@ -266,6 +323,7 @@ static enum lw_status parts_create(struct lw_source_follow *source,
         return lw_error_set(reterr, LW_ENOMEM, "no memory for a source");
     }
     taker->feed = lw_held_feed_init(&taker->held, feed);
+    taker->held.slot_ns = SECOND_NS;
     ingest.feed = &taker->feed;
     status = lw_ingest_create(&ingest, &taker->ingest, reterr);
     if (status == LW_OK) {
@@ -392,7 +450,8 @@ static enum lw_status turn(struct lw_source_follow *source, bool *ret_more)
         file = file_pick(source);
     }
     if (file != NULL) {
-        status = file_read(source, file);
+        status = others_hold(source, file);
+        status = status == LW_OK ? file_read(source, file) : status;
     }
     *ret_more = file != NULL;
     return status == LW_OK ? event_time_tell(source) : status;

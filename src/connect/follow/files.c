@@ -25,9 +25,10 @@ void lw_follow_tell(const struct lw_source_follow *source, struct lw_follow_even
 
 struct lw_follow_head lw_follow_head_of(const struct lw_follow_file *file)
 {
-    return lw_follow_head_read(file->fd, file->at.offset < LW_FOLLOW_HEAD_BYTES
-                                             ? (uint32_t)file->at.offset
-                                             : LW_FOLLOW_HEAD_BYTES);
+    uint64_t n = file->size > file->at.offset ? file->size : file->at.offset;
+
+    return lw_follow_head_read(file->fd,
+                               n < LW_FOLLOW_HEAD_BYTES ? (uint32_t)n : LW_FOLLOW_HEAD_BYTES);
 }
 
 /* ---- files ---- */
@@ -158,8 +159,8 @@ static void file_stat(struct lw_follow_file *file, const struct stat *about)
 /* Where a new file begins. */
 static void file_place(struct lw_source_follow *source, struct lw_follow_file *file)
 {
-    if (!file_resume(source, file) && source->from_end && !source->has_scanned) {
-        file->at.offset = lines_end(source, file);
+    if (!file_resume(source, file)) {
+        file->at.offset = source->from_end && !source->has_scanned ? lines_end(source, file) : 0;
         file->at.head = lw_follow_head_of(file);
         place_set(&file->kept, &file->at);
     }
@@ -186,6 +187,7 @@ static void file_add(struct lw_source_follow *source, const char *path)
     memcpy(file->at.path, path, strlen(path) + 1);
     file->kept = file->at;
     file->stem = lw_follow_stem(path);
+    file->is_rotated = lw_follow_is_rotated(path);
     file->format = source->format == LW_FOLLOW_AUTO ? format_of(path) : source->format;
     file->partial_size = UINT64_MAX;
     file->taken_ns = lw_clock_monotonic_ns();
@@ -219,6 +221,8 @@ static void path_take(struct lw_source_follow *source, const char *path)
                 memcpy(file->at.path, path, strlen(path) + 1);
                 memcpy(file->kept.path, path, strlen(path) + 1);
                 file->stem = lw_follow_stem(path);
+                file->is_rotated = lw_follow_is_rotated(path);
+                file->is_rotated = lw_follow_is_rotated(path);
                 source->is_dirty = true;
             }
             return;
@@ -248,6 +252,18 @@ static bool is_file_of(const char *path, const struct lw_follow_place *place)
     return is_its;
 }
 
+/* Whatever it is called now, it comes before the file that has its name. */
+static void stem_keep(struct lw_source_follow *source, const struct lw_follow_place *place)
+{
+    for (size_t i = 0; i < source->n_files; i++) {
+        if (source->files[i]->at.inode == place->inode &&
+            source->files[i]->at.device == place->device) {
+            source->files[i]->stem = lw_follow_stem(place->path);
+            source->files[i]->is_rotated = true;
+        }
+    }
+}
+
 /* A file that was renamed while nobody followed it is looked for in its folder. */
 static void place_search(struct lw_source_follow *source, const struct lw_follow_place *place)
 {
@@ -267,6 +283,7 @@ static void place_search(struct lw_source_follow *source, const struct lw_follow
                        slash == NULL ? "" : "/", entry->d_name);
         if ((uint64_t)entry->d_ino == place->inode && is_file_of(path, place)) {
             path_take(source, path);
+            stem_keep(source, place);
         }
     }
     if (list != NULL) {

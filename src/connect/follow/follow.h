@@ -13,7 +13,7 @@
 #define LW_FOLLOW_HEAD_BYTES 1024
 #define LW_FOLLOW_PATH_MAX 1024
 
-/* How a file began, as far as it was read: its first n bytes, at most LW_FOLLOW_HEAD_BYTES. */
+/* How a file began, as far as it was there: its first n bytes, at most LW_FOLLOW_HEAD_BYTES. */
 struct lw_follow_head {
     uint32_t n;
     uint64_t hash;
@@ -42,6 +42,7 @@ struct lw_follow_file {
     int64_t written_ns;    /* Its time of modification. */
     int64_t taken_ns; /* By the monotonic clock: when lines were last taken, or it was found. */
     uint64_t stem;    /* Hash of its path without what rotation appends. */
+    bool is_rotated;  /* Its name has such an appendix. */
     bool is_found;    /* By the last look at the patterns. */
     bool is_skipping; /* The rest of a line that is too long. */
     enum lw_follow_format format;
@@ -61,6 +62,8 @@ struct lw_follow_taker {
     char detail[320];    /* Of the first rejection; "" for none. */
 };
 
+/* The path has digits, dates and dots that rotation appends. */
+bool lw_follow_is_rotated(const char *path);
 /* A hash of the path's name without the digits, dates and dots that rotation appends. */
 uint64_t lw_follow_stem(const char *path);
 /* Copies the path without them. */

@@ -5,7 +5,11 @@
 #include "connect/follow/follow.h"
 
 /* Bytes read at a time, unless a line is longer. */
-#define LW_FOLLOW_CHUNK_BYTES ((size_t)64 << 10)
+#define LW_FOLLOW_CHUNK_BYTES ((size_t)8 << 10)
+/* The same while lines of several files wait: event time waits for the one that is furthest back,
+ * so the others may not run ahead by more samples than an entity keeps of open steps (max_samples).
+ */
+#define LW_FOLLOW_SHARE_BYTES ((size_t)1 << 10)
 
 struct lw_source_follow {
     struct lw_follow_taker taker;
@@ -38,7 +42,7 @@ void lw_follow_file_close(struct lw_follow_file *file);
 bool lw_follow_has_lines(const struct lw_follow_file *file);
 /* Nothing was taken for LW_FOLLOW_IDLE_NS. */
 bool lw_follow_is_idle(const struct lw_follow_file *file, int64_t now_ns);
-/* The first bytes of what was taken. */
+/* The first bytes that the file has by now. */
 struct lw_follow_head lw_follow_head_of(const struct lw_follow_file *file);
 
 #endif

@@ -41,6 +41,14 @@ void lw_follow_stem_path(const char *path, char ret_path[LW_FOLLOW_PATH_MAX])
     (void)snprintf(ret_path, LW_FOLLOW_PATH_MAX, "%.*s", (int)end, path);
 }
 
+bool lw_follow_is_rotated(const char *path)
+{
+    char stem[LW_FOLLOW_PATH_MAX];
+
+    lw_follow_stem_path(path, stem);
+    return strcmp(stem, path) != 0;
+}
+
 uint64_t lw_follow_stem(const char *path)
 {
     char stem[LW_FOLLOW_PATH_MAX];

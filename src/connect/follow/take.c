@@ -158,7 +158,7 @@ enum lw_status lw_follow_take(struct lw_follow_taker *taker, struct lw_follow_fi
     uint64_t n_dropped = taker->held.n_dropped;
     enum lw_status status = taker->feed.ready(taker->feed.context, reterr);
 
-    if (status != LW_OK) {
+    if (status == LW_EIO) { /* Read-only. Where queues are full, push waits for them. */
         return LW_EBUSY;
     }
     taker->detail[0] = '\0';
