@@ -4,12 +4,14 @@
  * The router fills a batch and hands it over; when 64 wait, it waits too, and with it the source.
  * Batches come back to be filled again, so that nothing is allocated while samples flow.
  */
+#define _GNU_SOURCE
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/advance.h"
 #include "engine/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* How far ahead the states of series are fetched, and what leads to them. */
@@ -355,6 +357,7 @@ enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uin
                               struct lw_error *reterr)
 {
     enum lw_status status;
+    char name[16];
 
     shard->engine = engine;
     shard->number = number;
@@ -380,6 +383,8 @@ enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uin
         return lw_error_set(reterr, LW_EIO, "the thread of shard %u cannot be started", number);
     }
     shard->started = true;
+    (void)snprintf(name, sizeof(name), "shard-%u", number); /* Seen in top and in profiles. */
+    (void)pthread_setname_np(shard->thread, name);
     return LW_OK;
 }
 
