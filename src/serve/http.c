@@ -594,6 +594,14 @@ static enum lw_status http_start(struct lw_http *http, struct lw_error *reterr)
     return LW_OK;
 }
 
+static uint32_t threads_default(void)
+{
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+    half = half < LW_HTTP_THREADS ? LW_HTTP_THREADS : half;
+    return half > LW_HTTP_THREADS_MAX ? LW_HTTP_THREADS_MAX : (uint32_t)half;
+}
+
 static void http_init_locks(struct lw_http *http)
 {
     pthread_condattr_t monotonic;
@@ -624,7 +632,7 @@ enum lw_status lw_http_create(const struct lw_http_config *config, struct lw_htt
     http->config.tick_ms = config->tick_ms == 0 ? 1000 : config->tick_ms;
     http->config.idle_ms = config->idle_ms == 0 ? LW_HTTP_IDLE_S * 1000 : config->idle_ms;
     http->config.body_ms = config->body_ms == 0 ? LW_HTTP_BODY_S * 1000 : config->body_ms;
-    http->config.n_threads = config->n_threads == 0 ? LW_HTTP_THREADS : config->n_threads;
+    http->config.n_threads = config->n_threads == 0 ? threads_default() : config->n_threads;
     http_init_locks(http);
     /* On failure the socket stays the caller's, while the library closes what it was given: so it
      * gets a copy. */

@@ -18,7 +18,8 @@
 #include <stdint.h>
 
 /* Limits; each refusal has its own status code and is counted in lapwing_http_requests_total. */
-#define LW_HTTP_THREADS 2 /* Default. */
+/* By default half as many as there are processors, and at least so many. */
+#define LW_HTTP_THREADS 2
 #define LW_HTTP_THREADS_MAX 64
 #define LW_HTTP_CONNECTIONS_MAX 256
 #define LW_HTTP_STREAMS_MAX 32
@@ -110,7 +111,7 @@ struct lw_http_config {
                        */
     uint32_t idle_ms; /* In place of LW_HTTP_IDLE_S; 0: that. */
     uint32_t body_ms; /* In place of LW_HTTP_BODY_S; 0: that. */
-    uint32_t n_threads; /* 0: LW_HTTP_THREADS. */
+    uint32_t n_threads; /* 0: the default. At most LW_HTTP_THREADS_MAX. */
     /* Called before each asking, with the streams open, on a thread of the server's own; may be
      * NULL. */
     void (*tick)(void *context, uint32_t n_streams);

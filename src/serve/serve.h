@@ -41,7 +41,7 @@ struct lw_server_config {
     struct lw_engine *engine;
     const char *version; /* As `lapwing version` says it; static text. */
     uint32_t tick_ms;    /* How often events go out; 0: 1000. */
-    uint32_t n_threads;  /* That answer requests; 0: 2. */
+    uint32_t n_threads;  /* That answer requests, at most 64; 0: half the processors, at least 2. */
     struct lw_push_options push;
     struct lw_scores *scores; /* Its counters are among the metrics; outlives the server; NULL: none
                                  are written. */

@@ -155,6 +155,23 @@ static void test_config__takes_every_option_at_the_top(void **state)
     }
 }
 
+static void test_config__takes_every_option_of_pushing(void **state)
+{
+    size_t n;
+    const struct lw_option *table = lw_push_option_table(&n);
+
+    (void)state;
+    assert_true(n >= 10);
+    for (size_t i = 0; i < n; i++) {
+        char text[256], number[64];
+        const char *value = other_value(&table[i], number);
+
+        (void)snprintf(text, sizeof(text), "push: {%s: %s}\n", table[i].name, value);
+        check_good(text);
+        check_taken(&table[i], &config->push, value);
+    }
+}
+
 static void test_config__takes_every_option_of_a_source(void **state)
 {
     size_t n;
@@ -322,6 +339,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_config__says_of_each_mistake_what_the_goldens_say),
         TEST(test_config__takes_every_option_at_the_top),
+        TEST(test_config__takes_every_option_of_pushing),
         TEST(test_config__takes_every_option_of_a_source),
         TEST(test_config__takes_every_option_of_a_detector),
         TEST(test_config__takes_where_scores_go),
