@@ -252,14 +252,17 @@ static bool is_file_of(const char *path, const struct lw_follow_place *place)
     return is_its;
 }
 
-/* Whatever it is called now, it comes before the file that has its name. */
-static void stem_keep(struct lw_source_follow *source, const struct lw_follow_place *place)
+/* Whatever it is called now, it is read as before, and before the file that has its name. */
+static void name_keep(struct lw_source_follow *source, const struct lw_follow_place *place)
 {
     for (size_t i = 0; i < source->n_files; i++) {
-        if (source->files[i]->at.inode == place->inode &&
-            source->files[i]->at.device == place->device) {
-            source->files[i]->stem = lw_follow_stem(place->path);
-            source->files[i]->is_rotated = true;
+        struct lw_follow_file *file = source->files[i];
+
+        if (file->at.inode == place->inode && file->at.device == place->device) {
+            file->stem = lw_follow_stem(place->path);
+            file->is_rotated = true;
+            file->format = source->format == LW_FOLLOW_AUTO ? format_of(place->path)
+                                                            : source->format;
         }
     }
 }
@@ -283,7 +286,7 @@ static void place_search(struct lw_source_follow *source, const struct lw_follow
                        slash == NULL ? "" : "/", entry->d_name);
         if ((uint64_t)entry->d_ino == place->inode && is_file_of(path, place)) {
             path_take(source, path);
-            stem_keep(source, place);
+            name_keep(source, place);
         }
     }
     if (list != NULL) {
