@@ -14,6 +14,7 @@
 #include "cli/inputs.h"
 #include "cli/models_file.h"
 #include "cli/outputs.h"
+#include "cli/simulate.h"
 #include "connect/recording.h"
 #include "serve/serve.h"
 
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,9 +40,11 @@ struct daemon {
     const char *listen, *data_dir, *record; /* Flags; NULL: as configured. */
     const char *model;
     bool json_log;
+    struct lw_simulate_options simulate;
     struct lw_log log;
     struct lw_config config;
     struct lw_engine *engine;
+    pthread_mutex_t server_lock; /* Guards that `server` is there, for on_synced. */
     struct lw_server *server;
     struct lw_recorder *recorder;
     struct lw_inputs *inputs;
@@ -74,6 +78,23 @@ static const struct argp_option OPTIONS[] = {
      .arg = "FILE",
      .doc = "Serve the models of FILE, which `lapwing train` made; read again on SIGHUP"},
     {.name = "json", .key = 'j', .doc = "Log JSON lines, also on a terminal"},
+    {.name = "simulate",
+     .key = LW_SIMULATE_KEY_SIMULATE,
+     .arg = "SEED",
+     .doc = "Watch nothing; run journal and snapshots on a virtual clock, network and disk with "
+            "faults that SEED chooses, and say whether every promise held",
+     .group = 1},
+    {.name = "seeds",
+     .key = LW_SIMULATE_KEY_SEEDS,
+     .arg = "N",
+     .doc = "So many seeds from SEED on (1)"},
+    {.name = "hours",
+     .key = LW_SIMULATE_KEY_HOURS,
+     .arg = "N",
+     .doc = "So many virtual hours a seed (24)"},
+    {.name = "without-sync",
+     .key = LW_SIMULATE_KEY_WITHOUT_SYNC,
+     .doc = "The virtual disk only says that it syncs: this must fail"},
     {0},
 };
 
@@ -104,7 +125,7 @@ static error_t take_flag(int key, char *argument, struct argp_state *state)
         argp_error(state, "unexpected argument \"%s\"", argument);
         return EINVAL;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return lw_simulate_take(&daemon->simulate, key, argument, state);
     }
 }
 
@@ -115,7 +136,8 @@ static const struct argp ARGP = {
         "Watch this host, or what the configuration names, until told to stop; show it on a page.\v"
         "SIGTERM and SIGINT end cleanly, SIGHUP reads the configuration again. Exit codes: 0 ended "
         "cleanly, 1 the system "
-        "refused memory, disk, port or thread, 2 wrong flags, configuration or model file, 3 the "
+        "refused memory, disk, port or thread, or a simulated promise was broken, 2 wrong flags, "
+        "configuration or model file, 3 the "
         "state cannot be read.",
 };
 
@@ -366,11 +388,25 @@ static uint64_t trainings_failed(const struct daemon *daemon)
 /* Answers may wait for the journal. */
 static void on_synced(void *context)
 {
-    const struct daemon *daemon = context;
+    struct daemon *daemon = context;
 
+    (void)pthread_mutex_lock(&daemon->server_lock);
     if (daemon->server != NULL) {
         lw_server_durable(daemon->server);
     }
+    (void)pthread_mutex_unlock(&daemon->server_lock);
+}
+
+/* The server goes before the engine, whose journal is still being synced. */
+static void stop_server(struct daemon *daemon)
+{
+    struct lw_server *server;
+
+    (void)pthread_mutex_lock(&daemon->server_lock);
+    server = daemon->server;
+    daemon->server = NULL;
+    (void)pthread_mutex_unlock(&daemon->server_lock);
+    lw_server_destroy(server);
 }
 
 static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
@@ -678,7 +714,7 @@ static int stop(struct daemon *daemon, bool save)
         result = LW_EXIT_FAILED;
     }
     lw_outputs_destroy(daemon->outputs); /* What it has yet to tell stays in the outbox. */
-    lw_server_destroy(daemon->server);
+    stop_server(daemon);
     lw_engine_destroy(daemon->engine);
     lw_scores_destroy(daemon->scores); /* No shard tells a verdict any more. */
     lw_config_fini(&daemon->config);
@@ -695,7 +731,7 @@ const struct argp *lw_run_argp(void)
 
 int lw_command_run(int argc, char **argv)
 {
-    struct daemon daemon = {.lock_fd = -1};
+    struct daemon daemon = {.lock_fd = -1, .server_lock = PTHREAD_MUTEX_INITIALIZER};
     struct lw_error error = {0};
     sigset_t signals;
     int result, ended;
@@ -703,6 +739,9 @@ int lw_command_run(int argc, char **argv)
     argp_err_exit_status = LW_EXIT_USAGE;
     if (argp_parse(&ARGP, argc, argv, 0, NULL, &daemon) != 0) {
         return LW_EXIT_USAGE;
+    }
+    if (daemon.simulate.wanted) {
+        return lw_simulate_seeds(&daemon.simulate);
     }
     daemon.log = (struct lw_log){
         .level = LW_LOG_INFO,
