@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "connect/follow/source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -197,9 +198,11 @@ static int64_t hold_of(const struct lw_source_follow *source, const struct lw_fo
 
     for (size_t i = 0; i < source->n_files; i++) {
         const struct lw_follow_file *file = source->files[i];
-        bool is_behind = lw_follow_has_lines(file) && !file->was_refused;
-        bool counts = (is_behind || !lw_follow_is_idle(file, now_ns)) &&
-                      (is_behind || file->at.newest_ns != INT64_MIN);
+        bool is_behind, counts;
+
+        assert(file != NULL); /* As are all below n_files. */
+        is_behind = lw_follow_has_lines(file) && !file->was_refused;
+        counts = is_behind || (!lw_follow_is_idle(file, now_ns) && file->at.newest_ns != INT64_MIN);
 
         if (counts && file->at.newest_ns < hold_ns &&
             (apart == NULL || file->stem != apart->stem)) {
