@@ -415,23 +415,6 @@ static bool exchange_route(struct lw_http_exchange *exchange, const char *url, c
     return lw_http_guard_query(exchange);
 }
 
-/* The headers of a request to a route with `upload` are there. */
-static void exchange_begin_body(struct lw_http_exchange *exchange)
-{
-    const struct lw_http_upload *upload = exchange->route->upload;
-
-    if (exchange->is_foreign) {
-        lw_http_send_problem(exchange, 403, "Pages of other sites may not write here.");
-        return;
-    }
-    if (upload->begin != NULL) {
-        upload->begin(exchange->http->config.context, exchange);
-    }
-    if (!exchange->answered && lw_http_body_begin(exchange)) {
-        lw_http_set_deadline(exchange, exchange->http->config.body_ms * INT64_C(1000000));
-    }
-}
-
 /* Whatever is answered here ends the connection: the library reads no further then. */
 static void exchange_begin(struct lw_http_exchange *exchange, const char *url, const char *method,
                            const char *version)
@@ -445,7 +428,10 @@ static void exchange_begin(struct lw_http_exchange *exchange, const char *url, c
     }
     exchange->close = true;
     if (exchange_route(exchange, url, method)) {
-        exchange_begin_body(exchange);
+        lw_http_body_begin(exchange);
+    }
+    if (!exchange->answered) {
+        lw_http_set_deadline(exchange, exchange->http->config.body_ms * INT64_C(1000000));
     }
     exchange->close = exchange->answered;
 }
@@ -454,7 +440,7 @@ static void exchange_answer(struct lw_http_exchange *exchange, const char *url, 
 {
     if (exchange->postponed != NULL) {
         lw_http_postponed_answer(exchange);
-    } else if (exchange->takes_body) {
+    } else if (exchange->takes_body || exchange->refusal != 0) {
         lw_http_set_deadline(exchange, LW_HTTP_ANSWER_S * SECOND_NS);
         if (lw_http_body_end(exchange)) {
             exchange->route->answer(exchange->http->config.context, exchange);

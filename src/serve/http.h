@@ -44,6 +44,8 @@
 #define LW_HTTP_ANSWER_S 60
 /* Parts in braces of a route's path. */
 #define LW_HTTP_PARTS_MAX 4
+/* Bytes of the sentence in an error. */
+#define LW_HTTP_DETAIL_MAX 512
 /* Room for the status codes that the counters tell apart. */
 #define LW_HTTP_CODES 24
 
@@ -56,11 +58,21 @@ struct lw_http_parameter {
     const char *help;
 };
 
-/* What a route takes as body: it is POSTed to, and has neither GET nor HEAD. */
+/*
+ * What a route takes as body: it is POSTed to, and has neither GET nor HEAD.
+ *
+ * Who is refused while its body is on the way would find the connection reset before it could read
+ * why. So a body that is within its bound is read and thrown away first, unless the client asked
+ * beforehand (Expect: 100-continue).
+ */
 struct lw_http_upload {
-    size_t bytes_max; /* 413 beyond. */
-    /* Called when the headers are there; may answer, and then the body is not read. */
-    void (*begin)(void *context, struct lw_http_exchange *exchange);
+    size_t bytes_max; /* 413 beyond: at once when Content-Length says so. */
+    /* Called when the headers are there: 0, or the code to refuse with and why. May be NULL. */
+    unsigned (*begin)(void *context, struct lw_http_exchange *exchange,
+                      char ret_detail[LW_HTTP_DETAIL_MAX]);
+    /* Answers with a refusal, of begin's or the server's own: 413, 503. NULL: problem details. */
+    void (*refuse)(void *context, struct lw_http_exchange *exchange, unsigned code,
+                   const char *detail);
 };
 
 /* One line of the route table: routing, 405 with Allow, the counters' labels and the reference page

@@ -2,9 +2,9 @@
  * Bodies and the answers that wait.
  *
  * A body is gathered in memory that is kept for the next one: what it may hold is bounded by the
- * route, how many there may be at once and what they hold together by the server. A body found too
- * large on its way is read to its end and thrown away, since only then the library takes an answer;
- * one that says so beforehand is not read.
+ * route, how many there may be at once and what they hold together by the server. What is refused
+ * is read to its end and thrown away, since a client that still writes would see a reset connection
+ * in place of the answer; one that announces too much is not read.
  *
  * An answer that is put off costs no thread: its connection is suspended, and one thread of the
  * server asks every LW_HTTP_POSTPONED_MS, or when it is woken, which of them are due.
@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "serve/http_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -115,54 +116,88 @@ static bool body_reach(struct lw_http_exchange *exchange, size_t wanted)
 
 /* ---- bodies ---- */
 
-static void refuse_body(struct lw_http_exchange *exchange, unsigned code)
+/* Remembers why the body is refused; the first reason stands. */
+static void body_refuse(struct lw_http_exchange *exchange, unsigned code)
 {
-    if (code == 413) {
-        lw_http_send_problem(exchange, 413, "A body here has at most %zu bytes.",
-                             exchange->route->upload->bytes_max);
+    if (exchange->refusal != 0) {
         return;
     }
-    lw_http_add_field(exchange, "Retry-After", "1");
-    lw_http_send_problem(exchange, 503,
-                         "Too many bodies are being read: at most %d, %zu bytes together.",
-                         LW_HTTP_BODIES_MAX, LW_HTTP_BODIES_BYTES_MAX);
+    exchange->refusal = code;
+    if (code == 413) {
+        (void)snprintf(exchange->refusal_detail, sizeof(exchange->refusal_detail),
+                       "A body here has at most %zu bytes.", exchange->route->upload->bytes_max);
+    } else {
+        (void)snprintf(exchange->refusal_detail, sizeof(exchange->refusal_detail),
+                       "Too many bodies are being read: at most %d, %zu bytes together.",
+                       LW_HTTP_BODIES_MAX, LW_HTTP_BODIES_BYTES_MAX);
+    }
 }
 
-bool lw_http_body_begin(struct lw_http_exchange *exchange)
+static void refusal_send(struct lw_http_exchange *exchange)
+{
+    const struct lw_http_upload *upload = exchange->route->upload;
+
+    if (upload->refuse != NULL) {
+        upload->refuse(exchange->http->config.context, exchange, exchange->refusal,
+                       exchange->refusal_detail);
+        return;
+    }
+    if (exchange->refusal == 503) {
+        lw_http_add_field(exchange, "Retry-After", "1");
+    }
+    lw_http_send_problem(exchange, exchange->refusal, "%s", exchange->refusal_detail);
+}
+
+/* Counts the body in and makes room for as much of it as is believed beforehand. */
+static void body_enter(struct lw_http_exchange *exchange)
 {
     uint64_t length = exchange->body_length;
     size_t trusted = length == LW_HTTP_LENGTH_UNKNOWN ? FIRST_BYTES
                      : length < TRUSTED_BYTES         ? (size_t)length
                                                       : TRUSTED_BYTES;
 
-    if (length != LW_HTTP_LENGTH_UNKNOWN && length > exchange->route->upload->bytes_max) {
-        refuse_body(exchange, 413);
-        return false;
-    }
-    if (!bodies_enter(&exchange->http->bodies, &exchange->body)) {
-        refuse_body(exchange, 503);
-        return false;
-    }
-    exchange->takes_body = true;
-    if (!body_reach(exchange, trusted)) {
+    exchange->takes_body = bodies_enter(&exchange->http->bodies, &exchange->body);
+    if (!exchange->takes_body || !body_reach(exchange, trusted)) {
         lw_http_body_release(exchange);
-        refuse_body(exchange, 503);
-        return false;
+        body_refuse(exchange, 503);
     }
-    return true;
+}
+
+void lw_http_body_begin(struct lw_http_exchange *exchange)
+{
+    const struct lw_http_upload *upload = exchange->route->upload;
+    bool too_large = exchange->body_length != LW_HTTP_LENGTH_UNKNOWN &&
+                     exchange->body_length > upload->bytes_max;
+
+    if (exchange->is_foreign) {
+        lw_http_send_problem(exchange, 403, "Pages of other sites may not write here.");
+        return;
+    }
+    if (too_large) {
+        body_refuse(exchange, 413);
+    } else if (upload->begin != NULL) {
+        exchange->refusal = upload->begin(exchange->http->config.context, exchange,
+                                          exchange->refusal_detail);
+    }
+    if (exchange->refusal == 0) {
+        body_enter(exchange);
+    }
+    if (exchange->refusal != 0 && (too_large || lw_http_field(exchange, "Expect") != NULL)) {
+        refusal_send(exchange);
+    }
 }
 
 void lw_http_body_add(struct lw_http_exchange *exchange, const char *bytes, size_t n_bytes)
 {
-    if (!exchange->takes_body || exchange->body_fault != 0) {
+    if (exchange->refusal != 0) {
         return;
     }
     if (n_bytes > exchange->route->upload->bytes_max - exchange->n_body) {
-        exchange->body_fault = 413;
+        body_refuse(exchange, 413);
         return;
     }
     if (!body_reach(exchange, exchange->n_body + n_bytes)) {
-        exchange->body_fault = 503;
+        body_refuse(exchange, 503);
         return;
     }
     memcpy(exchange->body.bytes + exchange->n_body, bytes, n_bytes);
@@ -173,8 +208,8 @@ bool lw_http_body_end(struct lw_http_exchange *exchange)
 {
     struct http_bodies *bodies = &exchange->http->bodies;
 
-    if (exchange->body_fault != 0) {
-        refuse_body(exchange, exchange->body_fault);
+    if (exchange->refusal != 0) {
+        refusal_send(exchange);
         return false;
     }
     (void)pthread_mutex_lock(&bodies->lock);

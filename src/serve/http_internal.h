@@ -84,7 +84,8 @@ struct lw_http_exchange {
     bool is_foreign;      /* Its Origin is another site. */
     uint64_t body_length; /* As announced, or LW_HTTP_LENGTH_UNKNOWN. */
     bool takes_body;      /* It is being read. */
-    unsigned body_fault;  /* The code to refuse it with once all of it is past; 0: none. */
+    unsigned refusal;     /* The code to answer with once the body is past; 0: none. */
+    char refusal_detail[LW_HTTP_DETAIL_MAX];
     struct http_buffer body;
     size_t n_body;
     const struct lw_http_postponed *postponed; /* NULL: the answer is not put off. */
@@ -112,8 +113,8 @@ void lw_http_set_deadline(struct lw_http_exchange *exchange, int64_t after_ns);
 /* http_body.c */
 void lw_http_bodies_init(struct http_bodies *bodies);
 void lw_http_bodies_fini(struct http_bodies *bodies);
-/* Makes room for a body to be read; answers and returns false when there is none. */
-bool lw_http_body_begin(struct lw_http_exchange *exchange);
+/* A body is to come: makes room for it, or refuses it, now or when it is past. */
+void lw_http_body_begin(struct lw_http_exchange *exchange);
 /* Takes a piece of it. */
 void lw_http_body_add(struct lw_http_exchange *exchange, const char *bytes, size_t n_bytes);
 /* All of it is there: answers and returns false when it cannot be handed on. */

@@ -277,9 +277,8 @@ static void refuse(const struct lw_push_class *class, struct lw_http_exchange *e
     lw_writer_fini(&answer.body);
 }
 
-/* The encoding a body says it has: NULL for none. False, and the exchange is answered, for one that
- * the class does not take. */
-static bool encoding_of(const struct lw_push_class *class, struct lw_http_exchange *exchange,
+/* The encoding a body says it has: NULL for none. False for one that the class does not take. */
+static bool encoding_of(const struct lw_push_class *class, const struct lw_http_exchange *exchange,
                         const char **ret_encoding)
 {
     const char *said = lw_http_field(exchange, "Content-Encoding");
@@ -294,23 +293,24 @@ static bool encoding_of(const struct lw_push_class *class, struct lw_http_exchan
             return true;
         }
     }
-    refuse(class, exchange, 415, "This Content-Encoding is not taken here.");
     return false;
 }
 
-void lw_push_begin(struct lw_push *push, struct lw_http_exchange *exchange)
+unsigned lw_push_begin(struct lw_push *push, struct lw_http_exchange *exchange,
+                       char ret_detail[LW_HTTP_DETAIL_MAX])
 {
     struct source *source = source_of(push, exchange);
     const char *encoding;
     struct lw_error error = {0};
-    enum lw_status status = LW_OK;
+    enum lw_status status;
 
     if (!encoding_of(source->class, exchange, &encoding)) {
-        return;
+        (void)snprintf(ret_detail, LW_HTTP_DETAIL_MAX, "This Content-Encoding is not taken here.");
+        return 415;
     }
     if (!atomic_load(push->config.ready)) {
-        refuse(source->class, exchange, 503, "Lapwing is starting.");
-        return;
+        (void)snprintf(ret_detail, LW_HTTP_DETAIL_MAX, "Lapwing is starting.");
+        return 503;
     }
     (void)pthread_mutex_lock(&push->lock);
     status = push->ended ? lw_error_set(&error, LW_EIO, "Lapwing is ending.")
@@ -319,9 +319,14 @@ void lw_push_begin(struct lw_push *push, struct lw_http_exchange *exchange)
     if (status == LW_OK) {
         status = source->feed.ready(source->feed.context, &error);
     }
-    if (status != LW_OK) {
-        refuse(source->class, exchange, status == LW_EBUSY ? 429 : 503, error.message);
-    }
+    (void)snprintf(ret_detail, LW_HTTP_DETAIL_MAX, "%s", error.message);
+    return status == LW_OK ? 0 : status == LW_EBUSY ? 429 : 503;
+}
+
+void lw_push_refuse(struct lw_push *push, struct lw_http_exchange *exchange, unsigned code,
+                    const char *detail)
+{
+    refuse(source_of(push, exchange)->class, exchange, code, detail);
 }
 
 /* ---- answers that wait for the disk ---- */
@@ -417,9 +422,7 @@ static void work_run(const struct source *source, struct work *work,
     struct lw_error error = {0};
 
     input.body = lw_http_body(exchange, &input.n_bytes);
-    if (!encoding_of(class, exchange, &encoding)) {
-        return;
-    }
+    (void)encoding_of(class, exchange, &encoding); /* It was found good when the headers came. */
     if (encoding != NULL) {
         enum lw_status status = lw_unpack(encoding, input.body, input.n_bytes,
                                           class->decoded_bytes_max, &work->unpacked, &error);

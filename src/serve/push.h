@@ -40,8 +40,11 @@ void lw_push_destroy(struct lw_push *push);
 /* About once a second. */
 void lw_push_tick(struct lw_push *push);
 
-/* Of a route whose tag is a lw_push_class: begin of its upload, and its answer. */
-void lw_push_begin(struct lw_push *push, struct lw_http_exchange *exchange);
+/* Of a route whose tag is a lw_push_class: begin and refuse of its upload, and its answer. */
+unsigned lw_push_begin(struct lw_push *push, struct lw_http_exchange *exchange,
+                       char ret_detail[LW_HTTP_DETAIL_MAX]);
+void lw_push_refuse(struct lw_push *push, struct lw_http_exchange *exchange, unsigned code,
+                    const char *detail);
 void lw_push_answer(struct lw_push *push, struct lw_http_exchange *exchange);
 
 /* Series of the index-th class, and its name; NULL past the last, and UINT64_MAX for one that was

@@ -158,9 +158,16 @@ struct lw_routes {
                                                                  ended by a NULL name. */
 };
 
-static void begin_push(void *context, struct lw_http_exchange *exchange)
+static unsigned begin_push(void *context, struct lw_http_exchange *exchange,
+                           char ret_detail[LW_HTTP_DETAIL_MAX])
 {
-    lw_push_begin(((struct lw_server *)context)->push, exchange);
+    return lw_push_begin(((struct lw_server *)context)->push, exchange, ret_detail);
+}
+
+static void refuse_push(void *context, struct lw_http_exchange *exchange, unsigned code,
+                        const char *detail)
+{
+    lw_push_refuse(((struct lw_server *)context)->push, exchange, code, detail);
 }
 
 static void answer_push(void *context, struct lw_http_exchange *exchange)
@@ -188,7 +195,8 @@ static void routes_add_class(struct lw_routes *routes, const struct lw_push_clas
     const struct lw_http_parameter *parameters = routes_add_parameters(routes, class->parameters);
     struct lw_http_upload *upload = &routes->uploads[routes->n_uploads++];
 
-    *upload = (struct lw_http_upload){.bytes_max = class->body_bytes_max, .begin = begin_push};
+    *upload = (struct lw_http_upload){
+        .bytes_max = class->body_bytes_max, .begin = begin_push, .refuse = refuse_push};
     for (size_t i = 0; class->paths[i] != NULL; i++) {
         assert(routes->n < N_ROUTES + PUSH_PATHS_MAX);
         routes->routes[routes->n++] = (struct lw_http_route){

@@ -285,6 +285,7 @@ static void test_bodies__are_bounded_in_number(void **state)
         lw_http_count(fixture->http, &totals);
     }
     assert_int_equal(totals.n_bodies, LW_HTTP_BODIES_MAX);
+    n = upload_make(500, 500, "Connection: close\r\n");
     client_send(fixture->port, upload_text, n, &answer);
     assert_int_equal(answer.code, 503);
     assert_non_null(strstr(answer.text, "\r\nRetry-After: 1\r\n"));

@@ -148,8 +148,8 @@ static void test_push__refuses_by_headers_alone(void **state)
         const char *fields;
         int code;
     } cases[] = {
-        {"Content-Encoding: gzip\r\n", 415},
-        {"Content-Encoding: zstd\r\n", 415},
+        {"Expect: 100-continue\r\nContent-Encoding: gzip\r\n", 415},
+        {"Expect: 100-continue\r\nContent-Encoding: zstd\r\n", 415},
         {"Origin: http://example.net\r\n", 403},
         {"Origin: null\r\n", 403},
     };
@@ -220,6 +220,36 @@ static void test_push__is_told_to_come_again(void **state)
     post_series("up");
     assert_int_equal(answer.code, 503);
     assert_int_equal(n_points(), 0);
+}
+
+/* What is refused while its body is on the way is read to its end: the client gets the answer, and
+ * the connection stays. */
+static void test_push__refused_with_its_body_is_answered(void **state)
+{
+    static char large[1 << 20];
+    int fd = client_connect(port);
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        size_t n = (size_t)snprintf(request, sizeof(request),
+                                    "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\n"
+                                    "Content-Length: %zu\r\n\r\n",
+                                    sizeof(large));
+
+        set_ready(LW_EBUSY);
+        assert_int_equal(write(fd, request, n), n);
+        for (size_t sent = 0; sent < sizeof(large);) {
+            ssize_t n_sent = write(fd, large + sent, sizeof(large) - sent);
+
+            assert_true(n_sent > 0);
+            sent += (size_t)n_sent;
+        }
+        answer.n = 0;
+        client_read(fd, &answer, "the fake feed is not ready");
+        assert_int_equal(answer.code, 429);
+        assert_null(strstr(answer.text, "Connection: close"));
+    }
+    (void)close(fd);
 }
 
 /* ---- waiting ---- */
@@ -397,6 +427,7 @@ int main(void)
         TEST(test_push__refuses_by_headers_alone),
         TEST(test_push__refuses_bodies_that_are_not_what_they_say),
         TEST(test_push__is_told_to_come_again),
+        TEST(test_push__refused_with_its_body_is_answered),
         TEST(test_answer__waits_for_the_journal),
         TEST(test_answer__waits_without_a_thread),
         TEST(test_answer__gives_up_on_a_disk_that_cannot_be_written),
