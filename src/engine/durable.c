@@ -510,7 +510,7 @@ static enum lw_status threads_start(struct lw_durable *durable, struct lw_error 
                : lw_error_set(reterr, LW_EIO, "the threads of the journal cannot be started");
 }
 
-/* What the journal begins with in this run: feeds that were made before it was open. */
+/* Behind what was replayed. */
 static enum lw_status journal_open(struct lw_durable *durable, struct lw_error *reterr)
 {
     enum lw_status status = lw_archive_create(durable, &durable->archive, reterr);
@@ -519,10 +519,16 @@ static enum lw_status journal_open(struct lw_durable *durable, struct lw_error *
         status = lw_journal_open(&durable->journal_config, &durable->journal, reterr);
     }
     if (status == LW_OK) {
-        uint64_t next = lw_journal_next(durable->journal);
-
-        durable->engine->sequence = next - 1;
-        atomic_store(&durable->durable, next - 1);
+        durable->engine->sequence = lw_journal_next(durable->journal) - 1;
+        if (durable->engine->sequence + 1 < durable->stands_at) {
+            return lw_error_set(reterr, LW_EFORMAT,
+                                "%s ends at record %llu; the snapshot holds entities that stand at "
+                                "%llu: a part of the journal is missing",
+                                durable->journal_dir, (unsigned long long)durable->engine->sequence,
+                                (unsigned long long)durable->stands_at);
+        }
+        /* What was only in the system's memory when the last process died is made sure of. */
+        (void)!sync_once(durable, NULL);
     }
     return status;
 }

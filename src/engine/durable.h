@@ -52,7 +52,9 @@ struct lw_durable {
     uint64_t n_points;       /* Journaled since the last snapshot began. */
     struct lw_writer tails;  /* While replaying: bytes of LW_RECORD_TAIL. */
     struct durable_tail *tail_list;
-    size_t n_tails, next_tail;
+    size_t n_tails;
+    uint64_t stands_at; /* The journal must reach up to here: an entity of the snapshot stands
+                           there. */
 
     /* The threads. */
     pthread_mutex_t lock; /* Guards what follows; a leaf. */

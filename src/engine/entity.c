@@ -49,6 +49,7 @@ enum lw_status lw_entity_create(struct lw_pool *pool, struct lw_detector *detect
     entity->watermark_ns = INT64_MIN;
     entity->closed_ns = INT64_MIN;
     entity->pending_ns = INT64_MAX;
+    entity->quiet_ns = INT64_MIN;
     entity->tie.end = entity_end;
     lw_pool_tie(pool, &entity->tie);
     *ret_entity = entity;

@@ -82,6 +82,7 @@ struct lw_entity {
     int64_t watermark_ns; /* INT64_MIN: none yet. */
     int64_t closed_ns;    /* Steps that start before it are closed. */
     int64_t pending_ns;   /* Earliest open sample; INT64_MAX: none. */
+    int64_t quiet_ns;     /* No series is silent before; INT64_MIN: not known. Not in the bytes. */
     void *context;
     double *scratch; /* For p95: double[max_samples]; NULL until a metric wants it. */
     struct lw_pool *pool;
@@ -102,7 +103,7 @@ static inline struct lw_baseline *lw_series_baseline(struct lw_series *series)
 }
 
 /* Event time before which lw_advance() does nothing for this entity; INT64_MAX: never. */
-int64_t lw_entity_due(const struct lw_entity *entity);
+int64_t lw_entity_due(struct lw_entity *entity);
 /* The input has ended: close open steps and anomalies. */
 void lw_entity_finish(struct lw_entity *entity, const struct lw_sink *sink);
 /* Nobody listened until now_ns: what passed since the last samples is no silence of theirs. */

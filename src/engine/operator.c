@@ -157,6 +157,16 @@ static void score_series(struct lw_entity *entity, const struct step_input *inpu
     lw_entity_step_tell(entity, verdict);
 }
 
+/* The series has a sample: it may be missed sooner than any so far. */
+static void expect_silent(struct lw_entity *entity, const struct lw_series *series)
+{
+    if (series->metric->faults) {
+        int64_t at_ns = lw_fault_silent_at(&entity->detector->fault, &series->fault);
+
+        entity->quiet_ns = at_ns < entity->quiet_ns ? at_ns : entity->quiet_ns;
+    }
+}
+
 /* ---- samples of their own step: "sample" without lateness, and "row" ---- */
 
 /* A sample's value as its metric aggregates one sample. */
@@ -194,6 +204,7 @@ static void score_sample(struct lw_entity *entity, const struct lw_sample *sampl
     input.fault = lw_fault_sample(&entity->detector->fault, &series->fault, sample->time_ns,
                                   sample->value);
     input.value = value_of_sample(entity, series, sample, &input.fault);
+    expect_silent(entity, series);
     entity->counts.samples++;
     score_series(entity, &input, sink);
 }
@@ -391,6 +402,7 @@ static bool close_series(struct lw_entity *entity, uint32_t number, int64_t star
 
         ret_input->fault = begins != LW_TYPE_NONE ? begins : ret_input->fault;
     }
+    expect_silent(entity, series);
     lw_window_range(&series->window, end_ns - look_back_ns, end_ns, &input.range);
     ret_input->value = lw_aggregate(&input, &n_resets);
     if (n_resets > 0) {
@@ -454,7 +466,9 @@ static void close_step(struct lw_entity *entity, int64_t start_ns, int64_t end_n
     entity->pending_ns = lw_entity_earliest_open(entity, end_ns);
 }
 
-static int64_t earliest_silent(const struct lw_entity *entity, uint32_t *ret_series)
+/* Looks at every series; what it finds stays a lower bound until a sample comes that brings its
+ * series' moment nearer: see expect_silent(). */
+static int64_t earliest_silent(struct lw_entity *entity, uint32_t *ret_series)
 {
     int64_t earliest = INT64_MAX;
 
@@ -471,6 +485,7 @@ static int64_t earliest_silent(const struct lw_entity *entity, uint32_t *ret_ser
             }
         }
     }
+    entity->quiet_ns = earliest;
     return earliest;
 }
 
@@ -536,7 +551,9 @@ static void close_until(struct lw_entity *entity, int64_t limit_ns, bool silent_
         int64_t start_ns;
         int64_t end_ns = next_step(entity, &start_ns);
         uint32_t series = 0;
-        int64_t silent_ns = silent_too ? earliest_silent(entity, &series) : INT64_MAX;
+        int64_t silent_ns = !silent_too                   ? INT64_MAX
+                            : entity->quiet_ns > limit_ns ? entity->quiet_ns
+                                                          : earliest_silent(entity, &series);
 
         if ((end_ns < silent_ns ? end_ns : silent_ns) > limit_ns ||
             (end_ns == INT64_MAX && silent_ns == INT64_MAX)) {
@@ -567,12 +584,13 @@ void lw_advance(struct lw_entity *entity, int64_t watermark_ns, const struct lw_
     entity->closed_ns = closed_ns > entity->closed_ns ? closed_ns : entity->closed_ns;
 }
 
-int64_t lw_entity_due(const struct lw_entity *entity)
+int64_t lw_entity_due(struct lw_entity *entity)
 {
     int64_t start_ns;
     int64_t end_ns = next_step(entity, &start_ns);
     uint32_t series;
-    int64_t due_ns = earliest_silent(entity, &series);
+    int64_t due_ns = entity->quiet_ns != INT64_MIN ? entity->quiet_ns
+                                                   : earliest_silent(entity, &series);
 
     if (entity->detector->step_kind == LW_STEP_ROW) {
         return INT64_MAX;
@@ -585,6 +603,7 @@ int64_t lw_entity_due(const struct lw_entity *entity)
 
 void lw_entity_resume(struct lw_entity *entity, int64_t now_ns)
 {
+    entity->quiet_ns = INT64_MIN;
     for (uint32_t i = 0; i < entity->n_series; i++) {
         struct lw_series *series = entity->series[i];
 

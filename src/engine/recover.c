@@ -278,6 +278,9 @@ static enum lw_status read_entities(struct recovery *recovery,
 
     lw_reader_init(&reader, block->bytes, block->n_bytes);
     stands_at = lw_read_u64(&reader);
+    if (stands_at > recovery->durable->stands_at) {
+        recovery->durable->stands_at = stands_at;
+    }
     while (status == LW_OK && lw_entity_record_read(&reader, &record)) {
         status = take_entity(recovery, &record, stands_at, reterr);
     }
@@ -408,6 +411,7 @@ static enum lw_status load_newest(struct recovery *recovery, struct lw_error *re
         name_good_one(config, newest.name, reterr);
     }
     recovery->report.snapshot = recovery->head.sequence;
+    recovery->durable->journal_config.first = recovery->head.sequence; /* Should it be gone. */
     return status;
 }
 
