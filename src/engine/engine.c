@@ -1,6 +1,7 @@
 /* An engine: its making, its detectors and its feeds. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "engine/directory.h"
 #include "engine/durable.h"
 #include "engine/outbox.h"
 
@@ -83,6 +84,9 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
     (void)pthread_mutex_init(&engine->ring_lock, NULL);
     status = tables_create(engine, reterr);
     if (status == LW_OK) {
+        status = lw_directory_create(engine, &engine->directory, reterr);
+    }
+    if (status == LW_OK) {
         status = lw_trainer_create(1, &engine->trainer, reterr);
     }
     for (uint32_t i = 0; status == LW_OK && i < engine->n_shards; i++) {
@@ -101,6 +105,8 @@ void lw_engine_destroy(struct lw_engine *engine)
     if (engine == NULL) {
         return;
     }
+    lw_directory_destroy(engine->directory); /* It looks into the shards. */
+    engine->directory = NULL;
     lw_durable_destroy(engine->durable);
     engine->durable = NULL;
     for (uint32_t i = 0; engine->shards != NULL && i < engine->n_shards; i++) {

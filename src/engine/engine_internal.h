@@ -5,8 +5,11 @@
  *
  *   engine->route      the router: tables of series and entities, detectors, feeds. Held by a
  *                      feed's call and by set-up.
+ *   shard->turn        whose turn the next is: taken before shard->lock by the shard's thread and
+ *                      by queries (lw_shard_enter), which therefore wait for one batch at most.
  *   shard->lock        the shard's entities, history and pool. Held by its thread while it works on
- *                      a batch, and by queries.
+ *                      a batch, and by queries, for about a millisecond at most and never with
+ *                      engine->route.
  *   shard->queue_lock  the queue alone; never held while another lock is taken.
  *   engine->ring_lock  the ring of anomalies; a leaf.
  *
@@ -111,10 +114,11 @@ struct shard {
     uint32_t number;
     pthread_t thread;
     bool started;
-    pthread_mutex_t lock;
+    pthread_mutex_t turn, lock;
     struct lw_pool *pool;
     struct engine_entity **entities;
     size_t n_entities, entities_capacity;
+    uint64_t n_drops; /* How often entities were dropped; changed under engine->route and lock. */
     struct engine_entity **gathering; /* Entities with a row that has not ended. */
     size_t n_gathering, gathering_capacity;
     struct engine_entity **touched; /* Entities that got a sample since they were last asked. */
@@ -140,6 +144,7 @@ struct shard {
     pthread_cond_t filled, drained;
     struct batch *queue[QUEUE_BATCHES];
     size_t head, n_queued;
+    uint64_t told_in;      /* The batch with the newest item about all entities. */
     uint64_t n_handed;     /* Batches handed over so far, under engine->route ... */
     atomic_ulong n_done;   /* ... and worked on. */
     atomic_uint n_waiting; /* n_queued, to be looked at without the lock. */
@@ -227,10 +232,12 @@ struct lw_engine {
     pthread_mutex_t ring_lock;
     struct anomaly_slot *ring; /* LW_ENGINE_ANOMALIES_KEPT */
     size_t ring_next;
+    uint64_t ring_made; /* Places given out so far. */
     uint64_t change;
     int64_t saved_ns; /* Of the last good save; INT64_MIN: none. These two under ring_lock. */
     bool state_degraded;
     struct lw_outbox *outbox;   /* What sinks have yet to be told; NULL: nothing is kept. */
+    struct lw_directory *directory; /* What searches look into. */
     struct lw_durable *durable; /* Journal and snapshots; NULL: none are kept. */
     uint64_t sequence;          /* Of the newest record, under route; 0: none. */
     bool replaying;             /* Under route: what is routed comes from the journal. */
@@ -262,6 +269,10 @@ void lw_shard_append(struct shard *shard, const struct item *item);
 void lw_shard_submit(struct shard *shard);
 /* Hand over and wait until the queue is empty and the thread idle. Caller holds engine->route. */
 void lw_shard_drain(struct shard *shard);
+/* Take shard->lock when the batch at hand is done, and give it back. For queries, which hold no
+ * other lock. */
+void lw_shard_enter(struct shard *shard);
+void lw_shard_leave(struct shard *shard);
 /* Tell an entity the event time it was spared; closes nothing. Caller holds shard->lock. */
 void lw_shard_catch_up(struct engine_entity *entity);
 

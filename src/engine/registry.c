@@ -582,6 +582,7 @@ void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell)
         size_t n_left = 0, n_written = 0;
 
         (void)pthread_mutex_lock(&shard->lock);
+        shard->n_drops++;
         forget_rows(shard, detector);
         lw_shard_forget(shard, detector);
         for (size_t e = 0; e < shard->n_entities; e++) {

@@ -78,6 +78,20 @@ static void on_anomaly(void *context, const struct lw_entity *entity,
     lw_anomalies_record(owner, anomaly);
 }
 
+/* ---- whose turn it is ---- */
+
+void lw_shard_enter(struct shard *shard)
+{
+    (void)pthread_mutex_lock(&shard->turn);
+    (void)pthread_mutex_lock(&shard->lock);
+    (void)pthread_mutex_unlock(&shard->turn);
+}
+
+void lw_shard_leave(struct shard *shard)
+{
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
 /* ---- work ---- */
 
 static void observe_gathered(struct shard *shard, struct engine_entity *owner)
@@ -243,7 +257,7 @@ static void work_batch(struct shard *shard, const struct batch *batch)
 {
     uint64_t n_before;
 
-    (void)pthread_mutex_lock(&shard->lock);
+    lw_shard_enter(shard);
     n_before = shard->verdicts;
     shard->sequence = shard->replaying ? shard->sequence : batch->sequence;
     for (size_t i = 0; i < batch->n_items; i++) {
@@ -251,7 +265,7 @@ static void work_batch(struct shard *shard, const struct batch *batch)
         work_item(shard, &batch->items[i]);
     }
     count_delays(shard, batch->pushed_ns, shard->verdicts - n_before);
-    (void)pthread_mutex_unlock(&shard->lock);
+    lw_shard_leave(shard);
 }
 
 static void *shard_main(void *argument)
@@ -312,6 +326,9 @@ void lw_shard_append(struct shard *shard, const struct item *item)
 {
     struct batch *batch = shard->building;
 
+    if (item->entity == NULL) { /* It may be about any entity. */
+        shard->told_in = shard->n_handed + 1;
+    }
     batch->items[batch->n_items++] = *item;
     if (batch->n_items == BATCH_ITEMS) {
         lw_shard_submit(shard);
@@ -330,7 +347,11 @@ void lw_shard_drain(struct shard *shard)
 
 void lw_shard_drain_entity(const struct engine_entity *owner)
 {
-    if (owner->shard->engine->handed[owner->number] > atomic_load(&owner->shard->n_done)) {
+    const struct shard *shard = owner->shard;
+    uint64_t handed = shard->engine->handed[owner->number];
+
+    handed = handed > shard->told_in ? handed : shard->told_in;
+    if (handed > atomic_load(&shard->n_done)) {
         lw_shard_drain(owner->shard);
     }
 }
@@ -367,6 +388,7 @@ enum lw_status lw_shard_start(struct shard *shard, struct lw_engine *engine, uin
         shard->feed_ns[i] = INT64_MIN;
     }
     shard->sink = (struct lw_sink){.verdict = on_verdict, .anomaly = on_anomaly, .context = shard};
+    (void)pthread_mutex_init(&shard->turn, NULL);
     (void)pthread_mutex_init(&shard->lock, NULL);
     (void)pthread_mutex_init(&shard->queue_lock, NULL);
     (void)pthread_cond_init(&shard->filled, NULL);
@@ -411,6 +433,7 @@ void lw_shard_stop(struct shard *shard)
     lw_mem_free(shard->untold);
     lw_mem_free(shard->due);
     lw_writer_fini(&shard->snapshot);
+    (void)pthread_mutex_destroy(&shard->turn);
     (void)pthread_mutex_destroy(&shard->lock);
     (void)pthread_mutex_destroy(&shard->queue_lock);
     (void)pthread_cond_destroy(&shard->filled);
