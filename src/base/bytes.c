@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define WRITER_FIRST_BYTES 256
@@ -24,38 +25,50 @@ void lw_writer_reset(struct lw_writer *writer)
     writer->status = LW_OK;
 }
 
+static bool writer_widen(struct lw_writer *writer, size_t n_bytes)
+{
+    size_t wanted = writer->capacity_bytes == 0 ? WRITER_FIRST_BYTES : writer->capacity_bytes;
+    uint8_t *data;
+
+    while (wanted - writer->n_bytes < n_bytes) {
+        wanted *= 2;
+    }
+    data = lw_mem_realloc(writer->data, wanted);
+    if (data == NULL) {
+        writer->status = LW_ENOMEM;
+        return false;
+    }
+    writer->data = data;
+    writer->capacity_bytes = wanted;
+    return true;
+}
+
 /* Room for n_bytes more at the end, or NULL once the writer has failed. */
-static uint8_t *writer_grow(struct lw_writer *writer, size_t n_bytes)
+static inline uint8_t *writer_grow(struct lw_writer *writer, size_t n_bytes)
 {
     uint8_t *at;
 
-    if (writer->status != LW_OK) {
+    if (writer->status != LW_OK ||
+        (writer->capacity_bytes - writer->n_bytes < n_bytes && !writer_widen(writer, n_bytes))) {
         return NULL;
-    }
-    if (writer->capacity_bytes - writer->n_bytes < n_bytes) {
-        size_t wanted = writer->capacity_bytes == 0 ? WRITER_FIRST_BYTES : writer->capacity_bytes;
-        uint8_t *data;
-
-        while (wanted - writer->n_bytes < n_bytes) {
-            wanted *= 2;
-        }
-        data = lw_mem_realloc(writer->data, wanted);
-        if (data == NULL) {
-            writer->status = LW_ENOMEM;
-            return NULL;
-        }
-        writer->data = data;
-        writer->capacity_bytes = wanted;
     }
     at = writer->data + writer->n_bytes;
     writer->n_bytes += n_bytes;
     return at;
 }
 
-static void writer_put(struct lw_writer *writer, uint64_t value, size_t n_bytes)
+/* Snapshots write and read some hundred numbers of each series: where the machine's order of bytes
+ * is ours, they are copied. */
+#define IS_LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
+static inline void writer_put(struct lw_writer *writer, uint64_t value, size_t n_bytes)
 {
     uint8_t *at = writer_grow(writer, n_bytes);
 
+    if (IS_LITTLE && at != NULL) {
+        memcpy(at, &value, n_bytes);
+        return;
+    }
     for (size_t i = 0; at != NULL && i < n_bytes; i++) {
         at[i] = (uint8_t)(value >> (8 * i));
     }
@@ -104,6 +117,10 @@ void lw_write_f64(struct lw_writer *writer, double value)
 
 void lw_write_f32s(struct lw_writer *writer, const float *values, size_t n)
 {
+    if (IS_LITTLE) {
+        lw_write_raw(writer, values, n * sizeof(*values));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         lw_write_f32(writer, values[i]);
     }
@@ -111,6 +128,10 @@ void lw_write_f32s(struct lw_writer *writer, const float *values, size_t n)
 
 void lw_write_f64s(struct lw_writer *writer, const double *values, size_t n)
 {
+    if (IS_LITTLE) {
+        lw_write_raw(writer, values, n * sizeof(*values));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         lw_write_f64(writer, values[i]);
     }
@@ -159,11 +180,15 @@ const uint8_t *lw_read_view(struct lw_reader *reader, size_t n_bytes)
     return view;
 }
 
-static uint64_t reader_get(struct lw_reader *reader, size_t n_bytes)
+static inline uint64_t reader_get(struct lw_reader *reader, size_t n_bytes)
 {
     const uint8_t *view = lw_read_view(reader, n_bytes);
     uint64_t value = 0;
 
+    if (IS_LITTLE && view != NULL) {
+        memcpy(&value, view, n_bytes);
+        return value;
+    }
     for (size_t i = 0; view != NULL && i < n_bytes; i++) {
         value |= (uint64_t)view[i] << (8 * i);
     }
@@ -215,6 +240,10 @@ double lw_read_f64(struct lw_reader *reader)
 
 void lw_read_f32s(struct lw_reader *reader, float *ret_values, size_t n)
 {
+    if (IS_LITTLE) {
+        lw_read_raw(reader, ret_values, n * sizeof(*ret_values));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         ret_values[i] = lw_read_f32(reader);
     }
@@ -222,6 +251,10 @@ void lw_read_f32s(struct lw_reader *reader, float *ret_values, size_t n)
 
 void lw_read_f64s(struct lw_reader *reader, double *ret_values, size_t n)
 {
+    if (IS_LITTLE) {
+        lw_read_raw(reader, ret_values, n * sizeof(*ret_values));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         ret_values[i] = lw_read_f64(reader);
     }
