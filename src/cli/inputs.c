@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "connect/patient_feed.h"
 #include "connect/source_csv.h"
 #include "connect/source_follow.h"
 #include "connect/source_host.h"
@@ -22,6 +23,7 @@ struct input {
     struct lw_inputs *inputs;
     struct lw_config_source config;
     struct lw_feed feed;
+    struct lw_patient_feed patient;  /* Before it, for those that nobody sends samples again. */
     struct lw_source_host *host;     /* Of type host. */
     struct lw_source_scrape *scrape; /* Of type scrape. */
     struct lw_source_follow *follow; /* Of type follow. */
@@ -244,15 +246,19 @@ static void *input_main(void *argument)
 
 static enum lw_status feed_create(struct input *input, struct lw_error *reterr)
 {
+    bool waits = input->config.options.type == LW_SOURCE_HOST ||
+                 input->config.options.type == LW_SOURCE_CSV;
     struct lw_feed feed;
     enum lw_status status = lw_engine_feed(input->inputs->engine, input->config.name, &feed,
                                            reterr);
 
     if (status == LW_OK && input->inputs->recorder != NULL) {
-        return lw_recorder_wrap(input->inputs->recorder, input->config.name, &feed, &input->feed,
-                                reterr);
+        status = lw_recorder_wrap(input->inputs->recorder, input->config.name, &feed, &feed,
+                                  reterr);
     }
-    input->feed = feed;
+    if (status == LW_OK) {
+        input->feed = waits ? lw_patient_feed_init(&input->patient, &feed, &input->over) : feed;
+    }
     return status;
 }
 

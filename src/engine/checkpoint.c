@@ -21,7 +21,7 @@
 #include <time.h>
 
 /* Of one shard, at a time. */
-#define PIECE_BYTES ((size_t)1 << 20)
+#define PIECE_BYTES ((size_t)1 << 19)
 #define NAMES_AT_ONCE 2048u
 #define KEPT 2u
 #define DURABLE_WAIT_NS INT64_C(30000000000)
