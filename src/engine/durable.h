@@ -25,7 +25,9 @@ enum lw_record_type {
     LW_RECORD_TAIL = 5,      /* name of a detector, its points so far, its pooled tail */
     LW_RECORD_CLOCK = 6,     /* i64 real time: now and then, to know how long nobody listened */
     LW_RECORD_RESUME = 7,    /* Nobody listened for a while. */
-    LW_RECORD_FINISH = 8     /* The input is complete. */
+    LW_RECORD_FINISH = 8,    /* The input is complete. */
+    LW_RECORD_LOST = 9       /* u64 number: in place of a damaged one; snapshots from this number on
+                                can do without it. */
 };
 
 /* A pooled tail that the journal holds, for replaying. */
@@ -50,6 +52,7 @@ struct lw_durable {
     struct lw_writer record; /* The one being made. */
     int64_t clock_ns;        /* Of the newest LW_RECORD_CLOCK. */
     uint64_t n_points;       /* Journaled since the last snapshot began. */
+    uint64_t reach;          /* Records up to it are in entities of the snapshot taken up. */
     struct lw_writer tails;  /* While replaying: bytes of LW_RECORD_TAIL. */
     struct durable_tail *tail_list;
     size_t n_tails;

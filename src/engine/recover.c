@@ -498,6 +498,21 @@ static enum lw_status replay_feed(struct recovery *recovery, const struct lw_jou
     return feed != NULL && feed->number == number ? LW_OK : bad_record(record, reterr);
 }
 
+/* What was lost stays lost where the snapshot holds it, or where nothing does. */
+static enum lw_status replay_lost(const struct recovery *recovery,
+                                  const struct lw_journal_record *record, struct lw_reader *reader,
+                                  struct lw_error *reterr)
+{
+    uint64_t from = lw_read_u64(reader);
+
+    return reader->status == LW_OK && recovery->report.snapshot >= from
+               ? LW_OK
+               : lw_error_set(reterr, LW_EFORMAT,
+                              "record %llu of the journal was lost: only snapshots from record "
+                              "%llu on can do without it",
+                              (unsigned long long)record->sequence, (unsigned long long)from);
+}
+
 static enum lw_status replay_record(struct recovery *recovery,
                                     const struct lw_journal_record *record, struct lw_error *reterr)
 {
@@ -528,6 +543,8 @@ static enum lw_status replay_record(struct recovery *recovery,
     case LW_RECORD_FINISH:
         lw_engine_end(engine);
         return LW_OK;
+    case LW_RECORD_LOST:
+        return replay_lost(recovery, record, &reader, reterr);
     case LW_RECORD_TAIL:
         return LW_OK; /* Taken where it was made. */
     }
