@@ -156,6 +156,7 @@ void lw_durable_tail(struct lw_engine *engine, uint32_t detector)
     }
     lw_writer_reset(&durable->record);
     lw_write_text(&durable->record, lw_detector_name(place->detector));
+    lw_write_u64(&durable->record, lw_detector_hash(place->detector));
     lw_write_u64(&durable->record, place->n_points);
     lw_pooled_tail_save(place, &durable->record);
     /* Where it cannot be appended, a replay that comes to this place finds all entities standing at
@@ -173,12 +174,14 @@ bool lw_durable_tail_replay(struct lw_engine *engine, uint32_t detector)
         const struct durable_tail *tail = &durable->tail_list[i];
         struct lw_reader reader;
         char name[LW_NAME_MAX];
-        uint64_t n_points;
+        uint64_t hash, n_points;
 
         lw_reader_init(&reader, durable->tails.data + tail->at, tail->n_bytes);
         lw_read_text(&reader, name, sizeof(name));
+        hash = lw_read_u64(&reader);
         n_points = lw_read_u64(&reader);
         if (reader.status == LW_OK && n_points == place->n_points &&
+            hash == lw_detector_hash(place->detector) &&
             strcmp(name, lw_detector_name(place->detector)) == 0) {
             return lw_pooled_tail_load(place, &reader, NULL) == LW_OK;
         }

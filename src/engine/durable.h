@@ -22,7 +22,7 @@ enum lw_record_type {
     LW_RECORD_SERIES = 2,    /* u32 number, canonical text */
     LW_RECORD_POINTS = 3,    /* lw_points_write() */
     LW_RECORD_WATERMARK = 4, /* u16 feed, i64 time */
-    LW_RECORD_TAIL = 5,      /* name of a detector, its points so far, its pooled tail */
+    LW_RECORD_TAIL = 5,      /* name and hash of a detector, its points so far, its pooled tail */
     LW_RECORD_CLOCK = 6,     /* i64 real time: now and then, to know how long nobody listened */
     LW_RECORD_RESUME = 7,    /* Nobody listened for a while. */
     LW_RECORD_FINISH = 8,    /* The input is complete. */
