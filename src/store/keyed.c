@@ -19,7 +19,7 @@
 #define PROBE_KEY "\0probe"
 #define RETRY_FIRST_NS INT64_C(100000000)
 #define RETRY_LAST_NS INT64_C(5000000000)
-/* RocksDB's FATAL: what happens is told by errors, not by a log beside the data. */
+/* RocksDB's FATAL: what happens is told by errors, not by a log. */
 #define LOG_LEVEL 4
 
 /* One batch of the library; the type of ours hides it. */
@@ -36,8 +36,9 @@ struct lw_keyed {
     rocksdb_writeoptions_t *plain; /* In the log, not synced; in memory there is no log. */
     rocksdb_writeoptions_t *synced;
     rocksdb_readoptions_t *read;
-    pthread_rwlock_t lock; /* Held for writing while the database is opened anew. */
-    rocksdb_t *db;         /* NULL: it could not be opened again so far. */
+    rocksdb_writebatch_t *nothing; /* Written when all before it is to be synced. */
+    pthread_rwlock_t lock;         /* Held for writing while the database is opened anew. */
+    rocksdb_t *db;                 /* NULL: it could not be opened again so far. */
     atomic_bool degraded;
     int64_t retry_at_ns, retry_after_ns; /* Under lock. */
 };
@@ -81,8 +82,11 @@ static rocksdb_options_t *options_create(struct lw_keyed *keyed)
     rocksdb_options_set_manifest_preallocation_size(options, 64 * 1024);
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
     rocksdb_options_set_info_log_level(options, LOG_LEVEL);
+    /* One log, empty for ever: with a bound for its size it would have headers all the same, and
+     * where the library is built with assertions (Debian's is) a log that cannot be written, on a
+     * full disk, ends the process. */
     rocksdb_options_set_keep_log_file_num(options, 1);
-    rocksdb_options_set_max_log_file_size(options, 64 * 1024);
+    rocksdb_options_set_max_log_file_size(options, 0);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
     rocksdb_options_set_stats_persist_period_sec(options, 0);
     if (keyed->memory != NULL) {
@@ -132,6 +136,8 @@ enum lw_status lw_keyed_open(const struct lw_keyed_config *config, struct lw_key
     keyed->synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(keyed->synced, 1);
     keyed->read = rocksdb_readoptions_create();
+    keyed->nothing = rocksdb_writebatch_create();
+    rocksdb_writebatch_put_log_data(keyed->nothing, "", 0);
     status = database_open(keyed, reterr);
     if (status != LW_OK) {
         lw_keyed_close(keyed);
@@ -155,6 +161,7 @@ void lw_keyed_close(struct lw_keyed *keyed)
         rocksdb_writeoptions_destroy(keyed->plain);
         rocksdb_writeoptions_destroy(keyed->synced);
         rocksdb_readoptions_destroy(keyed->read);
+        rocksdb_writebatch_destroy(keyed->nothing);
     }
     if (keyed->memory != NULL) {
         rocksdb_env_destroy(keyed->memory);
@@ -287,6 +294,9 @@ enum lw_status lw_keyed_write(struct lw_keyed *keyed, const struct lw_keyed_batc
     return status;
 }
 
+/* A synced write of nothing, which waits its turn among the writes. The library's own call for it
+ * (rocksdb_flush_wal) may meet a log to which another thread's write has just failed, and then
+ * its assertions, where they are built in, end the process. */
 enum lw_status lw_keyed_sync(struct lw_keyed *keyed, struct lw_error *reterr)
 {
     char *message = NULL;
@@ -299,7 +309,7 @@ enum lw_status lw_keyed_sync(struct lw_keyed *keyed, struct lw_error *reterr)
     if (keyed->db == NULL) {
         status = closed(keyed, reterr);
     } else if (keyed->dir != NULL) {
-        rocksdb_flush_wal(keyed->db, 1, &message);
+        rocksdb_write(keyed->db, keyed->synced, keyed->nothing, &message);
     }
     (void)pthread_rwlock_unlock(&keyed->lock);
     if (message != NULL) {

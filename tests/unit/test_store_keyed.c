@@ -9,12 +9,15 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAIRS_MAX 64
@@ -216,7 +219,7 @@ static void fill_disk(const char *path)
 
 static enum lw_status put_large(struct lw_keyed *keyed, unsigned number)
 {
-    static char value[20000];
+    char value[20000];
     char key[16];
     struct lw_keyed_batch *batch = lw_keyed_batch_create();
     enum lw_status status;
@@ -306,6 +309,91 @@ static void test_keyed__comes_back_when_files_may_grow_again(void **state)
     lw_keyed_close(keyed);
 }
 
+/* ---- whatever the moment at which there is no more room, the process lives on ---- */
+
+struct busy {
+    struct lw_keyed *keyed;
+    atomic_bool stop;
+};
+
+static void *write_on(void *argument)
+{
+    struct busy *busy = argument;
+
+    for (unsigned i = 0; !atomic_load(&busy->stop); i++) {
+        (void)put_large(busy->keyed, i);
+    }
+    return NULL;
+}
+
+static void *sync_on(void *argument)
+{
+    struct busy *busy = argument;
+
+    while (!atomic_load(&busy->stop)) {
+        (void)!lw_keyed_sync(busy->keyed, NULL);
+    }
+    return NULL;
+}
+
+/* Another process's life with a store; ends it. */
+static void live_busily(const char *dir, bool clean)
+{
+    const struct lw_keyed_config config = {.dir = dir};
+    struct busy busy = {0};
+    pthread_t writer, syncer;
+
+    if (lw_keyed_open(&config, &busy.keyed, NULL) == LW_OK) {
+        (void)pthread_create(&writer, NULL, write_on, &busy);
+        (void)pthread_create(&syncer, NULL, sync_on, &busy);
+        (void)usleep(130000); /* Longer than until it is opened again. */
+        if (!clean) {
+            _exit(0);
+        }
+        atomic_store(&busy.stop, true);
+        (void)pthread_join(writer, NULL);
+        (void)pthread_join(syncer, NULL);
+        lw_keyed_close(busy.keyed);
+    }
+    _exit(0);
+}
+
+static void check_lives(const char *dir, rlim_t bytes, bool clean)
+{
+    const struct rlimit limit = {bytes, RLIM_INFINITY}, no_core = {0, 0};
+    int status = -1;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)setrlimit(RLIMIT_FSIZE, &limit);
+        live_busily(dir, clean);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status)) {
+        fail_msg("with files of %llu bytes it ended by signal %d", (unsigned long long)bytes,
+                 WTERMSIG(status));
+    }
+}
+
+static void test_keyed__never_ends_the_process_for_lack_of_room(void **state)
+{
+    static const rlim_t sizes[] = {0,     10,    100,   1000,   2000,   3000,  5000,
+                                   10000, 20000, 40000, 100000, 200000, 400000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char dir[96];
+
+        (void)snprintf(dir, sizeof(dir), "%s/%zu", folder, i);
+        check_lives(dir, sizes[i], true);
+        check_lives(dir, sizes[i], false); /* What a kill leaves is opened again. */
+        check_lives(dir, sizes[i], true);
+        check_lives(dir, RLIM_INFINITY, false);
+    }
+}
+
 static void test_keyed__opens_an_empty_store_quickly(void **state)
 {
     int64_t best_ns = INT64_MAX;
@@ -338,6 +426,7 @@ int main(void)
         TEST(test_keyed__says_that_memory_is_short),
         TEST(test_keyed__comes_back_when_a_full_disk_has_room_again),
         TEST(test_keyed__comes_back_when_files_may_grow_again),
+        TEST(test_keyed__never_ends_the_process_for_lack_of_room),
         TEST(test_keyed__opens_an_empty_store_quickly),
     };
 
