@@ -25,3 +25,8 @@ int64_t lw_clock_cpu_ns(void)
 {
     return clock_read(CLOCK_PROCESS_CPUTIME_ID);
 }
+
+int64_t lw_clock_thread_ns(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}

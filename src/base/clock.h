@@ -12,5 +12,7 @@ int64_t lw_clock_real_ns(void);
 int64_t lw_clock_monotonic_ns(void);
 /* Processor time of this process, all its threads together. */
 int64_t lw_clock_cpu_ns(void);
+/* Processor time of the calling thread. */
+int64_t lw_clock_thread_ns(void);
 
 #endif

@@ -236,11 +236,11 @@ struct lw_engine {
     uint64_t change;
     int64_t saved_ns; /* Of the last good save; INT64_MIN: none. These two under ring_lock. */
     bool state_degraded;
-    struct lw_outbox *outbox;   /* What sinks have yet to be told; NULL: nothing is kept. */
+    struct lw_outbox *outbox;       /* What sinks have yet to be told; NULL: nothing is kept. */
     struct lw_directory *directory; /* What searches look into. */
-    struct lw_durable *durable; /* Journal and snapshots; NULL: none are kept. */
-    uint64_t sequence;          /* Of the newest record, under route; 0: none. */
-    bool replaying;             /* Under route: what is routed comes from the journal. */
+    struct lw_durable *durable;     /* Journal and snapshots; NULL: none are kept. */
+    uint64_t sequence;              /* Of the newest record, under route; 0: none. */
+    bool replaying;                 /* Under route: what is routed comes from the journal. */
 };
 
 /* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */
@@ -322,6 +322,9 @@ enum lw_status lw_pooled_tail_load(struct engine_detector *place, struct lw_read
 /* history.c: all under the lock of the entity's shard. */
 void lw_history_append(struct engine_entity *entity, const struct lw_verdict *verdict);
 void lw_history_destroy(struct engine_entity *entity);
+/* Steps after since_ns, oldest first; returns how many. */
+size_t lw_history_steps(const struct engine_entity *owner, uint32_t series, int64_t since_ns,
+                       struct lw_history_point *ret_points, size_t capacity);
 
 /* anomalies.c */
 void lw_anomalies_record(struct engine_entity *entity, const struct lw_anomaly *anomaly);

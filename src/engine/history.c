@@ -72,12 +72,18 @@ void lw_history_destroy(struct engine_entity *owner)
     owner->n_histories = 0;
 }
 
-static size_t history_read(const struct history *history, uint32_t capacity_steps, int64_t since_ns,
-                           struct lw_history_point *ret_points, size_t capacity)
+size_t lw_history_steps(const struct engine_entity *owner, uint32_t series, int64_t since_ns,
+                       struct lw_history_point *ret_points, size_t capacity)
 {
-    uint32_t oldest = (history->next + capacity_steps - history->n_points) % capacity_steps;
+    const struct history *history = series < owner->n_histories ? owner->histories[series] : NULL;
+    uint32_t capacity_steps = owner->shard->engine->history_steps;
+    uint32_t oldest;
     size_t n = 0;
 
+    if (history == NULL) {
+        return 0;
+    }
+    oldest = (history->next + capacity_steps - history->n_points) % capacity_steps;
     for (uint32_t i = 0; i < history->n_points && n < capacity; i++) {
         const struct lw_history_point *point = &history->points[(oldest + i) % capacity_steps];
 
@@ -86,31 +92,4 @@ static size_t history_read(const struct history *history, uint32_t capacity_step
         }
     }
     return n;
-}
-
-enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series,
-                                 int64_t since_ns, struct lw_history_point *ret_points,
-                                 size_t capacity, size_t *ret_n)
-{
-    enum lw_status status = LW_ENOTFOUND;
-    struct engine_entity *owner = NULL;
-
-    (void)pthread_mutex_lock(&engine->route);
-    if (entity < engine->n_entities) {
-        owner = engine->entities[entity];
-    }
-    if (owner != NULL) {
-        (void)pthread_mutex_lock(&owner->shard->lock);
-        if (series < lw_entity_n_series(owner->entity)) {
-            struct history *history = series < owner->n_histories ? owner->histories[series] : NULL;
-
-            *ret_n = history == NULL ? 0
-                                     : history_read(history, engine->history_steps, since_ns,
-                                                    ret_points, capacity);
-            status = LW_OK;
-        }
-        (void)pthread_mutex_unlock(&owner->shard->lock);
-    }
-    (void)pthread_mutex_unlock(&engine->route);
-    return status;
 }
