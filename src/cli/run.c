@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/config.h"
+#include "cli/data_dir.h"
 #include "cli/inputs.h"
 #include "cli/models_file.h"
 #include "cli/outputs.h"
@@ -20,18 +21,14 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_NAME "lock"
 #define OUTBOX_NAME "keyed"
 #define LOOK_NS INT64_C(60000000000)
 
@@ -357,26 +354,6 @@ static void reload(struct daemon *daemon)
 
 /* ---- state ---- */
 
-/* Makes the folder of the state and keeps every other daemon out of it. */
-static enum lw_status claim_data_dir(struct daemon *daemon, struct lw_error *reterr)
-{
-    const char *folder = daemon->config.options.data_dir;
-    char lock_path[PATH_MAX];
-
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-        return lw_error_set(reterr, LW_EIO, "cannot make folder %s: %s", folder, strerror(errno));
-    }
-    (void)snprintf(lock_path, sizeof(lock_path), "%s/%s", folder, LOCK_NAME);
-    daemon->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (daemon->lock_fd < 0) {
-        return lw_error_set(reterr, LW_EIO, "cannot open %s: %s", lock_path, strerror(errno));
-    }
-    if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        return lw_error_set(reterr, LW_EIO, "folder %s is in use by another lapwing", folder);
-    }
-    return LW_OK;
-}
-
 static uint64_t trainings_failed(const struct daemon *daemon)
 {
     struct lw_engine_totals totals;
@@ -626,7 +603,7 @@ static enum lw_status start(struct daemon *daemon, int *ret_exit, struct lw_erro
 
     *ret_exit = LW_EXIT_USAGE;
     if (status == LW_OK) {
-        status = claim_data_dir(daemon, reterr);
+        status = lw_data_dir_claim(daemon->config.options.data_dir, true, &daemon->lock_fd, reterr);
         *ret_exit = exit_of(status);
     }
     if (status == LW_OK) {

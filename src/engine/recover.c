@@ -411,7 +411,6 @@ static enum lw_status load_newest(struct recovery *recovery, struct lw_error *re
         name_good_one(config, newest.name, reterr);
     }
     recovery->report.snapshot = recovery->head.sequence;
-    recovery->durable->journal_config.first = recovery->head.sequence; /* Should it be gone. */
     return status;
 }
 

@@ -112,6 +112,10 @@ enum lw_status lw_journal_reader_open(const struct lw_journal_config *config, ui
 enum lw_status lw_journal_reader_next(struct lw_journal_reader *reader,
                                       struct lw_journal_record *ret_record,
                                       struct lw_error *reterr) LW_MUST_USE;
+/* After LW_EFORMAT, for repairing: goes behind the damage, to where records can be read again;
+ * their numbers tell what is missing. LW_ENOTFOUND when nothing follows; LW_EIO; LW_ENOMEM. */
+enum lw_status lw_journal_reader_skip(struct lw_journal_reader *reader,
+                                      struct lw_error *reterr) LW_MUST_USE;
 void lw_journal_reader_close(struct lw_journal_reader *reader);
 
 /* Segments from the oldest to the newest, at most capacity; *ret_n is how many there are. `verify`:

@@ -170,6 +170,24 @@ enum lw_status lw_journal_reader_next(struct lw_journal_reader *reader,
     return LW_ENOTFOUND;
 }
 
+enum lw_status lw_journal_reader_skip(struct lw_journal_reader *reader, struct lw_error *reterr)
+{
+    enum lw_status status = reader->walking ? lw_segment_walk_resume(&reader->walk, reterr)
+                                            : LW_ENOTFOUND;
+
+    reader->n_records = 0;
+    if (status == LW_OK && reader->walk.next < lw_segment_list_end(&reader->list, reader->i)) {
+        return LW_OK;
+    }
+    if (status != LW_OK && status != LW_ENOTFOUND) {
+        return status;
+    }
+    lw_segment_walk_close(&reader->walk);
+    reader->walking = false;
+    reader->i++;
+    return reader->i < reader->list.n ? LW_OK : LW_ENOTFOUND;
+}
+
 /* ---- what lies on the disk ---- */
 
 /* Fills what a walk through the segment tells. */

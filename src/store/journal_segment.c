@@ -351,23 +351,19 @@ enum lw_status lw_segment_walk_next(struct lw_segment_walk *walk, struct lw_grou
     return LW_OK;
 }
 
-enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret_durable,
-                                      struct lw_error *reterr)
+/* The first group head of this segment at or behind a place; LW_ENOTFOUND where there is none. */
+static enum lw_status walk_find(struct lw_segment_walk *walk, int64_t at,
+                                struct lw_group *ret_group, struct lw_error *reterr)
 {
     uint8_t magic[4];
-    uint64_t durable = (uint64_t)walk->whole;
 
     lw_put_u32(magic, GROUP_MAGIC);
-    for (int64_t at = walk->at; walk->n_bytes - at >= (int64_t)LW_GROUP_HEAD_BYTES;) {
+    while (walk->n_bytes - at >= (int64_t)LW_GROUP_HEAD_BYTES) {
         const uint8_t *bytes = NULL, *found, *end;
-        struct lw_group group;
         enum lw_status status = walk_window(walk, at, LW_GROUP_HEAD_BYTES, true, &bytes, reterr);
 
-        if (status == LW_ENOTFOUND) {
-            break; /* It became shorter. */
-        }
         if (status != LW_OK) {
-            return status;
+            return status; /* LW_ENOTFOUND: it became shorter. */
         }
         end = walk->window + walk->window_bytes;
         found = memmem(bytes, (size_t)(end - bytes), magic, sizeof(magic));
@@ -375,19 +371,50 @@ enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret
             at += end - bytes - (int64_t)(sizeof(magic) - 1);
         } else if (end - found < (ptrdiff_t)LW_GROUP_HEAD_BYTES) {
             at = walk->window_at + (found - walk->window);
-            if (at + (int64_t)LW_GROUP_HEAD_BYTES > walk->n_bytes) {
-                break;
-            }
         } else {
             at = walk->window_at + (found - walk->window);
-            if (group_head_parse(found, walk->seed, at, &group) && group.durable > durable) {
-                durable = group.durable;
+            if (group_head_parse(found, walk->seed, at, ret_group)) {
+                return LW_OK;
             }
             at++;
         }
     }
+    return LW_ENOTFOUND;
+}
+
+enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret_durable,
+                                      struct lw_error *reterr)
+{
+    uint64_t durable = (uint64_t)walk->whole;
+    struct lw_group group = {.at = walk->at - 1};
+    enum lw_status status;
+
+    do {
+        status = walk_find(walk, group.at + 1, &group, reterr);
+        durable = status == LW_OK && group.durable > durable ? group.durable : durable;
+    } while (status == LW_OK);
+    if (status != LW_ENOTFOUND) {
+        return status;
+    }
     *ret_durable = (int64_t)durable;
     return LW_OK;
+}
+
+enum lw_status lw_segment_walk_resume(struct lw_segment_walk *walk, struct lw_error *reterr)
+{
+    struct lw_group group = {.at = walk->at};
+    enum lw_status status = walk->at == 0 ? LW_ENOTFOUND : LW_OK; /* Without the head no seed. */
+
+    while (status == LW_OK) {
+        status = walk_find(walk, group.at + 1, &group, reterr);
+        if (status == LW_OK && group.first >= walk->next) {
+            walk->at = group.at;
+            walk->next = group.first;
+            walk->broken = NULL;
+            break;
+        }
+    }
+    return status;
 }
 
 enum lw_status lw_segment_walk_judge(struct lw_segment_walk *walk, uint64_t end,

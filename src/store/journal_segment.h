@@ -110,6 +110,10 @@ void lw_segment_walk_close(struct lw_segment_walk *walk);
 enum lw_status lw_segment_walk_next(struct lw_segment_walk *walk, struct lw_group *ret_group,
                                     const uint8_t **ret_records,
                                     struct lw_error *reterr) LW_MUST_USE;
+/* A walk that broke goes on at the next group whose head can be read, its records unproved;
+ * LW_ENOTFOUND when there is none, or the segment's own head is damaged. LW_EIO, LW_ENOMEM. */
+enum lw_status lw_segment_walk_resume(struct lw_segment_walk *walk,
+                                      struct lw_error *reterr) LW_MUST_USE;
 /* Up to where the segment is known to have been on the disk, by its head and by the group heads
  * that can be read behind `at`. LW_EIO, LW_ENOMEM. */
 enum lw_status lw_segment_walk_proved(struct lw_segment_walk *walk, int64_t *ret_durable,
