@@ -273,9 +273,19 @@ static void remove_one(void *context, const char *name)
     (void)unlink(path);
 }
 
+static void names_of(void *context, const uint32_t *series, size_t n,
+                     struct lw_history_name *ret_names)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *text = name_of(context, series[i]);
+
+        ret_names[i] = (struct lw_history_name){text, strlen(text)};
+    }
+}
+
 static struct lw_history *history_open(void)
 {
-    struct lw_history_config config = {.io = lw_io_system(), .dir = dir, .name = name_of};
+    struct lw_history_config config = {.io = lw_io_system(), .dir = dir, .names = names_of};
     struct lw_history *history;
     struct lw_error error;
 
@@ -319,34 +329,43 @@ static double read_all(struct lw_history *history, const struct set *set)
 }
 
 /* One file of the whole set, in the order a journal has: sample by sample over all series. */
-static void bench_set(const struct set *set)
+static enum lw_status set_give(void *context, const struct lw_history_taker *taker,
+                               struct lw_error *reterr)
 {
-    struct lw_history *history = history_open();
-    struct lw_history_writer *writer;
-    struct lw_history_stats stats;
-    struct lw_error error;
-    double gorilla = 0, zstd = 0, zstd_s = 0, begin, write_s, n;
-    size_t longest = 0;
+    const struct set *set = context;
+    enum lw_status status = LW_OK;
+    bool more = true;
 
-    for (size_t i = 0; i < set->n; i++) {
-        longest = set->series[i].n > longest ? set->series[i].n : longest;
-        gorilla += gorilla_bytes(&set->series[i]);
-        zstd += zstd_bytes(&set->series[i], &zstd_s);
-    }
-    begin = lw_bench_cpu_s();
-    must(lw_history_begin(history, 1, 1, &writer, &error), &error);
-    for (size_t row = 0; row < longest; row++) {
-        for (uint32_t i = 0; i < set->n; i++) {
+    for (size_t row = 0; more && status == LW_OK; row++) {
+        more = false;
+        for (uint32_t i = 0; i < set->n && status == LW_OK; i++) {
             const struct series *series = &set->series[i];
 
             if (row < series->n) {
                 struct lw_history_input point = {i, series->times_ns[row], series->values[row]};
 
-                must(lw_history_add(writer, &point, 1, &error), &error);
+                status = taker->take(taker->context, &point, 1, reterr);
+                more = true;
             }
         }
     }
-    must(lw_history_commit(writer, &error), &error);
+    return status;
+}
+
+static void bench_set(const struct set *set)
+{
+    struct lw_history *history = history_open();
+    const struct lw_history_source source = {set_give, (void *)set};
+    struct lw_history_stats stats;
+    struct lw_error error;
+    double gorilla = 0, zstd = 0, zstd_s = 0, begin, write_s, n;
+
+    for (size_t i = 0; i < set->n; i++) {
+        gorilla += gorilla_bytes(&set->series[i]);
+        zstd += zstd_bytes(&set->series[i], &zstd_s);
+    }
+    begin = lw_bench_cpu_s();
+    must(lw_history_write(history, 1, 1, &source, &error), &error);
     write_s = lw_bench_cpu_s() - begin;
     lw_history_stats(history, &stats);
     n = (double)stats.n_samples;
@@ -379,6 +398,12 @@ static void fleet_points(const struct set *set, uint64_t file, struct lw_history
     }
 }
 
+static enum lw_status fleet_give(void *context, const struct lw_history_taker *taker,
+                                 struct lw_error *reterr)
+{
+    return taker->take(taker->context, context, FLEET_SERIES * FLEET_SAMPLES, reterr);
+}
+
 /* 100,000 series as a fleet has them, in files of few samples each, then merged. */
 static void bench_fleet(struct set *set)
 {
@@ -397,17 +422,11 @@ static void bench_fleet(struct set *set)
         (void)name_of(NULL, i);
     }
     for (uint64_t file = 0; file < FLEET_FILES; file++) {
-        struct lw_history_writer *writer;
+        const struct lw_history_source source = {fleet_give, points};
 
         fleet_points(set, file, points);
         begin = lw_bench_cpu_s();
-        must(lw_history_begin(history, file + 1, file + 1, &writer, &error), &error);
-        must(lw_history_add(writer, points, FLEET_SERIES * FLEET_SAMPLES, &error), &error);
-        if (file == 0) {
-            print(set, "add_ns_per_sample",
-                  (lw_bench_cpu_s() - begin) / (FLEET_SERIES * FLEET_SAMPLES) * 1e9, "ns");
-        }
-        must(lw_history_commit(writer, &error), &error);
+        must(lw_history_write(history, file + 1, file + 1, &source, &error), &error);
         write_s += lw_bench_cpu_s() - begin;
     }
     free(points);

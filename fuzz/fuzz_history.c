@@ -88,10 +88,19 @@ static void seal(uint8_t *bytes, size_t n_bytes)
     put(bytes + n_bytes - 8, lw_hash_bytes(bytes + trailer, TRAILER - 8, 0), 8);
 }
 
-static const char *name_of(void *context, uint32_t series)
+static void names_of(void *context, const uint32_t *series, size_t n,
+                     struct lw_history_name *ret_names)
 {
     (void)context;
-    return series == 0 ? "a" : NULL;
+    for (size_t i = 0; i < n; i++) {
+        ret_names[i] = (struct lw_history_name){series[i] == 0 ? "a" : NULL, 1};
+    }
+}
+
+static enum lw_status one_read(void *context, const struct lw_history_taker *taker,
+                               struct lw_error *reterr)
+{
+    return taker->take(taker->context, context, 1, reterr);
 }
 
 struct walk {
@@ -140,16 +149,10 @@ static void walk_all(struct lw_history *history)
 static void fill(struct lw_history *history)
 {
     for (uint64_t i = 10; i < 17; i++) {
-        struct lw_history_writer *writer;
         struct lw_history_input point = {0, (int64_t)i, 1.5};
+        struct lw_history_source source = {one_read, &point};
 
-        if (lw_history_begin(history, i, i, &writer, NULL) == LW_OK) {
-            if (lw_history_add(writer, &point, 1, NULL) != LW_OK) {
-                lw_history_abandon(writer);
-            } else {
-                (void)!lw_history_commit(writer, NULL);
-            }
-        }
+        (void)!lw_history_write(history, i, i, &source, NULL);
     }
 }
 
@@ -157,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
     const char *path = "/h/00000000000000000001-00000000000000000009.history";
     struct lw_simulated_disk *disk;
-    struct lw_history_config config = {.dir = "/h", .name = name_of};
+    struct lw_history_config config = {.dir = "/h", .names = names_of};
     struct lw_history *history = NULL;
     uint8_t *bytes;
     size_t n;

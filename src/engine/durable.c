@@ -116,6 +116,7 @@ enum lw_status lw_durable_points(struct lw_engine *engine, struct engine_feed *f
         if (status == LW_OK) {
             atomic_store(&feed->position, engine->sequence);
             engine->durable->n_points += n;
+            engine->durable->n_journaled += n;
         }
     } else if (n == 0) {
         status = LW_OK;
@@ -346,26 +347,22 @@ static void *checkpointer_main(void *argument)
 static void *archivist_main(void *argument)
 {
     struct lw_durable *durable = argument;
-    uint64_t n_done = 0;
     bool stop = false;
 
     while (!stop) {
-        uint64_t n_checkpoints;
+        bool all;
 
         (void)pthread_mutex_lock(&durable->lock);
         if (!durable->stop) {
             wait_until(durable, &durable->wake_checkpointer, lw_clock_monotonic_ns() + LOOK_NS);
         }
         stop = durable->stop;
-        n_checkpoints = durable->totals.checkpoints;
         (void)pthread_mutex_unlock(&durable->lock);
-        if (!stop && n_checkpoints > n_done) {
-            n_done = n_checkpoints;
-            if (lw_archive_turn(durable->archive, NULL) != LW_OK) {
-                (void)pthread_mutex_lock(&durable->lock);
-                durable->archive_failures++;
-                (void)pthread_mutex_unlock(&durable->lock);
-            }
+        if (!stop && lw_archive_due(durable->archive, &all) &&
+            lw_archive_turn(durable->archive, all, NULL) != LW_OK) {
+            (void)pthread_mutex_lock(&durable->lock);
+            durable->archive_failures++;
+            (void)pthread_mutex_unlock(&durable->lock);
         }
     }
     return NULL;
@@ -529,6 +526,12 @@ static enum lw_status journal_open(struct lw_durable *durable, struct lw_error *
                                 "%llu: a part of the journal is missing",
                                 durable->journal_dir, (unsigned long long)durable->engine->sequence,
                                 (unsigned long long)durable->stands_at);
+        }
+        if (lw_archive_covered(durable->archive) > durable->engine->sequence) {
+            return lw_error_set(reterr, LW_EFORMAT,
+                                "%s ends at record %llu; the history holds them up to %llu",
+                                durable->journal_dir, (unsigned long long)durable->engine->sequence,
+                                (unsigned long long)lw_archive_covered(durable->archive));
         }
         /* What was only in the system's memory when the last process died is made sure of. */
         (void)!sync_once(durable, NULL);

@@ -52,7 +52,7 @@ struct lw_durable {
     struct lw_writer record; /* The one being made. */
     int64_t clock_ns;        /* Of the newest LW_RECORD_CLOCK. */
     uint64_t n_points;       /* Journaled since the last snapshot began. */
-    uint64_t reach;          /* Records up to it are in entities of the snapshot taken up. */
+    uint64_t n_journaled;    /* Since the state was opened. */
     struct lw_writer tails;  /* While replaying: bytes of LW_RECORD_TAIL. */
     struct durable_tail *tail_list;
     size_t n_tails;
@@ -113,6 +113,10 @@ struct lw_points_reader {
 enum lw_status lw_points_open(struct lw_points_reader *points, const void *bytes, size_t n_bytes,
                               struct lw_error *reterr) LW_MUST_USE;
 size_t lw_points_read(struct lw_points_reader *points, struct lw_point *ret_points,
+                      size_t capacity);
+/* The same without tags and flags, for the history. */
+struct lw_history_input;
+size_t lw_points_take(struct lw_points_reader *points, struct lw_history_input *ret_points,
                       size_t capacity);
 
 /* recover.c: the newest snapshot, and the journal behind it. */

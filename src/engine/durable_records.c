@@ -9,6 +9,7 @@
 #include "engine/durable.h"
 
 #include "base/error.h"
+#include "store/history.h"
 
 #include <string.h>
 
@@ -38,22 +39,6 @@ static size_t put_varint(uint8_t *at, uint64_t value)
     }
     at[n++] = (uint8_t)value;
     return n;
-}
-
-static uint64_t read_varint(struct lw_reader *reader)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = lw_read_u8(reader);
-
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0) {
-            return value;
-        }
-    }
-    reader->status = LW_EFORMAT;
-    return 0;
 }
 
 static uint8_t flags_of(const struct lw_point *points, size_t n)
@@ -127,21 +112,116 @@ enum lw_status lw_points_open(struct lw_points_reader *points, const void *bytes
     return LW_OK;
 }
 
+/* What reading goes by, out of the reader for the time of a piece. */
+struct place {
+    const uint8_t *at, *end;
+    uint32_t series;
+    uint64_t time_ns;
+};
+
+/* A varint that lies before the end; false where there is none. */
+static inline bool get_varint(struct place *place, uint64_t *ret_value)
+{
+    const uint8_t *at = place->at;
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 64 && at < place->end; shift += 7) {
+        uint8_t byte = *at++;
+
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret_value = value;
+            place->at = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Series, time and value of the next point, behind which n_rest bytes follow. */
+static inline bool get_point(struct place *place, double *ret_value, size_t n_rest)
+{
+    uint64_t series, time;
+
+    if (!get_varint(place, &series) || !get_varint(place, &time) ||
+        (size_t)(place->end - place->at) < sizeof(*ret_value) + n_rest) {
+        return false;
+    }
+    place->series += (uint32_t)unzigzag(series);
+    place->time_ns += (uint64_t)unzigzag(time);
+    memcpy(ret_value, place->at, sizeof(*ret_value));
+    place->at += sizeof(*ret_value);
+    return true;
+}
+
+static size_t rest_bytes(const struct lw_points_reader *points)
+{
+    return ((points->flags & HAS_TAGS) != 0 ? sizeof(uint64_t) : 0) +
+           ((points->flags & HAS_FLAGS) != 0 ? sizeof(uint32_t) : 0);
+}
+
+static struct place place_begin(const struct lw_points_reader *points)
+{
+    return (struct place){.at = points->reader.data + points->reader.at,
+                          .end = points->reader.data + points->reader.n_bytes,
+                          .series = points->series,
+                          .time_ns = (uint64_t)points->time_ns};
+}
+
+/* n points were read; false where they were fewer than wanted. */
+static bool place_end(struct lw_points_reader *points, const struct place *place, size_t n,
+                      size_t n_wanted)
+{
+    points->reader.at = (size_t)(place->at - points->reader.data);
+    points->series = place->series;
+    points->time_ns = (int64_t)place->time_ns;
+    points->n_left -= (uint32_t)n;
+    if (n < n_wanted) {
+        points->reader.status = LW_EFORMAT;
+    }
+    return n == n_wanted;
+}
+
+static size_t wanted(const struct lw_points_reader *points, size_t capacity)
+{
+    if (points->reader.status != LW_OK) {
+        return 0;
+    }
+    return capacity < points->n_left ? capacity : points->n_left;
+}
+
 size_t lw_points_read(struct lw_points_reader *points, struct lw_point *ret_points, size_t capacity)
 {
-    size_t n = 0;
+    struct place place = place_begin(points);
+    size_t n_wanted = wanted(points, capacity), n_rest = rest_bytes(points), n = 0;
 
-    while (n < capacity && points->n_left > 0 && points->reader.status == LW_OK) {
-        struct lw_point *point = &ret_points[n++];
+    for (double value; n < n_wanted && get_point(&place, &value, n_rest); n++) {
+        struct lw_point *point = &ret_points[n];
 
-        points->n_left--;
-        points->series += (uint32_t)unzigzag(read_varint(&points->reader));
-        points->time_ns = (int64_t)((uint64_t)points->time_ns +
-                                    (uint64_t)unzigzag(read_varint(&points->reader)));
-        *point = (struct lw_point){.series = points->series, .time_ns = points->time_ns};
-        point->value = lw_read_f64(&points->reader);
-        point->tag = (points->flags & HAS_TAGS) != 0 ? lw_read_u64(&points->reader) : 0;
-        point->flags = (points->flags & HAS_FLAGS) != 0 ? lw_read_u32(&points->reader) : 0;
+        *point = (struct lw_point){
+            .series = place.series, .time_ns = (int64_t)place.time_ns, .value = value};
+        if ((points->flags & HAS_TAGS) != 0) {
+            memcpy(&point->tag, place.at, sizeof(point->tag));
+            place.at += sizeof(point->tag);
+        }
+        if ((points->flags & HAS_FLAGS) != 0) {
+            memcpy(&point->flags, place.at, sizeof(point->flags));
+            place.at += sizeof(point->flags);
+        }
     }
-    return points->reader.status == LW_OK ? n : 0;
+    return place_end(points, &place, n, n_wanted) ? n : 0;
+}
+
+size_t lw_points_take(struct lw_points_reader *points, struct lw_history_input *ret_points,
+                      size_t capacity)
+{
+    struct place place = place_begin(points);
+    size_t n_wanted = wanted(points, capacity), n_rest = rest_bytes(points), n = 0;
+
+    for (; n < n_wanted && get_point(&place, &ret_points[n].value, n_rest); n++) {
+        ret_points[n].series = place.series;
+        ret_points[n].time_ns = (int64_t)place.time_ns;
+        place.at += n_rest;
+    }
+    return place_end(points, &place, n, n_wanted) ? n : 0;
 }

@@ -524,7 +524,7 @@ static void checkpoint_now(struct world *world)
 {
     lw_engine_flush(world->engine);
     world->report->checkpoints += lw_engine_checkpoint(world->engine, NULL) == LW_OK ? 1 : 0;
-    (void)!lw_archive_turn(world->engine->durable->archive, NULL);
+    (void)!lw_archive_turn(world->engine->durable->archive, true, NULL);
     sync_now(world);
 }
 
@@ -602,7 +602,7 @@ static void compare_history(struct world *world)
     struct lw_error error = {0};
     size_t n_damaged = 0;
 
-    if (lw_archive_turn(archive, &error) != LW_OK ||
+    if (lw_archive_turn(archive, true, &error) != LW_OK ||
         lw_history_verify(lw_archive_history(archive), NULL, NULL, &n_damaged, &error) != LW_OK) {
         broken(world, "the history: %s", error.message);
         return;

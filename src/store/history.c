@@ -235,29 +235,117 @@ static enum lw_status folder_take(struct lw_history *history, struct folder *fol
     return status;
 }
 
-static enum lw_status history_load(struct lw_history *history, struct lw_error *reterr)
+static void folder_fini(struct folder *folder)
+{
+    lw_mem_free(folder->files);
+    lw_mem_free(folder->unfinished);
+}
+
+/* A missing folder is empty. After a failure, too, folder_fini() is due. */
+static enum lw_status folder_list(const struct lw_history *history, struct folder *ret_folder,
+                                  struct lw_error *reterr)
 {
     const struct lw_io *io = history->config.io;
-    struct folder folder = {0};
-    enum lw_status status = lw_io_make_dir(io, history->dir, reterr);
     int answer;
+
+    do {
+        ret_folder->n_files = ret_folder->n_unfinished = 0;
+        answer = io->list(io->context, history->dir, folder_visit, ret_folder);
+    } while (answer == -EINTR);
+    if (answer < 0 && answer != -ENOENT) {
+        return lw_io_fail(answer, "list", history->dir, reterr);
+    }
+    return ret_folder->status == LW_OK
+               ? LW_OK
+               : lw_error_set(reterr, LW_ENOMEM, "no memory to list %s", history->dir);
+}
+
+static enum lw_status history_load(struct lw_history *history, struct lw_error *reterr)
+{
+    struct folder folder = {0};
+    enum lw_status status = lw_io_make_dir(history->config.io, history->dir, reterr);
 
     if (status != LW_OK) {
         return status;
     }
-    do {
-        folder.n_files = folder.n_unfinished = 0;
-        answer = io->list(io->context, history->dir, folder_visit, &folder);
-    } while (answer == -EINTR);
-    if (answer < 0) {
-        status = lw_io_fail(answer, "list", history->dir, reterr);
-    } else if (folder.status != LW_OK) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory to list %s", history->dir);
-    } else {
+    status = folder_list(history, &folder, reterr);
+    if (status == LW_OK) {
         status = folder_take(history, &folder, reterr);
     }
-    lw_mem_free(folder.files);
-    lw_mem_free(folder.unfinished);
+    folder_fini(&folder);
+    return status;
+}
+
+/* ---- looking at a folder without opening it ---- */
+
+/* LW_EFORMAT: it is damaged. */
+static enum lw_status file_check(const struct lw_history *history, const char *path,
+                                 struct found found, uint64_t *n_bytes, struct lw_error *reterr)
+{
+    struct lw_history_cursor *cursor = NULL;
+    struct lw_history_file *file = NULL;
+    enum lw_status status = lw_history_file_open(history->config.io, path, &file, reterr);
+
+    if (status == LW_OK && (file->info.first != found.first || file->info.last != found.last)) {
+        status = lw_error_set(reterr, LW_EFORMAT,
+                              "%s is damaged at byte 16: it holds other numbers", path);
+    }
+    if (status == LW_OK) {
+        *n_bytes += file->info.n_bytes;
+        cursor = lw_history_cursor_create(history->config.io, file, false);
+        status = cursor == NULL ? lw_error_set(reterr, LW_ENOMEM, "no memory to verify %s", path)
+                                : lw_history_cursor_verify(cursor, reterr);
+    }
+    lw_history_cursor_destroy(cursor);
+    lw_history_file_close(file);
+    return status;
+}
+
+enum lw_status lw_history_check(const struct lw_history_config *config,
+                                void (*visit)(void *context, const char *file, const char *damage),
+                                void *context, struct lw_history_findings *ret_findings,
+                                struct lw_error *reterr)
+{
+    struct lw_history_findings findings = {0};
+    struct lw_history *history = lw_mem_calloc(1, sizeof(*history));
+    struct folder folder = {0};
+    enum lw_status status;
+
+    if (history == NULL || strlen(config->dir) >= sizeof(history->dir)) {
+        status = lw_error_set(reterr, history == NULL ? LW_ENOMEM : LW_EINVAL,
+                              "no memory to verify the history, or its path is too long");
+        goto done;
+    }
+    history->config = *config;
+    memcpy(history->dir, config->dir, strlen(config->dir) + 1);
+    status = folder_list(history, &folder, reterr);
+    findings.covered = folder.set_aside_last;
+    for (size_t i = 0; status == LW_OK && i < folder.n_files; i++) {
+        const struct found found = folder.files[i];
+        char path[LW_IO_PATH_MAX];
+        struct lw_error error = {0};
+
+        status = lw_history_path(history, found.first, found.last, path, reterr);
+        if (status != LW_OK) {
+            break;
+        }
+        findings.covered = found.last > findings.covered ? found.last : findings.covered;
+        findings.n_files++;
+        status = file_check(history, path, found, &findings.n_bytes, &error);
+        if (status == LW_EFORMAT) {
+            findings.n_damaged++;
+            visit(context, path, error.message);
+            status = LW_OK;
+        } else if (status != LW_OK) {
+            status = lw_error_set(reterr, status, "%s", error.message);
+        }
+    }
+    if (status == LW_OK) {
+        *ret_findings = findings;
+    }
+done:
+    folder_fini(&folder);
+    lw_mem_free(history);
     return status;
 }
 
@@ -335,59 +423,129 @@ uint64_t lw_history_covered(const struct lw_history *history)
 
 /* ---- what joins and leaves ---- */
 
-static enum lw_status file_write(const struct lw_io *io, const char *path, const uint8_t *bytes,
-                                 size_t n_bytes, struct lw_error *reterr)
-{
-    int fd = lw_io_open(io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), answer;
-    enum lw_status status;
+struct lw_history_output {
+    struct lw_history *history;
+    struct lw_history_builder *builder;
+    int fd; /* -1: closed. */
+    int64_t n_bytes;
+    bool unfinished_there;
+    char path[LW_IO_PATH_MAX], unfinished[LW_IO_PATH_MAX + sizeof(UNFINISHED)];
+};
 
-    if (fd < 0) {
-        return lw_io_fail(fd, "create", path, reterr);
-    }
-    status = lw_io_write_all(io, fd, path, bytes, n_bytes, 0, reterr);
-    if (status == LW_OK) {
-        answer = lw_io_sync(io, fd);
-        status = answer < 0 ? lw_io_fail(answer, "sync", path, reterr) : LW_OK;
-    }
-    answer = io->close(io->context, fd);
-    if (status == LW_OK && answer < 0 && answer != -EINTR) { /* Closed it is in any case. */
-        status = lw_io_fail(answer, "close", path, reterr);
-    }
+static enum lw_status output_write(void *context, const uint8_t *bytes, size_t n_bytes,
+                                   struct lw_error *reterr)
+{
+    struct lw_history_output *output = context;
+    enum lw_status status = lw_io_write_all(output->history->config.io, output->fd,
+                                            output->unfinished, bytes, n_bytes, output->n_bytes,
+                                            reterr);
+
+    output->n_bytes += (int64_t)n_bytes;
     return status;
 }
 
-enum lw_status lw_history_publish(struct lw_history *history, struct lw_history_builder *builder,
-                                  uint64_t first, uint64_t last, struct lw_history_file **ret_file,
-                                  struct lw_error *reterr)
+enum lw_status lw_history_output_open(struct lw_history *history,
+                                      const struct lw_history_range *range,
+                                      struct lw_history_output **ret_output,
+                                      struct lw_error *reterr)
 {
-    const struct lw_io *io = history->config.io;
-    char path[LW_IO_PATH_MAX], unfinished[LW_IO_PATH_MAX + sizeof(UNFINISHED)];
-    const uint8_t *bytes;
-    size_t n_bytes;
+    struct lw_history_output *output = lw_mem_calloc(1, sizeof(*output));
+    const struct lw_history_sink sink = {output_write, output};
+    enum lw_status status;
+
+    if (output == NULL) {
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for a history file");
+    }
+    output->history = history;
+    output->fd = -1;
+    status = lw_history_path(history, range->first, range->last, output->path, reterr);
+    if (status == LW_OK) {
+        output->builder = lw_history_builder_create(range->first, range->last, range->level, &sink);
+        status = output->builder != NULL
+                     ? LW_OK
+                     : lw_error_set(reterr, LW_ENOMEM, "no memory for a history file");
+    }
+    if (status == LW_OK) {
+        (void)snprintf(output->unfinished, sizeof(output->unfinished), "%s" UNFINISHED,
+                       output->path);
+        output->fd = lw_io_open(history->config.io, output->unfinished,
+                                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        output->unfinished_there = output->fd >= 0;
+        status = output->fd >= 0 ? LW_OK
+                                 : lw_io_fail(output->fd, "create", output->unfinished, reterr);
+    }
+    if (status != LW_OK) {
+        lw_history_output_close(output);
+        return status;
+    }
+    *ret_output = output;
+    return LW_OK;
+}
+
+struct lw_history_builder *lw_history_output_builder(struct lw_history_output *output)
+{
+    return output->builder;
+}
+
+void lw_history_output_close(struct lw_history_output *output)
+{
+    const struct lw_io *io;
+
+    if (output == NULL) {
+        return;
+    }
+    io = output->history->config.io;
+    if (output->fd >= 0) {
+        (void)io->close(io->context, output->fd);
+    }
+    if (output->unfinished_there) {
+        (void)io->unlink(io->context, output->unfinished);
+    }
+    lw_history_builder_destroy(output->builder);
+    lw_mem_free(output);
+}
+
+/* All of it is on the disk, under its unfinished name. */
+static enum lw_status output_finish(struct lw_history_output *output, struct lw_error *reterr)
+{
+    const struct lw_io *io = output->history->config.io;
+    enum lw_status status = lw_history_builder_finish(output->builder, reterr);
     int answer;
-    enum lw_status status = lw_history_path(history, first, last, path, reterr);
 
     if (status != LW_OK) {
         return status;
     }
-    if (lw_history_builder_finish(builder, &bytes, &n_bytes) != LW_OK) {
-        return lw_error_set(reterr, LW_ENOMEM, "no memory for a history file");
+    answer = lw_io_sync(io, output->fd);
+    if (answer < 0) {
+        return lw_io_fail(answer, "sync", output->unfinished, reterr);
     }
-    (void)snprintf(unfinished, sizeof(unfinished), "%s" UNFINISHED, path);
-    status = file_write(io, unfinished, bytes, n_bytes, reterr);
-    if (status == LW_OK) {
-        answer = disk_rename(io, unfinished, path);
-        status = answer < 0 ? lw_io_fail(answer, "replace", path, reterr) : LW_OK;
-    }
+    answer = io->close(io->context, output->fd);
+    output->fd = -1;
+    return answer < 0 && answer != -EINTR /* Closed it is in any case. */
+               ? lw_io_fail(answer, "close", output->unfinished, reterr)
+               : LW_OK;
+}
+
+enum lw_status lw_history_output_publish(struct lw_history_output *output,
+                                         struct lw_history_file **ret_file, struct lw_error *reterr)
+{
+    const struct lw_io *io = output->history->config.io;
+    enum lw_status status = output_finish(output, reterr);
+    int answer;
+
     if (status != LW_OK) {
-        (void)io->unlink(io->context, unfinished);
         return status;
     }
-    answer = lw_io_sync_dir(io, history->dir);
-    status = answer < 0 ? lw_io_fail(answer, "sync", history->dir, reterr)
-                        : lw_history_file_open(io, path, ret_file, reterr);
+    answer = disk_rename(io, output->unfinished, output->path);
+    if (answer < 0) {
+        return lw_io_fail(answer, "replace", output->path, reterr);
+    }
+    output->unfinished_there = false;
+    answer = lw_io_sync_dir(io, output->history->dir);
+    status = answer < 0 ? lw_io_fail(answer, "sync", output->history->dir, reterr)
+                        : lw_history_file_open(io, output->path, ret_file, reterr);
     if (status != LW_OK) {
-        (void)io->unlink(io->context, path);
+        (void)io->unlink(io->context, output->path);
     }
     return status;
 }

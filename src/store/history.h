@@ -8,9 +8,9 @@
  * without any snapshot. Neighbouring small files are merged into larger ones with longer chunks;
  * the oldest are dropped by age and bytes. docs/history.md has the format and the figures.
  *
- * Threads: one thread writes (begin, add, commit, abandon), one maintains (compact, retain; it may
- * be another), any number read, each with a view of its own. A view keeps the files it was opened
- * on, whatever is merged or dropped meanwhile. The lock is held for moments, never over the disk.
+ * Threads: one thread writes, one maintains (compact, retain; it may be another), any number read,
+ * each with a view of its own. A view keeps the files it was opened on, whatever is merged or
+ * dropped meanwhile. The lock is held for moments, never over the disk.
  */
 #ifndef LW_STORE_HISTORY_H
 #define LW_STORE_HISTORY_H
@@ -31,16 +31,22 @@
 
 struct lw_cipher; /* Seam for encryption at rest: not there yet, always NULL. */
 struct lw_history;
-struct lw_history_writer;
 struct lw_history_view;
+
+/* A series' name: n_bytes and a terminator. */
+struct lw_history_name {
+    const char *text;
+    size_t n_bytes;
+};
 
 struct lw_history_config {
     const struct lw_io *io; /* Outlives the history. */
     const char *dir;        /* Made when it is not there. */
-    /* The name of a series number: not empty, shorter than LW_HISTORY_NAME_MAX, another for each
-     * number, the same as long as the history is open. NULL where there is none. Called by
-     * commit. */
-    const char *(*name)(void *context, uint32_t series);
+    /* The names of series numbers: not empty, shorter than LW_HISTORY_NAME_MAX, another for each
+     * number, the same and at the same place as long as the history is open. `text` NULL where
+     * there is none. */
+    void (*names)(void *context, const uint32_t *series, size_t n,
+                  struct lw_history_name *ret_names);
     void *context;
     int64_t retention_ns; /* Files whose samples are all older are dropped; 0: 14 days. */
     uint64_t disk_bytes;  /* The oldest are dropped beyond this many; 0: 10 GiB. */
@@ -57,7 +63,7 @@ struct lw_history_config {
 enum lw_status lw_history_open(const struct lw_history_config *config,
                                struct lw_history **ret_history,
                                struct lw_error *reterr) LW_MUST_USE;
-/* Takes NULL. Views and writers must be closed before. */
+/* Takes NULL. Views must be closed before. */
 void lw_history_close(struct lw_history *history);
 
 /*
@@ -74,38 +80,43 @@ struct lw_history_input {
     double value; /* Any bits: they come back as they are. */
 };
 
+/* Takes samples in the order of the journal: series mixed and times in any order. */
+struct lw_history_taker {
+    enum lw_status (*take)(void *context, const struct lw_history_input *points, size_t n,
+                           struct lw_error *reterr);
+    void *context;
+};
+/* Where the samples of a file come from. */
+struct lw_history_source {
+    /* Gives all samples of the range to the taker, the same ones in the same order at each call;
+     * they are read as often as is needed to sort them in bounded memory. Answers a taker's failure
+     * at once. */
+    enum lw_status (*read)(void *context, const struct lw_history_taker *taker,
+                           struct lw_error *reterr);
+    void *context;
+};
+
 /*
- * Begin the file of journal numbers first to last. LW_EEXIST when it is covered already: nothing is
- * to be done then. LW_EINVAL when only a part is covered, or last < first. LW_ENOMEM.
+ * Make the file of journal numbers first to last: read, sort, compress, write, sync, rename. The
+ * same samples make the same bytes; a range without any makes an empty file; samples of one series
+ * and time stay in their order. LW_EEXIST when it is covered already: nothing is to be done then.
+ * LW_EINVAL when only a part is covered, last < first, or a series has no name of its own;
+ * LW_ELIMIT beyond LW_HISTORY_POINTS_MAX samples, a number of LW_HISTORY_SERIES_MAX or a name too
+ * long; LW_EFORMAT when the source gave other samples than before; LW_EIO; LW_ENOMEM; what the
+ * source answers. After a failure nothing is covered by it, and the range may be begun again.
+ *
+ * Memory: 16 bytes each of 13 samples a series or of 524,288, whichever is more; 13 bytes for each
+ * number of a series; up to 6 MiB. The source is read once more than its samples exceed that.
  */
-enum lw_status lw_history_begin(struct lw_history *history, uint64_t first, uint64_t last,
-                                struct lw_history_writer **ret_writer,
+enum lw_status lw_history_write(struct lw_history *history, uint64_t first, uint64_t last,
+                                const struct lw_history_source *source,
                                 struct lw_error *reterr) LW_MUST_USE;
-/*
- * Add samples in the order of the journal: series mixed and times in any order. Samples of one
- * series and time stay in this order. LW_ELIMIT beyond LW_HISTORY_POINTS_MAX samples or a number of
- * LW_HISTORY_SERIES_MAX; LW_ENOMEM. After a failure the writer can only be abandoned. 16 bytes of
- * memory a sample, and up to 240 a series.
- */
-enum lw_status lw_history_add(struct lw_history_writer *writer,
-                              const struct lw_history_input *points, size_t n,
-                              struct lw_error *reterr) LW_MUST_USE;
-/*
- * Compress, write, sync and rename; a range without samples makes an empty file. The same samples
- * make the same bytes. Frees the writer, also on failure: LW_EIO; LW_EINVAL for a series without a
- * name of its own; LW_ELIMIT for one too long; LW_ENOMEM. Then nothing is covered by it, and the
- * range may be begun again.
- */
-enum lw_status lw_history_commit(struct lw_history_writer *writer,
-                                 struct lw_error *reterr) LW_MUST_USE;
-/* Takes NULL. */
-void lw_history_abandon(struct lw_history_writer *writer);
 
 /* ---- maintaining ---- */
 
 /*
- * Merge one run of neighbouring files, if one is due: at most merge_bytes are read and held in
- * memory, which bounds a call to seconds. *ret_merged: files that became one; 0 when there is
+ * Merge one run of neighbouring files, if one is due: at most merge_bytes are read, which bounds a
+ * call to seconds. *ret_merged: files that became one; 0 when there is
  * nothing to do. LW_EIO, LW_ENOMEM: all is as before.
  */
 enum lw_status lw_history_compact(struct lw_history *history, size_t *ret_merged,
@@ -140,6 +151,21 @@ enum lw_status lw_history_verify(struct lw_history *history,
                                  void (*visit)(void *context, const char *file, const char *damage),
                                  void *context, size_t *ret_damaged,
                                  struct lw_error *reterr) LW_MUST_USE;
+
+/*
+ * Reads every byte of every file of a folder that nobody has open, and changes nothing. Of the
+ * configuration only io and dir are used. Each damaged file is told to `visit`. A missing folder
+ * has no files. LW_EVERSION when one is of another version; LW_EIO; LW_ENOMEM.
+ */
+struct lw_history_findings {
+    size_t n_files, n_damaged;
+    uint64_t n_bytes;
+    uint64_t covered; /* As lw_history_covered() of it. */
+};
+enum lw_status lw_history_check(const struct lw_history_config *config,
+                                void (*visit)(void *context, const char *file, const char *damage),
+                                void *context, struct lw_history_findings *ret_findings,
+                                struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- reading ---- */
 

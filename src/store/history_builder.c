@@ -1,5 +1,5 @@
 /*
- * Building a file of the history in memory.
+ * Building a file of the history, block by block.
  *
  * Layout, all numbers little-endian:
  *
@@ -14,7 +14,8 @@
  *
  * A times block is a row of columns of times, each with its length (varint) before it. A column is
  * there once, however many chunks have it: series that are sampled together share their times.
- * Sharing goes by a 128-bit hash of the times (XXH3).
+ * Sharing goes by a 128-bit hash of the times (XXH3), within COLUMNS_MAX different columns; then it
+ * begins anew, which bounds the memory.
  *
  * A series block has a head, compressed by zstd where that makes it shorter, and a body of values,
  * which arithmetic coding has left nothing to compress in. The head has for each series how many
@@ -36,6 +37,10 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+/* Bytes that are held back for one write. */
+#define OUT_BYTES ((size_t)256 << 10)
+#define COLUMNS_MAX ((size_t)1 << 16)
+
 /* Where a column of times lies. */
 struct column {
     XXH128_hash_t hash;
@@ -43,9 +48,18 @@ struct column {
     bool used;
 };
 
+struct name {
+    size_t n_bytes;
+    char text[LW_HISTORY_NAME_MAX];
+};
+
 struct lw_history_builder {
     struct lw_chunk_coder *coder;
-    struct lw_writer out;                   /* The file. */
+    struct lw_history_sink sink;
+    uint64_t n_written;   /* By the sink. */
+    struct lw_writer out; /* What it has not got yet. */
+    enum lw_status sink_status;
+    struct lw_error sink_error;
     struct lw_writer times_dir, series_dir; /* Entries of the directory. */
     struct lw_writer times;                 /* The times block that fills. */
     struct lw_writer head, body, chunks;    /* The series block; chunks of the series. */
@@ -58,30 +72,32 @@ struct lw_history_builder {
     int64_t block_first_ns, block_last_ns;
     uint64_t n_samples, n_series;
     int64_t first_ns, last_ns;
-    char name[LW_HISTORY_NAME_MAX];    /* The series. */
-    char written[LW_HISTORY_NAME_MAX]; /* The last name in this block's head. */
-    char before[LW_HISTORY_NAME_MAX];  /* The last name of the block before. */
-    char key[LW_HISTORY_NAME_MAX];
+    struct name name;    /* The series. */
+    struct name written; /* The last one in this block's head. */
+    struct name before;  /* The last one of the block before. */
+    struct name key;
 };
 
 static void block_begin(struct lw_history_builder *builder)
 {
     lw_writer_reset(&builder->head);
     lw_writer_reset(&builder->body);
-    builder->written[0] = '\0';
-    builder->key[0] = '\0';
+    builder->written.n_bytes = 0;
+    builder->key.n_bytes = 0;
     builder->continues = false;
     builder->block_first_ns = INT64_MAX;
     builder->block_last_ns = INT64_MIN;
 }
 
-struct lw_history_builder *lw_history_builder_create(uint64_t first, uint64_t last, uint32_t level)
+struct lw_history_builder *lw_history_builder_create(uint64_t first, uint64_t last, uint32_t level,
+                                                     const struct lw_history_sink *sink)
 {
     struct lw_history_builder *builder = lw_mem_calloc(1, sizeof(*builder));
 
     if (builder == NULL) {
         return NULL;
     }
+    builder->sink = *sink;
     builder->coder = lw_chunk_coder_create();
     builder->columns_capacity = 1024;
     builder->columns = lw_mem_calloc(builder->columns_capacity, sizeof(struct column));
@@ -124,11 +140,40 @@ void lw_history_builder_destroy(struct lw_history_builder *builder)
 
 static bool builder_failed(const struct lw_history_builder *builder)
 {
-    return builder->out.status != LW_OK || builder->times_dir.status != LW_OK ||
-           builder->series_dir.status != LW_OK || builder->times.status != LW_OK ||
-           builder->head.status != LW_OK || builder->body.status != LW_OK ||
-           builder->chunks.status != LW_OK || builder->column.status != LW_OK ||
-           builder->packed.status != LW_OK;
+    return builder->sink_status != LW_OK || builder->out.status != LW_OK ||
+           builder->times_dir.status != LW_OK || builder->series_dir.status != LW_OK ||
+           builder->times.status != LW_OK || builder->head.status != LW_OK ||
+           builder->body.status != LW_OK || builder->chunks.status != LW_OK ||
+           builder->column.status != LW_OK || builder->packed.status != LW_OK;
+}
+
+/* What went wrong, if anything did. */
+static enum lw_status builder_status(const struct lw_history_builder *builder,
+                                     struct lw_error *reterr)
+{
+    if (builder->sink_status != LW_OK) {
+        return lw_error_set(reterr, builder->sink_status, "%s", builder->sink_error.message);
+    }
+    return builder_failed(builder) ? lw_error_set(reterr, LW_ENOMEM, "no memory for a history file")
+                                   : LW_OK;
+}
+
+/* Where the next byte of the file goes. */
+static uint64_t builder_at(const struct lw_history_builder *builder)
+{
+    return builder->n_written + builder->out.n_bytes;
+}
+
+/* Gives the sink what there is, once it is as much as that. */
+static void out_flush(struct lw_history_builder *builder, size_t n_bytes)
+{
+    if (builder->out.n_bytes < n_bytes || builder_failed(builder)) {
+        return;
+    }
+    builder->sink_status = builder->sink.write(builder->sink.context, builder->out.data,
+                                               builder->out.n_bytes, &builder->sink_error);
+    builder->n_written += builder->out.n_bytes;
+    lw_writer_reset(&builder->out);
 }
 
 /* ---- times ---- */
@@ -138,13 +183,14 @@ static void times_flush(struct lw_history_builder *builder)
     if (builder->times.n_bytes == 0 || builder_failed(builder)) {
         return;
     }
-    lw_write_u64(&builder->times_dir, builder->out.n_bytes);
+    lw_write_u64(&builder->times_dir, builder_at(builder));
     lw_write_u32(&builder->times_dir, (uint32_t)builder->times.n_bytes);
     lw_write_u64(&builder->times_dir,
                  lw_hash_bytes(builder->times.data, builder->times.n_bytes, 0));
     lw_write_raw(&builder->out, builder->times.data, builder->times.n_bytes);
     lw_writer_reset(&builder->times);
     builder->n_times_blocks++;
+    out_flush(builder, OUT_BYTES);
 }
 
 static struct column *columns_slot(struct column *columns, size_t capacity, XXH128_hash_t hash)
@@ -163,6 +209,11 @@ static enum lw_status columns_grow(struct lw_history_builder *builder)
     struct column *columns;
 
     if (2 * builder->n_columns < builder->columns_capacity) {
+        return LW_OK;
+    }
+    if (builder->n_columns >= COLUMNS_MAX) {
+        memset(builder->columns, 0, builder->columns_capacity * sizeof(struct column));
+        builder->n_columns = 0;
         return LW_OK;
     }
     columns = lw_mem_calloc(capacity, sizeof(struct column));
@@ -216,46 +267,48 @@ static enum lw_status column_find(struct lw_history_builder *builder, const int6
         lw_write_raw(&builder->times, bytes, n_bytes);
     }
     *ret_column = column;
-    return builder_failed(builder) ? LW_ENOMEM : LW_OK;
+    return LW_OK;
 }
 
 /* ---- series ---- */
 
-static size_t shared_length(const char *a, const char *b)
+static size_t shared_length(const struct name *a, const struct name *b)
 {
-    size_t n = 0;
+    size_t n_bytes = a->n_bytes < b->n_bytes ? a->n_bytes : b->n_bytes, n = 0;
 
-    while (a[n] != '\0' && a[n] == b[n]) {
+    while (n < n_bytes && a->text[n] == b->text[n]) {
         n++;
     }
     return n;
 }
 
+static void name_set(struct name *name, const char *text, size_t n_bytes)
+{
+    memcpy(name->text, text, n_bytes);
+    name->n_bytes = n_bytes;
+}
+
 /* The series' entry goes to the head, once its chunks in this block are known. */
 static void series_flush(struct lw_history_builder *builder)
 {
+    const struct name *name = &builder->name;
     size_t shared;
 
     if (builder->n_chunks == 0) {
         return;
     }
-    if (builder->written[0] == '\0') { /* The first of its block. */
-        size_t length = strlen(builder->name);
-
+    if (builder->written.n_bytes == 0) { /* The first of its block. */
         builder->continues = builder->series_begun;
-        if (!builder->continues) {
-            length = shared_length(builder->name, builder->before) + 1;
-        }
-        memcpy(builder->key, builder->name, length);
-        builder->key[length] = '\0';
+        name_set(&builder->key, name->text,
+                 builder->continues ? name->n_bytes : shared_length(name, &builder->before) + 1);
     }
-    shared = shared_length(builder->name, builder->written);
+    shared = shared_length(name, &builder->written);
     lw_write_varint(&builder->head, shared);
-    lw_write_varint(&builder->head, strlen(builder->name) - shared);
-    lw_write_raw(&builder->head, builder->name + shared, strlen(builder->name) - shared);
+    lw_write_varint(&builder->head, name->n_bytes - shared);
+    lw_write_raw(&builder->head, name->text + shared, name->n_bytes - shared);
     lw_write_varint(&builder->head, builder->n_chunks);
     lw_write_raw(&builder->head, builder->chunks.data, builder->chunks.n_bytes);
-    memcpy(builder->written, builder->name, strlen(builder->name) + 1);
+    name_set(&builder->written, name->text, name->n_bytes);
     lw_writer_reset(&builder->chunks);
     builder->n_chunks = 0;
     builder->series_begun = true;
@@ -298,7 +351,7 @@ static void block_flush(struct lw_history_builder *builder)
     if (builder_failed(builder)) {
         return;
     }
-    lw_write_u64(dir, builder->out.n_bytes);
+    lw_write_u64(dir, builder_at(builder));
     lw_write_u32(dir, (uint32_t)head->n_bytes);
     lw_write_u32(dir, (uint32_t)builder->head.n_bytes);
     lw_write_u32(dir, (uint32_t)builder->body.n_bytes);
@@ -307,37 +360,45 @@ static void block_flush(struct lw_history_builder *builder)
     lw_write_i64(dir, builder->block_first_ns);
     lw_write_i64(dir, builder->block_last_ns);
     lw_write_u8(dir, builder->continues);
-    lw_write_text(dir, builder->key);
+    lw_write_u32(dir, (uint32_t)builder->key.n_bytes);
+    lw_write_raw(dir, builder->key.text, builder->key.n_bytes);
     lw_write_raw(&builder->out, head->data, head->n_bytes);
     lw_write_raw(&builder->out, builder->body.data, builder->body.n_bytes);
     builder->n_series_blocks++;
-    memcpy(builder->before, builder->written, sizeof(builder->before));
+    name_set(&builder->before, builder->written.text, builder->written.n_bytes);
     block_begin(builder);
+    out_flush(builder, OUT_BYTES);
+}
+
+/* Whether a name comes behind the last one. */
+static bool name_ascends(const struct lw_history_builder *builder, const char *text, size_t n_bytes)
+{
+    const struct name *last = &builder->name;
+    int order = memcmp(text, last->text, n_bytes < last->n_bytes ? n_bytes : last->n_bytes);
+
+    return order > 0 || (order == 0 && n_bytes > last->n_bytes);
 }
 
 enum lw_status lw_history_builder_series(struct lw_history_builder *builder, const char *name,
-                                         struct lw_error *reterr)
+                                         size_t n_bytes, struct lw_error *reterr)
 {
-    size_t length = strlen(name);
-
-    if (length == 0 || length >= LW_HISTORY_NAME_MAX) {
-        return lw_error_set(reterr, length == 0 ? LW_EINVAL : LW_ELIMIT,
-                            "a series' name has %zu bytes; 1 to %d can be kept", length,
+    if (n_bytes == 0 || n_bytes >= LW_HISTORY_NAME_MAX) {
+        return lw_error_set(reterr, n_bytes == 0 ? LW_EINVAL : LW_ELIMIT,
+                            "a series' name has %zu bytes; 1 to %d can be kept", n_bytes,
                             LW_HISTORY_NAME_MAX - 1);
     }
-    if (builder->has_name && strcmp(name, builder->name) <= 0) {
+    if (builder->has_name && !name_ascends(builder, name, n_bytes)) {
         return lw_error_set(reterr, LW_EINVAL, "two series have the name %.200s", name);
     }
     series_flush(builder);
     if (builder->head.n_bytes >= LW_HISTORY_BLOCK_BYTES) {
         block_flush(builder);
     }
-    memcpy(builder->name, name, length + 1);
+    name_set(&builder->name, name, n_bytes);
     builder->has_name = true;
     builder->series_begun = false;
     builder->n_series++;
-    return builder_failed(builder) ? lw_error_set(reterr, LW_ENOMEM, "no memory for a history file")
-                                   : LW_OK;
+    return builder_status(builder, reterr);
 }
 
 /* The values lie in builder->body behind `before` already. */
@@ -367,7 +428,8 @@ static void chunk_enter(struct lw_history_builder *builder, const struct column 
 }
 
 enum lw_status lw_history_builder_samples(struct lw_history_builder *builder,
-                                          const int64_t *times_ns, const double *values, size_t n)
+                                          const int64_t *times_ns, const double *values, size_t n,
+                                          struct lw_error *reterr)
 {
     size_t n_parts = (n + LW_CHUNK_SAMPLES_MAX - 1) / LW_CHUNK_SAMPLES_MAX;
 
@@ -379,62 +441,60 @@ enum lw_status lw_history_builder_samples(struct lw_history_builder *builder,
         const struct column *column;
 
         if (column_find(builder, times_ns + at, NULL, n_part, &column) != LW_OK) {
-            return LW_ENOMEM;
+            return lw_error_set(reterr, LW_ENOMEM, "no memory for a history file");
         }
         lw_chunk_values_write(builder->coder, values + at, n_part, &builder->body);
         chunk_enter(builder, column, &span, before);
     }
-    return builder_failed(builder) ? LW_ENOMEM : LW_OK;
+    return builder_status(builder, reterr);
 }
 
 enum lw_status lw_history_builder_chunk(struct lw_history_builder *builder,
-                                        const struct lw_history_chunk *chunk)
+                                        const struct lw_history_chunk *chunk,
+                                        struct lw_error *reterr)
 {
     size_t before = builder->body.n_bytes;
     const struct column *column;
 
     assert(builder->has_name);
     if (column_find(builder, NULL, chunk, 0, &column) != LW_OK) {
-        return LW_ENOMEM;
+        return lw_error_set(reterr, LW_ENOMEM, "no memory for a history file");
     }
     lw_write_raw(&builder->body, chunk->values, chunk->n_values);
     chunk_enter(builder, column, &chunk->span, before);
-    return builder_failed(builder) ? LW_ENOMEM : LW_OK;
+    return builder_status(builder, reterr);
 }
 
+/* The directory lies in `out` alone: what was before is written. */
 enum lw_status lw_history_builder_finish(struct lw_history_builder *builder,
-                                         const uint8_t **ret_bytes, size_t *ret_n_bytes)
+                                         struct lw_error *reterr)
 {
     struct lw_writer *out = &builder->out;
-    uint64_t directory, n_bytes;
-    size_t trailer;
+    uint64_t directory;
+    size_t n_bytes;
 
     block_flush(builder);
     times_flush(builder);
-    directory = out->n_bytes;
+    out_flush(builder, 0);
+    directory = builder_at(builder);
     lw_write_u32(out, builder->n_times_blocks);
     lw_write_raw(out, builder->times_dir.data, builder->times_dir.n_bytes);
     lw_write_u32(out, builder->n_series_blocks);
     lw_write_raw(out, builder->series_dir.data, builder->series_dir.n_bytes);
     if (builder_failed(builder)) {
-        return LW_ENOMEM;
+        return builder_status(builder, reterr);
     }
-    trailer = out->n_bytes;
-    n_bytes = trailer - directory;
+    n_bytes = out->n_bytes;
     lw_write_u64(out, directory);
     lw_write_u64(out, n_bytes);
-    lw_write_u64(out, lw_hash_bytes(out->data + directory, (size_t)n_bytes, 0));
+    lw_write_u64(out, lw_hash_bytes(out->data, n_bytes, 0));
     lw_write_u64(out, builder->n_series);
     lw_write_u64(out, builder->n_samples);
     lw_write_i64(out, builder->first_ns);
     lw_write_i64(out, builder->last_ns);
     if (out->status == LW_OK) {
-        lw_write_u64(out, lw_hash_bytes(out->data + trailer, out->n_bytes - trailer, 0));
+        lw_write_u64(out, lw_hash_bytes(out->data + n_bytes, out->n_bytes - n_bytes, 0));
     }
-    if (out->status != LW_OK) {
-        return LW_ENOMEM;
-    }
-    *ret_bytes = out->data;
-    *ret_n_bytes = out->n_bytes;
-    return LW_OK;
+    out_flush(builder, 0);
+    return builder_status(builder, reterr);
 }

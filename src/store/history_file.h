@@ -25,20 +25,30 @@ struct lw_history_info {
 
 /* ---- building ---- */
 
+/* Where the bytes of a file go, from its beginning to its end. */
+struct lw_history_sink {
+    enum lw_status (*write)(void *context, const uint8_t *bytes, size_t n_bytes,
+                            struct lw_error *reterr);
+    void *context;
+};
+
+/* Holds what is not yet a block, a directory of the blocks that are, and some hundred KiB of
+ * output: no more, however long the file. */
 struct lw_history_builder;
 
-/* NULL when there is no memory. */
-struct lw_history_builder *lw_history_builder_create(uint64_t first, uint64_t last, uint32_t level);
+/* NULL when there is no memory. Failures of the sink come with the next call. */
+struct lw_history_builder *lw_history_builder_create(uint64_t first, uint64_t last, uint32_t level,
+                                                     const struct lw_history_sink *sink);
 /* Takes NULL. */
 void lw_history_builder_destroy(struct lw_history_builder *builder);
 /* The next series; LW_EINVAL where its name does not come behind the last one's, LW_ELIMIT where it
- * is too long. */
+ * is too long. LW_ENOMEM, and what the sink answers. */
 enum lw_status lw_history_builder_series(struct lw_history_builder *builder, const char *name,
-                                         struct lw_error *reterr) LW_MUST_USE;
-/* Any number of samples of it, ascending in time; made chunks of about equal length. LW_ENOMEM. */
+                                         size_t n_bytes, struct lw_error *reterr) LW_MUST_USE;
+/* Any number of samples of it, ascending in time; made chunks of about equal length. */
 enum lw_status lw_history_builder_samples(struct lw_history_builder *builder,
-                                          const int64_t *times_ns, const double *values,
-                                          size_t n) LW_MUST_USE;
+                                          const int64_t *times_ns, const double *values, size_t n,
+                                          struct lw_error *reterr) LW_MUST_USE;
 
 /* A chunk as it lies in a file. */
 struct lw_history_chunk {
@@ -46,13 +56,13 @@ struct lw_history_chunk {
     size_t n_times, n_values; /* Bytes. */
     struct lw_chunk_span span;
 };
-/* A chunk of it as it is, from another file. LW_ENOMEM. */
+/* A chunk of it as it is, from another file. */
 enum lw_status lw_history_builder_chunk(struct lw_history_builder *builder,
-                                        const struct lw_history_chunk *chunk) LW_MUST_USE;
-/* Ends the file and lends its bytes until the builder is destroyed. LW_ENOMEM. */
+                                        const struct lw_history_chunk *chunk,
+                                        struct lw_error *reterr) LW_MUST_USE;
+/* Ends the file. */
 enum lw_status lw_history_builder_finish(struct lw_history_builder *builder,
-                                         const uint8_t **ret_bytes,
-                                         size_t *ret_n_bytes) LW_MUST_USE;
+                                         struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- reading ---- */
 

@@ -30,11 +30,25 @@ struct lw_history {
 /* The whole path of the file of a range. LW_EINVAL where it is too long. */
 enum lw_status lw_history_path(const struct lw_history *history, uint64_t first, uint64_t last,
                                char ret_path[LW_IO_PATH_MAX], struct lw_error *reterr) LW_MUST_USE;
-/* Writes a finished builder's file: temporary, synced, renamed, and opens it. On failure nothing is
- * left but what a crash would leave too. */
-enum lw_status lw_history_publish(struct lw_history *history, struct lw_history_builder *builder,
-                                  uint64_t first, uint64_t last, struct lw_history_file **ret_file,
-                                  struct lw_error *reterr) LW_MUST_USE;
+/* A file that is being made: under another name until it is published. One thread's. */
+struct lw_history_output;
+struct lw_history_range {
+    uint64_t first, last;
+    uint32_t level;
+};
+enum lw_status lw_history_output_open(struct lw_history *history,
+                                      const struct lw_history_range *range,
+                                      struct lw_history_output **ret_output,
+                                      struct lw_error *reterr) LW_MUST_USE;
+/* What the file is built with; the output's. */
+struct lw_history_builder *lw_history_output_builder(struct lw_history_output *output);
+/* Finishes it, syncs, renames, and opens it for reading. On failure nothing is left but what a
+ * crash would leave too. */
+enum lw_status lw_history_output_publish(struct lw_history_output *output,
+                                         struct lw_history_file **ret_file,
+                                         struct lw_error *reterr) LW_MUST_USE;
+/* Frees it; what is not published vanishes. Takes NULL. */
+void lw_history_output_close(struct lw_history_output *output);
 /* Room for one more file and for n_leaving (or all) to leave, so that what follows cannot fail.
  * Locks. */
 enum lw_status lw_history_reserve(struct lw_history *history, size_t n_leaving) LW_MUST_USE;

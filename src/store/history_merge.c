@@ -23,7 +23,8 @@ struct merge {
     const char *names[RUN_FILES]; /* What each cursor is at; NULL: its end. */
     size_t n_files, at;           /* at: place in the history. */
     size_t culprit;               /* The file that a failure came from. */
-    struct lw_history_builder *builder;
+    struct lw_history_output *output;
+    struct lw_history_builder *builder; /* The output's. */
     struct lw_chunk_coder *coder;
     struct lw_history_samples pending; /* Of the series: decoded, not yet in a chunk. */
 };
@@ -89,32 +90,40 @@ static bool run_pick(struct lw_history *history, struct merge *merge)
 /* ---- making one of them ---- */
 
 /* Writes what is pending. */
-static enum lw_status pending_flush(struct merge *merge)
+static enum lw_status pending_flush(struct merge *merge, struct lw_error *reterr)
 {
     struct lw_history_samples *pending = &merge->pending;
     enum lw_status status = lw_history_samples_sort(pending);
 
-    if (status == LW_OK && pending->n > 0) {
+    if (status != LW_OK) {
+        return lw_error_set(reterr, status, "no memory to merge history files");
+    }
+    if (pending->n > 0) {
         status = lw_history_builder_samples(merge->builder, pending->times_ns, pending->values,
-                                            pending->n);
+                                            pending->n, reterr);
     }
     pending->n = 0;
     return status;
 }
 
-static enum lw_status chunk_take(struct merge *merge, const struct lw_history_chunk *chunk)
+static enum lw_status chunk_take(struct merge *merge, const struct lw_history_chunk *chunk,
+                                 struct lw_error *reterr)
 {
     enum lw_status status = LW_OK;
 
     if (merge->pending.n + chunk->span.n > LW_CHUNK_SAMPLES_MAX || chunk->span.n >= LONG_CHUNK) {
-        status = pending_flush(merge);
+        status = pending_flush(merge, reterr);
     }
     if (status != LW_OK) {
         return status;
     }
-    return chunk->span.n >= LONG_CHUNK
-               ? lw_history_builder_chunk(merge->builder, chunk)
-               : lw_history_samples_decode(&merge->pending, merge->coder, chunk);
+    if (chunk->span.n >= LONG_CHUNK) {
+        return lw_history_builder_chunk(merge->builder, chunk, reterr);
+    }
+    status = lw_history_samples_decode(&merge->pending, merge->coder, chunk);
+    return status == LW_OK ? LW_OK
+                           : lw_error_set(reterr, status, "%s: a chunk cannot be merged",
+                                          merge->files[merge->culprit]->path);
 }
 
 static enum lw_status cursor_next(struct merge *merge, size_t i, struct lw_error *reterr)
@@ -142,11 +151,7 @@ static enum lw_status series_take(struct merge *merge, size_t i, const char *nam
         if (status == LW_ENOTFOUND) {
             status = cursor_next(merge, i, reterr);
         } else if (status == LW_OK) {
-            status = chunk_take(merge, &chunk);
-            if (status != LW_OK) {
-                status = lw_error_set(reterr, status, "%s: a chunk of %.200s cannot be merged",
-                                      merge->files[i]->path, name);
-            }
+            status = chunk_take(merge, &chunk, reterr);
         }
     }
     return status;
@@ -172,26 +177,27 @@ static enum lw_status merge_series(struct merge *merge, struct lw_error *reterr)
     enum lw_status status;
 
     memcpy(name, lowest, strlen(lowest) + 1);
-    status = lw_history_builder_series(merge->builder, name, reterr);
+    status = lw_history_builder_series(merge->builder, name, strlen(name), reterr);
     for (size_t i = 0; i < merge->n_files && status == LW_OK; i++) {
         status = series_take(merge, i, name, reterr);
     }
-    if (status == LW_OK && pending_flush(merge) != LW_OK) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
-    }
-    return status;
+    return status == LW_OK ? pending_flush(merge, reterr) : status;
 }
 
 static enum lw_status merge_open(struct lw_history *history, struct merge *merge,
                                  struct lw_error *reterr)
 {
-    enum lw_status status = LW_OK;
+    const struct lw_history_range range = {merge->files[0]->info.first,
+                                           merge->files[merge->n_files - 1]->info.last,
+                                           merge->files[0]->info.level + 1};
+    enum lw_status status = lw_history_output_open(history, &range, &merge->output, reterr);
 
-    merge->builder = lw_history_builder_create(merge->files[0]->info.first,
-                                               merge->files[merge->n_files - 1]->info.last,
-                                               merge->files[0]->info.level + 1);
+    if (status != LW_OK) {
+        return status;
+    }
+    merge->builder = lw_history_output_builder(merge->output);
     merge->coder = lw_chunk_coder_create();
-    if (merge->builder == NULL || merge->coder == NULL) {
+    if (merge->coder == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory to merge history files");
     }
     for (size_t i = 0; i < merge->n_files && status == LW_OK; i++) {
@@ -210,7 +216,7 @@ static void merge_fini(struct merge *merge)
     for (size_t i = 0; i < merge->n_files; i++) {
         lw_history_cursor_destroy(merge->cursors[i]);
     }
-    lw_history_builder_destroy(merge->builder);
+    lw_history_output_close(merge->output);
     lw_chunk_coder_destroy(merge->coder);
     lw_history_samples_fini(&merge->pending);
 }
@@ -224,10 +230,7 @@ static enum lw_status merge_run(struct lw_history *history, struct merge *merge,
     while (status == LW_OK && lowest_name(merge) != NULL) {
         status = merge_series(merge, reterr);
     }
-    return status != LW_OK
-               ? status
-               : lw_history_publish(history, merge->builder, merge->files[0]->info.first,
-                                    merge->files[merge->n_files - 1]->info.last, ret_file, reterr);
+    return status != LW_OK ? status : lw_history_output_publish(merge->output, ret_file, reterr);
 }
 
 enum lw_status lw_history_compact(struct lw_history *history, size_t *ret_merged,

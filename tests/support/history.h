@@ -50,11 +50,16 @@ static inline const char *name_of(uint32_t index)
     return names[index];
 }
 
-static inline const char *number_name(void *context, uint32_t series)
+static inline void number_names(void *context, const uint32_t *series, size_t n,
+                                struct lw_history_name *ret_names)
 {
     const struct world *world = context;
 
-    return series < SERIES ? name_of((series + world->shift) % SERIES) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = series[i] < SERIES ? name_of((series[i] + world->shift) % SERIES) : NULL;
+
+        ret_names[i] = (struct lw_history_name){text, text != NULL ? strlen(text) : 0};
+    }
 }
 
 static inline bool record_has(uint32_t index, uint64_t record)
@@ -94,7 +99,7 @@ static inline struct lw_history_config world_config(struct world *world)
     return (struct lw_history_config){.io = world->disk != NULL ? lw_simulated_disk_io(world->disk)
                                                                 : world->io,
                                       .dir = world->dir != NULL ? world->dir : DIR,
-                                      .name = number_name,
+                                      .names = number_names,
                                       .context = world,
                                       .retention_ns = world->retention_ns,
                                       .disk_bytes = world->disk_bytes,
@@ -120,33 +125,66 @@ static inline void world_close(struct world *world)
     world->history = NULL;
 }
 
-static inline enum lw_status write_range(struct world *world, uint64_t first, uint64_t last)
-{
-    struct lw_history_writer *writer;
-    struct lw_error error = {0};
-    enum lw_status status = lw_history_begin(world->history, first, last, &writer, &error);
+struct range {
+    struct world *world;
+    uint64_t first, last;
+};
 
-    if (status != LW_OK) {
-        return status;
-    }
-    for (uint64_t record = first; record <= last; record++) {
-        for (uint32_t series = 0; series < SERIES; series++) {
-            uint32_t index = (series + world->shift) % SERIES;
+static inline enum lw_status range_read(void *context, const struct lw_history_taker *taker,
+                                        struct lw_error *reterr)
+{
+    const struct range *range = context;
+    enum lw_status status = LW_OK;
+
+    for (uint64_t record = range->first; record <= range->last; record++) {
+        for (uint32_t series = 0; series < SERIES && status == LW_OK; series++) {
+            uint32_t index = (series + range->world->shift) % SERIES;
             struct lw_history_input point = {series, record_time(index, record),
                                              record_value(index, record)};
 
-            if (record_has(index, record) &&
-                (status = lw_history_add(writer, &point, 1, &error)) != LW_OK) {
-                lw_history_abandon(writer);
-                return status;
+            if (record_has(index, record)) {
+                status = taker->take(taker->context, &point, 1, reterr);
             }
         }
     }
-    status = lw_history_commit(writer, &error);
+    return status;
+}
+
+static inline enum lw_status write_range(struct world *world, uint64_t first, uint64_t last)
+{
+    struct range range = {world, first, last};
+    struct lw_error error = {0};
+    enum lw_status status = lw_history_write(
+        world->history, first, last, &(struct lw_history_source){range_read, &range}, &error);
+
     if (status != LW_OK) {
         assert_true(error.message[0] != '\0');
     }
     return status;
+}
+
+/* A file of given samples. */
+struct given {
+    const struct lw_history_input *points;
+    size_t n;
+};
+
+static inline enum lw_status given_read(void *context, const struct lw_history_taker *taker,
+                                        struct lw_error *reterr)
+{
+    const struct given *given = context;
+
+    return taker->take(taker->context, given->points, given->n, reterr);
+}
+
+static inline enum lw_status write_given(struct world *world, uint64_t number,
+                                         const struct lw_history_input *points, size_t n,
+                                         struct lw_error *reterr)
+{
+    struct given given = {points, n};
+
+    return lw_history_write(world->history, number, number,
+                            &(struct lw_history_source){given_read, &given}, reterr);
 }
 
 /* ---- the oracle ---- */

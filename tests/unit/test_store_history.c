@@ -45,18 +45,15 @@ static void test_history__long_series_are_cut_in_chunks_and_blocks(void **state)
 static void test_history__a_range_is_made_once(void **state)
 {
     struct world *world = *state;
-    const struct lw_history_writer *none = NULL;
-    struct lw_history_writer *writer = NULL;
     struct lw_error error = {0};
 
     assert_int_equal(world_open(world), LW_OK);
     assert_int_equal(write_range(world, 1, 20), LW_OK);
     assert_int_equal(write_range(world, 1, 20), LW_EEXIST);
     assert_int_equal(write_range(world, 5, 9), LW_EEXIST);
-    assert_int_equal(lw_history_begin(world->history, 20, 21, &writer, &error), LW_EINVAL);
+    assert_int_equal(lw_history_write(world->history, 20, 21, NULL, &error), LW_EINVAL);
     assert_non_null(strstr(error.message, "covers up to 20"));
-    assert_int_equal(lw_history_begin(world->history, 30, 29, &writer, NULL), LW_EINVAL);
-    assert_ptr_equal(writer, none);
+    assert_int_equal(lw_history_write(world->history, 30, 29, NULL, NULL), LW_EINVAL);
     assert_int_equal(write_range(world, 21, 21), LW_OK);
     check_all(world, 1, 21);
 }
@@ -102,11 +99,12 @@ static void test_history__knows_series_by_name_whatever_their_numbers(void **sta
 static void test_history__an_empty_range_is_covered(void **state)
 {
     struct world *world = *state;
-    struct lw_history_writer *writer;
+    struct given nothing = {NULL, 0};
 
     assert_int_equal(world_open(world), LW_OK);
-    assert_int_equal(lw_history_begin(world->history, 1, 9, &writer, NULL), LW_OK);
-    assert_int_equal(lw_history_commit(writer, NULL), LW_OK);
+    assert_int_equal(lw_history_write(world->history, 1, 9,
+                                      &(struct lw_history_source){given_read, &nothing}, NULL),
+                     LW_OK);
     assert_int_equal(write_range(world, 10, 30), LW_OK);
     world_close(world);
     assert_int_equal(world_open(world), LW_OK);
@@ -117,20 +115,16 @@ static void test_history__an_empty_range_is_covered(void **state)
 static void test_history__limits_are_refused(void **state)
 {
     struct world *world = *state;
-    struct lw_history_writer *writer;
     struct lw_error error = {0};
     struct lw_history_input point = {LW_HISTORY_SERIES_MAX, 1, 1};
 
     assert_int_equal(world_open(world), LW_OK);
-    assert_int_equal(lw_history_begin(world->history, 1, 1, &writer, NULL), LW_OK);
-    assert_int_equal(lw_history_add(writer, &point, 1, &error), LW_ELIMIT);
+    assert_int_equal(write_given(world, 1, &point, 1, &error), LW_ELIMIT);
     assert_non_null(strstr(error.message, "16777216"));
-    assert_int_equal(lw_history_add(writer, &point, LW_HISTORY_POINTS_MAX + 1, &error), LW_ELIMIT);
-    lw_history_abandon(writer);
-    assert_int_equal(lw_history_begin(world->history, 1, 1, &writer, NULL), LW_OK);
+    assert_int_equal(write_given(world, 1, &point, LW_HISTORY_POINTS_MAX + 1, &error), LW_ELIMIT);
+    assert_non_null(strstr(error.message, "67108864"));
     point.series = SERIES; /* It has no name. */
-    assert_int_equal(lw_history_add(writer, &point, 1, &error), LW_OK);
-    assert_int_equal(lw_history_commit(writer, &error), LW_EINVAL);
+    assert_int_equal(write_given(world, 1, &point, 1, &error), LW_EINVAL);
     assert_non_null(strstr(error.message, "has no name"));
     assert_int_equal(lw_history_covered(world->history), 0);
 }
