@@ -114,7 +114,11 @@ static void number_check(const uint8_t *data, size_t n_bytes)
 static void file_check(const struct lw_csv_options *options, const uint8_t *data, size_t n_bytes)
 {
     struct host host = {0};
-    const struct lw_feed feed = {host_series, host_push, host_watermark, host_dropped, &host};
+    const struct lw_feed feed = {.series = host_series,
+                                 .push = host_push,
+                                 .watermark = host_watermark,
+                                 .dropped = host_dropped,
+                                 .context = &host};
     const struct lw_csv_listener listener = {.complain = host_complain, .context = &host};
     const struct lw_csv_setup setup = {.options = options, .feed = &feed, .listener = &listener};
     struct lw_csv_source *source = NULL;
