@@ -17,7 +17,8 @@
 #define CONFIG(field) offsetof(struct lw_config_options, field)
 #define PUSH(field) offsetof(struct lw_push_config_options, field)
 #define CONFIG_CAPACITY(field) .capacity = sizeof(((struct lw_config_options *)NULL)->field)
-#define DAY_NS (86400 * 1e9)
+#define HOUR_NS (3600 * 1e9)
+#define DAY_NS (24 * HOUR_NS)
 
 static const char *const DURABILITIES[] = {"synced", "relaxed", NULL};
 
@@ -60,6 +61,23 @@ static const struct lw_option CONFIG_OPTIONS[] = {
      .max = 1e13,
      .unit = "bytes",
      .help = "Bound of that history; series beyond it have none."},
+    {.name = "history_retention",
+     .type = LW_OPTION_DURATION,
+     .offset = CONFIG(history_retention_ns),
+     .fallback = "14d",
+     .min = HOUR_NS,
+     .max = 3650 * DAY_NS,
+     .unit = "duration",
+     .help = "How long samples are kept on the disk, compressed, for training, the page and "
+             "explanations."},
+    {.name = "history_disk",
+     .type = LW_OPTION_SIZE,
+     .offset = CONFIG(history_disk_bytes),
+     .fallback = "10GiB",
+     .min = 1 << 20,
+     .max = 1e15,
+     .unit = "bytes",
+     .help = "Bound of these on the disk: the oldest go first."},
     {.name = "save_every",
      .type = LW_OPTION_DURATION,
      .offset = CONFIG(save_every_ns),

@@ -393,6 +393,9 @@ static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
                                            .sync_ns = options->sync_every_ns,
                                            .checkpoint_ns = options->save_every_ns,
                                            .relaxed = options->durability == 1,
+                                           .history_ns = options->history_retention_ns,
+                                           .history_bytes =
+                                               (uint64_t)options->history_disk_bytes,
                                            .synced = on_synced,
                                            .context = daemon};
     struct lw_state_report report;

@@ -436,43 +436,12 @@ static enum lw_status durable_create(struct lw_engine *engine, const struct lw_s
     return LW_OK;
 }
 
-/* A folder that is there still after the power went: its name is synced too. */
-static enum lw_status make_folder(const struct lw_io *io, const char *path, const char *parent,
-                                  struct lw_error *reterr)
-{
-    int answer = io->make_dir(io->context, path);
-
-    if (answer < 0 && answer != -EEXIST) {
-        return lw_io_fail(answer, "make folder", path, reterr);
-    }
-    answer = io->sync_dir(io->context, parent);
-    return answer < 0 ? lw_io_fail(answer, "sync folder", parent, reterr) : LW_OK;
-}
-
-static enum lw_status make_folders(const struct lw_durable *durable, struct lw_error *reterr)
-{
-    char parent[PATH_MAX];
-    const char *slash = strrchr(durable->dir, '/');
-    enum lw_status status;
-
-    (void)snprintf(parent, sizeof(parent), "%.*s",
-                   slash == NULL           ? 1
-                   : slash == durable->dir ? 1
-                                           : (int)(slash - durable->dir),
-                   slash == NULL ? "." : durable->dir);
-    status = make_folder(durable->io, durable->dir, parent, reterr);
-    if (status == LW_OK) {
-        status = make_folder(durable->io, durable->journal_dir, durable->dir, reterr);
-    }
-    return status == LW_OK ? make_folder(durable->io, durable->snapshot_dir, durable->dir, reterr)
-                           : status;
-}
-
 /* The folders, made when they are not there. */
 static enum lw_status durable_folders(struct lw_durable *durable, const char *dir,
                                       struct lw_error *reterr)
 {
     int n = snprintf(durable->dir, sizeof(durable->dir), "%s", dir);
+    enum lw_status status;
 
     if (n < 0 || n + 16 >= PATH_MAX) {
         return lw_error_set(reterr, LW_EINVAL, "path of %d bytes is too long", n);
@@ -485,7 +454,11 @@ static enum lw_status durable_folders(struct lw_durable *durable, const char *di
         .io = durable->io, .dir = durable->journal_dir, .pending_bytes = PENDING_BYTES};
     durable->snapshot_config = (struct lw_snapshot_config){.io = durable->io,
                                                            .dir = durable->snapshot_dir};
-    return make_folders(durable, reterr);
+    status = lw_io_make_dir(durable->io, durable->dir, reterr);
+    if (status == LW_OK) {
+        status = lw_io_make_dir(durable->io, durable->journal_dir, reterr);
+    }
+    return status == LW_OK ? lw_io_make_dir(durable->io, durable->snapshot_dir, reterr) : status;
 }
 
 static enum lw_status threads_start(struct lw_durable *durable, struct lw_error *reterr)

@@ -265,9 +265,11 @@ int lw_io_sync_parent(const struct lw_io *io, const char *path)
 
 enum lw_status lw_io_make_dir(const struct lw_io *io, const char *path, struct lw_error *reterr)
 {
-    int made = io->make_dir(io->context, path);
-    int synced;
+    int made, synced;
 
+    do {
+        made = io->make_dir(io->context, path);
+    } while (made == -EINTR);
     if (made < 0 && made != -EEXIST) {
         return lw_io_fail(made, "make the folder", path, reterr);
     }

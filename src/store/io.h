@@ -63,7 +63,8 @@ int lw_io_sync(const struct lw_io *io, int fd);
 int lw_io_sync_dir(const struct lw_io *io, const char *path);
 /* The folder that holds path is synced, so that a name made, changed or removed there stays so. */
 int lw_io_sync_parent(const struct lw_io *io, const char *path);
-/* Makes a folder, one level deep, where there is none, and syncs the folder above it. LW_EIO. */
+/* Makes a folder, one level deep, where there is none, and syncs the folder above it; over EINTR.
+ * LW_EIO. */
 enum lw_status lw_io_make_dir(const struct lw_io *io, const char *path,
                               struct lw_error *reterr) LW_MUST_USE;
 /* "dir/name" into ret_path; LW_EINVAL when it does not fit into PATH_MAX. */

@@ -129,6 +129,100 @@ static void test_history__limits_are_refused(void **state)
     assert_int_equal(lw_history_covered(world->history), 0);
 }
 
+/* More samples than there is room for at a time: of one series, which is taken in parts, late ones
+ * among them, and of others before and behind it in the order of names. */
+#define MANY 1300000u
+
+static struct lw_history_input many_point(uint32_t i)
+{
+    uint32_t series = i % 10 == 0 ? i / 10 % SERIES : 17;
+
+    return (struct lw_history_input){
+        series, BEGIN + ((int64_t)i - (i % 1000 == 7 ? 300000 : 0)) * SECOND, (double)i};
+}
+
+static enum lw_status many_read(void *context, const struct lw_history_taker *taker,
+                                struct lw_error *reterr)
+{
+    unsigned *n_reads = context;
+    enum lw_status status = LW_OK;
+
+    (*n_reads)++;
+    for (uint32_t i = 0; i < MANY && status == LW_OK; i++) {
+        struct lw_history_input point = many_point(i);
+
+        status = taker->take(taker->context, &point, 1, reterr);
+    }
+    return status;
+}
+
+static void test_history__more_than_there_is_room_for_is_read_in_parts(void **state)
+{
+    struct world *world = *state;
+    struct lw_history_samples samples;
+    struct lw_history_view *view;
+    uint64_t sums[SERIES] = {0}, found = 0;
+    unsigned n_reads = 0;
+
+    assert_int_equal(world_open(world), LW_OK);
+    assert_int_equal(lw_history_write(world->history, 1, 1,
+                                      &(struct lw_history_source){many_read, &n_reads}, NULL),
+                     LW_OK);
+    assert_true(n_reads >= 4); /* Counted, then at least three times half a million. */
+    for (uint32_t i = 0; i < MANY; i++) {
+        sums[many_point(i).series] += i;
+    }
+    lw_history_samples_init(&samples);
+    assert_int_equal(lw_history_view_open(world->history, &view, NULL), LW_OK);
+    for (uint32_t series = 0; series < SERIES; series++) {
+        assert_int_equal(
+            lw_history_read(view, name_of(series), INT64_MIN, INT64_MAX, &samples, NULL), LW_OK);
+        found += samples.n;
+        for (size_t i = 0; i < samples.n; i++) {
+            struct lw_history_input point = many_point((uint32_t)samples.values[i]);
+
+            assert_int_equal(point.series, series);
+            assert_int_equal(point.time_ns, samples.times_ns[i]);
+            assert_true(i == 0 || samples.times_ns[i - 1] <= samples.times_ns[i]);
+            sums[series] -= (uint64_t)samples.values[i];
+        }
+        assert_int_equal(sums[series], 0);
+    }
+    assert_int_equal(found, MANY);
+    lw_history_view_close(view);
+    lw_history_samples_fini(&samples);
+}
+
+/* A source that gives other samples when it is read again. */
+static enum lw_status fickle_read(void *context, const struct lw_history_taker *taker,
+                                  struct lw_error *reterr)
+{
+    struct lw_history_input points[3] = {{1, 1, 1}, {2, 2, 2}, {SERIES * 50, 3, 3}};
+    unsigned *n_reads = context;
+
+    ++*n_reads;
+    if (*n_reads == 4) {
+        return taker->take(taker->context, points, 3, reterr);
+    }
+    return taker->take(taker->context, points, *n_reads == 2 ? 1 : 2, reterr);
+}
+
+static void test_history__a_source_that_changes_its_mind_is_refused(void **state)
+{
+    struct world *world = *state;
+    unsigned n_reads = 0;
+    struct lw_history_source source = {fickle_read, &n_reads};
+    struct lw_error error = {0};
+
+    assert_int_equal(world_open(world), LW_OK);
+    assert_int_equal(lw_history_write(world->history, 1, 1, &source, &error), LW_EFORMAT);
+    assert_non_null(strstr(error.message, "other samples"));
+    assert_int_equal(lw_history_write(world->history, 1, 1, &source, &error), LW_EFORMAT);
+    assert_non_null(strstr(error.message, "not counted"));
+    assert_int_equal(lw_history_covered(world->history), 0);
+    assert_int_equal(lw_history_write(world->history, 1, 1, &source, &error), LW_OK);
+}
+
 /* ---- listing and reading many ---- */
 
 static bool match_third(void *context, const char *name)
@@ -376,6 +470,8 @@ int main(void)
         WORLD_TEST(test_history__knows_series_by_name_whatever_their_numbers),
         WORLD_TEST(test_history__an_empty_range_is_covered),
         WORLD_TEST(test_history__limits_are_refused),
+        WORLD_TEST(test_history__more_than_there_is_room_for_is_read_in_parts),
+        WORLD_TEST(test_history__a_source_that_changes_its_mind_is_refused),
         WORLD_TEST(test_history__lists_series_with_their_spans),
         WORLD_TEST(test_history__reads_many_until_told_to_stop),
         WORLD_TEST(test_history__merged_files_hold_the_same_in_less),
