@@ -342,6 +342,8 @@ struct lw_anomaly_query {
 LW_API size_t lw_engine_find_anomalies(struct lw_engine *engine,
                                        const struct lw_anomaly_query *query,
                                        struct lw_anomaly_view *ret_anomalies, size_t capacity);
+/** The newest change of any anomaly so far. */
+LW_API uint64_t lw_engine_change(struct lw_engine *engine);
 /** Newest first: anomalies changed after `after_change`, at most capacity; returns how many were
  * filled. */
 LW_API size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
@@ -376,6 +378,23 @@ LW_API enum lw_status lw_engine_save(struct lw_engine *engine, const char *path,
  */
 LW_API enum lw_status lw_engine_load(struct lw_engine *engine, const char *path,
                                      uint32_t *ret_skipped, struct lw_error *reterr) LW_MUST_USE;
+
+/** What is in a file of lw_engine_save(). */
+struct lw_savepoint_info {
+    uint32_t version; /**< Of its format. */
+    uint32_t detectors, entities;
+    uint64_t bytes;
+    uint64_t digest; /**< Of the entities, in whatever order: equal states have equal ones. */
+};
+
+/**
+ * Prove a file of lw_engine_save() whole, without the detectors that it belongs to.
+ *
+ * @return LW_OK; LW_ENOTFOUND; LW_EFORMAT: torn or changed; LW_EVERSION: the format before the two
+ * oldest that are read, or a newer one; LW_EIO; LW_ENOMEM. Any thread.
+ */
+LW_API enum lw_status lw_savepoint_check(const char *path, struct lw_savepoint_info *ret_info,
+                                         struct lw_error *reterr) LW_MUST_USE;
 
 /* ---- the outbox: what sinks have yet to be told ---- */
 
@@ -642,7 +661,8 @@ struct lw_state_check {
     char snapshot[64];        /**< The newest whole one, to go on from; "" when there is none. */
     uint64_t snapshot_number; /**< It begins at this record; 0: none. */
     uint64_t first, last;     /**< Records of the journal; 0: none. */
-    /** Records that cannot be had though no whole snapshot holds what they did; 0: none. */
+    /** Records that cannot be had though no whole snapshot holds what they did, as far as is known;
+     * 0: none. */
     uint64_t lost_first, lost_last;
     bool opens;    /**< lw_engine_open_state() takes the folder as it is. */
     bool hopeless; /**< There is no whole snapshot and no journal from the first record on. */
@@ -715,8 +735,7 @@ struct lw_samples {
 /** Frees what lw_engine_samples() gave. */
 LW_API void lw_samples_fini(struct lw_samples *samples);
 /**
- * Samples as they came in, from_ns <= time < to_ns, out of the history: up to the last snapshot or
- * so.
+ * Samples as they came in, from_ns <= time < to_ns, out of the history: up to a minute ago, or so.
  *
  * @param series       Canonical text of its name.
  * @param ret_samples  Written on LW_OK; the caller frees it with lw_samples_fini(). A series that

@@ -26,6 +26,8 @@ static const struct lw_command COMMANDS[] = {
      lw_sinks_argp},
     {"state", "Verify or repair the folder of a stopped daemon's state", lw_command_state,
      lw_state_argp},
+    {"savepoint", "Move a daemon's state: one file that any data_dir can begin from",
+     lw_command_savepoint, lw_savepoint_argp},
     {"eval", "Say how good scores are, by labels", lw_command_eval, lw_eval_argp},
     {"help", "Say what a subcommand does and which options it takes", help_run, NULL},
     {"version", "Say the version", version_run, NULL},

@@ -34,6 +34,11 @@ bool lw_entity_record_read(struct lw_reader *reader, struct lw_entity_record *re
 /* ITEM_SNAPSHOT, on the shard's thread: some entities go into shard->snapshot. */
 void lw_checkpoint_shard(struct shard *shard, uint64_t sequence);
 
+/* Format of a savepoint. The two versions before the newest stay readable; version 1 was never
+ * released. */
+#define LW_STATE_VERSION 2u
+#define LW_STATE_OLDEST 2u
+
 /* state.c, shared with lw_engine_save(): what all shards counted for entities that are gone. */
 struct lw_tally {
     uint64_t cells_refused, trainings_failed;

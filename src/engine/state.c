@@ -11,13 +11,14 @@
 #include "base/mem.h"
 #include "engine/advance.h"
 #include "engine/checkpoint.h"
+#include "engine/durable.h"
 #include "store/file.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define STATE_VERSION 2u
-#define STATE_OLDEST 2u /* Version 1 was never released. */
+/* Nobody has listened since who knows when: the next start is a resumption. */
+#define LONG_AGO_NS 1
 
 /* ---- totals ---- */
 
@@ -214,7 +215,7 @@ enum lw_status lw_engine_save(struct lw_engine *engine, const char *path, struct
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for the engine's state");
     }
     if (status == LW_OK) {
-        status = lw_file_replace(path, STATE_VERSION, writer.data, writer.n_bytes, reterr);
+        status = lw_file_replace(path, LW_STATE_VERSION, writer.data, writer.n_bytes, reterr);
     }
     lw_writer_fini(&writer);
     (void)pthread_mutex_lock(&engine->ring_lock);
@@ -357,7 +358,7 @@ enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32
     void *bytes = NULL;
     size_t n_bytes = 0;
     uint32_t n_skipped = 0;
-    enum lw_status status = lw_file_read(path, STATE_OLDEST, STATE_VERSION, &bytes, &n_bytes,
+    enum lw_status status = lw_file_read(path, LW_STATE_OLDEST, LW_STATE_VERSION, &bytes, &n_bytes,
                                          reterr);
 
     if (status != LW_OK) {
@@ -372,6 +373,8 @@ enum lw_status lw_engine_load(struct lw_engine *engine, const char *path, uint32
         status = load_all(engine, &reader, &n_skipped, reterr);
         if (status != LW_OK) {
             unload(engine);
+        } else if (engine->durable != NULL) {
+            engine->durable->clock_ns = LONG_AGO_NS;
         }
     }
     (void)pthread_mutex_unlock(&engine->route);
