@@ -58,7 +58,11 @@ static enum lw_status any_feed(void *context, const char *source, struct lw_feed
                                struct lw_error *reterr)
 {
     (void)reterr;
-    *ret_feed = (struct lw_feed){any_series, any_push, any_watermark, any_dropped, context};
+    *ret_feed = (struct lw_feed){.series = any_series,
+                                 .push = any_push,
+                                 .watermark = any_watermark,
+                                 .dropped = any_dropped,
+                                 .context = context};
     return source[0] == 'x' ? LW_ELIMIT : LW_OK;
 }
 

@@ -576,10 +576,12 @@ struct lw_state_config {
                               ms. */
     int64_t checkpoint_ns; /**< A snapshot begins at least this often; 0: 1 min. Sooner when
                               replaying the journal would take longer than about 3 s. */
-    bool relaxed; /**< Clients are answered before the journal is on the disk: a crash of the
-                     machine, or of the process within sync_ns, loses what was acknowledged since.
-                   */
-    bool manual;  /**< No threads: the host calls lw_engine_sync() and lw_engine_checkpoint(). */
+    bool relaxed;   /**< Clients are answered before the journal is on the disk: a crash of the
+                       machine, or of the process within sync_ns, loses what was acknowledged since.
+                     */
+    bool manual;    /**< No threads: the host calls lw_engine_sync() and lw_engine_checkpoint(). */
+    bool read_only; /**< Take up what lies there, and keep nothing: the folder may be a running
+                       daemon's. LW_ENOTFOUND where there is no state. */
     int64_t resume_after_ns; /**< A pause longer than this is no silence of the sources; 0: 5 s. */
     int64_t history_ns;      /**< Samples older than this leave the history; 0: 14 days. */
     uint64_t history_bytes;  /**< The oldest leave it beyond this many bytes on the disk; 0: 10 GiB.

@@ -22,8 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATE_NAME "state.lapwing"
-
 struct training {
     struct lw_train_command command;
     struct replay *replay; /* Its engine is trained, wherever the rows come from. */
@@ -168,8 +166,8 @@ static enum lw_exit state_read(struct training *training)
     struct lw_config *config = lw_mem_calloc(1, sizeof(*config));
     struct lw_engine_totals totals;
     struct lw_error error;
-    char path[PATH_MAX];
-    uint32_t n_skipped = 0;
+    struct lw_state_report report = {0};
+    const struct lw_state_config from = {.dir = training->command.data_dir, .read_only = true};
     enum lw_status status;
 
     if (config == NULL) {
@@ -183,18 +181,17 @@ static enum lw_exit state_read(struct training *training)
         say(training, error.message);
         return exit_of(status);
     }
-    (void)snprintf(path, sizeof(path), "%s/%s", training->command.data_dir, STATE_NAME);
-    status = lw_engine_load(replay->engine, path, &n_skipped, &error);
+    status = lw_engine_open_state(replay->engine, &from, &report, &error);
     if (status != LW_OK) {
-        lw_replay_say(replay, "%s: %s", path, error.message);
+        lw_replay_say(replay, "%s: %s", from.dir, error.message);
         return status == LW_ENOMEM ? LW_EXIT_FAILED : LW_EXIT_INPUT;
     }
     lw_engine_totals(replay->engine, &totals);
-    if (n_skipped > 0 || totals.n_entities == 0) {
+    if (report.skipped > 0 || totals.n_entities == 0) {
         lw_replay_say(replay,
                       "%s: %u entities taken up, %u left out: their detectors have other options "
                       "here; give the configuration that made the state with --config",
-                      path, totals.n_entities, n_skipped);
+                      from.dir, totals.n_entities, report.skipped);
     }
     return totals.n_entities > 0 ? LW_EXIT_OK : LW_EXIT_INPUT;
 }

@@ -530,6 +530,31 @@ static enum lw_status resume(struct lw_durable *durable, bool *ret_resumed, stru
     return status;
 }
 
+/* Behind what was taken up, from here on. */
+static enum lw_status go_on(struct lw_durable *durable, struct lw_state_report *report,
+                            struct lw_error *reterr)
+{
+    enum lw_status status = lw_outbox_settle_engine(durable->engine, reterr);
+
+    if (status == LW_OK) {
+        status = journal_open(durable, reterr);
+    }
+    return status == LW_OK ? resume(durable, &report->resumed, reterr) : status;
+}
+
+/* What was taken up was all that was wanted. */
+static enum lw_status let_go(struct lw_durable *durable, const struct lw_state_report *report,
+                             struct lw_error *reterr)
+{
+    enum lw_status status = report->fresh ? lw_error_set(reterr, LW_ENOTFOUND,
+                                                         "there is no state in %s", durable->dir)
+                                          : LW_OK;
+
+    durable->engine->durable = NULL;
+    lw_durable_destroy(durable);
+    return status;
+}
+
 enum lw_status lw_engine_open_state(struct lw_engine *engine, const struct lw_state_config *config,
                                     struct lw_state_report *ret_report, struct lw_error *reterr)
 {
@@ -548,19 +573,15 @@ enum lw_status lw_engine_open_state(struct lw_engine *engine, const struct lw_st
     }
     if (status == LW_OK) {
         status = lw_durable_recover(durable, &report, reterr);
-    }
-    if (status == LW_OK) {
-        status = lw_outbox_settle_engine(engine, reterr);
-    }
-    if (status == LW_OK) {
-        status = journal_open(durable, reterr);
-    }
-    if (status == LW_OK) {
         report.last = engine->sequence;
-        status = resume(durable, &report.resumed, reterr);
+    }
+    if (status == LW_OK && !config->read_only) {
+        status = go_on(durable, &report, reterr);
+    } else if (status == LW_OK) {
+        status = let_go(durable, &report, reterr);
     }
     (void)pthread_mutex_unlock(&engine->route);
-    if (status == LW_OK) {
+    if (status == LW_OK && !config->read_only) {
         status = threads_start(durable, reterr);
     }
     if (status == LW_OK && ret_report != NULL) {

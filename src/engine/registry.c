@@ -500,8 +500,11 @@ enum lw_status lw_registry_name(struct lw_engine *engine, const struct lw_series
     } else if (engine->first_target[series] == UINT32_MAX) { /* Nobody took it so far. */
         status = match_series(engine, 0, LW_ENGINE_DETECTORS_MAX, series, name, reterr);
     }
+    if (status != LW_OK && engine->first_target[series] == UINT32_MAX) {
+        return status;
+    }
     *ret_series = series;
-    return engine->first_target[series] == UINT32_MAX ? status : LW_OK;
+    return LW_OK;
 }
 
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
