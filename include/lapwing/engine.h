@@ -86,7 +86,7 @@ LW_API void lw_engine_destroy(struct lw_engine *engine);
  * keeps its entities; one whose options changed starts anew, and its open anomalies end.
  *
  * @param engine  Any thread; feeds wait meanwhile.
- * @param name    Shorter than LW_NAME_MAX.
+ * @param name    Shorter than LW_SHORT_NAME_MAX.
  * @param spec    Borrowed. Its options "match" and "entity" say which series it takes and what its
  * entities are.
  * @param reterr  Filled on failure; may be NULL.
@@ -107,7 +107,7 @@ LW_API enum lw_status lw_engine_remove_detector(struct lw_engine *engine, const 
  * name used before gives the feed of then: a source that was started again goes on counting.
  *
  * @param engine    Outlives the feed.
- * @param source    Name in counters, such as "host"; shorter than LW_NAME_MAX.
+ * @param source    Name in counters, such as "host"; shorter than LW_SHORT_NAME_MAX.
  * @param ret_feed  Filled; valid until lw_engine_destroy().
  * @param reterr    Filled on failure; may be NULL.
  * @return LW_OK; LW_EINVAL for a name too long; LW_ELIMIT beyond 64 feeds.
@@ -175,7 +175,7 @@ LW_API void lw_engine_recent_totals(struct lw_engine *engine, struct lw_engine_t
 
 /** One feed's counters. */
 struct lw_feed_totals {
-    char source[LW_NAME_MAX];
+    char source[LW_SHORT_NAME_MAX];
     uint64_t samples;
     int64_t watermark_ns; /**< INT64_MIN before the first. */
     uint32_t n_reasons;
@@ -191,7 +191,7 @@ LW_API size_t lw_engine_feeds(struct lw_engine *engine, struct lw_feed_totals *r
 /** One entity as the page shows it. */
 struct lw_entity_view {
     uint32_t number; /**< Stable for the engine's life. */
-    char detector[LW_NAME_MAX];
+    char detector[LW_SHORT_NAME_MAX];
     char name[LW_NAME_MAX];
     uint32_t n_series;
     int64_t last_ns;    /**< Newest step closed; INT64_MIN before the first. */
@@ -317,7 +317,7 @@ LW_API enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entit
 
 /** An anomaly with its names, as kept. */
 struct lw_anomaly_view {
-    char detector[LW_NAME_MAX];
+    char detector[LW_SHORT_NAME_MAX];
     char entity[LW_NAME_MAX];
     uint32_t entity_number; /**< UINT32_MAX: taken up from a file, and the entity is gone. */
     uint64_t change;        /**< Grows with every change of any anomaly: to ask for what is new. */
@@ -435,7 +435,7 @@ LW_API enum lw_status lw_engine_open_outbox(struct lw_engine *engine, const char
  * A sink of that name is there. A new one is told of the anomalies that are open and of all that
  * comes; one known from before goes on where it was, and whatever was on its way is told again.
  *
- * @param name     Shorter than LW_NAME_MAX.
+ * @param name     Shorter than LW_SHORT_NAME_MAX.
  * @param options  Borrowed.
  * @return LW_OK; LW_EINVAL for an option below 0 or a name too long or empty; LW_ENOTFOUND when
  * the outbox is not open; LW_ELIMIT beyond LW_SINKS_MAX; LW_EIO; LW_ENOMEM.

@@ -23,9 +23,11 @@
 extern "C" {
 #endif
 
-/** Metric names, label values, entity keys and series names are at most this long, terminator
- * included. */
-#define LW_NAME_MAX 256
+/** Metric names, label values, names of entities and of series (a metric with its labels as text)
+ * are shorter than this: it counts the terminator. */
+#define LW_NAME_MAX 1024
+/** The same for names of detectors, sources, sinks and labels. */
+#define LW_SHORT_NAME_MAX 256
 /** Series an entity may have. */
 #define LW_ENTITY_SERIES_MAX 4096
 /** Contributions a verdict or anomaly carries at most, largest first. */
@@ -226,7 +228,8 @@ struct lw_detector;
  * Compile a spec. The detector is immutable: any number of threads may use it at once.
  *
  * @param spec          Borrowed; may be changed or destroyed afterwards.
- * @param name          Name of the detector, shorter than LW_NAME_MAX; it goes into anomaly ids.
+ * @param name          Name of the detector, shorter than LW_SHORT_NAME_MAX; it goes into anomaly
+ * ids.
  * @param ret_detector  The caller owns it: lw_detector_release().
  * @param reterr        Filled on failure; may be NULL.
  * @return LW_OK; LW_EINVAL when options contradict each other; LW_ENOTFOUND for an unknown time

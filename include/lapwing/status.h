@@ -28,7 +28,8 @@ enum lw_status {
     LW_ELIMIT = -6,   /**< A stated limit would be exceeded. */
     LW_ENOTFOUND = -7, /**< No such thing. */
     LW_EBUSY = -8,     /**< A bounded queue is full: try again later. */
-    LW_EEXIST = -9     /**< There is one of that name already. */
+    LW_EEXIST = -9,    /**< There is one of that name already. */
+    LW_ETOOLONG = -10  /**< A name or text has more bytes, or a name more parts, than it may. */
 };
 
 #define LW_ERROR_MESSAGE_MAX 512

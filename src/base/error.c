@@ -31,6 +31,8 @@ const char *lw_status_name(enum lw_status status)
         return "LW_EIO";
     case LW_EFORMAT:
         return "LW_EFORMAT";
+    case LW_ETOOLONG:
+        return "LW_ETOOLONG";
     case LW_EVERSION:
         return "LW_EVERSION";
     case LW_ELIMIT:

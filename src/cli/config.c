@@ -254,7 +254,7 @@ struct lw_config_detector *lw_config_detector(struct lw_config *config, const ch
             return &config->detectors[i];
         }
     }
-    if (config->n_detectors == LW_ENGINE_DETECTORS_MAX || strlen(name) >= LW_NAME_MAX) {
+    if (config->n_detectors == LW_ENGINE_DETECTORS_MAX || strlen(name) >= LW_SHORT_NAME_MAX) {
         return NULL;
     }
     detector = &config->detectors[config->n_detectors];
@@ -381,7 +381,7 @@ static enum lw_status text_of(const struct walk *walk, struct fy_node *key, stru
 }
 
 static enum lw_status key_of(const struct walk *walk, struct fy_node_pair *pair,
-                             char ret_key[LW_NAME_MAX])
+                             char ret_key[LW_SHORT_NAME_MAX])
 {
     struct fy_node *key = fy_node_pair_key(pair);
     size_t n_bytes = 0;
@@ -389,13 +389,13 @@ static enum lw_status key_of(const struct walk *walk, struct fy_node_pair *pair,
                            ? fy_node_get_scalar(key, &n_bytes)
                            : NULL;
 
-    if (text == NULL || n_bytes == 0 || n_bytes >= LW_NAME_MAX ||
+    if (text == NULL || n_bytes == 0 || n_bytes >= LW_SHORT_NAME_MAX ||
         fy_node_pair_value(pair) == NULL) {
         return lw_error_set(walk->reterr, LW_EINVAL,
                             "%s: a key must be a single word of 1 to %d bytes with a value",
-                            walk->file, LW_NAME_MAX - 1);
+                            walk->file, LW_SHORT_NAME_MAX - 1);
     }
-    (void)snprintf(ret_key, LW_NAME_MAX, "%.*s", (int)n_bytes, text);
+    (void)snprintf(ret_key, LW_SHORT_NAME_MAX, "%.*s", (int)n_bytes, text);
     return LW_OK;
 }
 
@@ -412,7 +412,7 @@ static enum lw_status each_pair(const struct walk *walk, struct fy_node *mapping
     enum lw_status status = LW_OK;
 
     while (status == LW_OK && (pair = fy_node_mapping_iterate(mapping, &at)) != NULL) {
-        char key[LW_NAME_MAX];
+        char key[LW_SHORT_NAME_MAX];
 
         status = key_of(walk, pair, key);
         if (status == LW_OK) {

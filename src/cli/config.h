@@ -49,7 +49,7 @@ struct lw_push_config_options {
     bool enabled;
     int64_t threads;
     int64_t max_series;
-    char tenant_label[LW_NAME_MAX];
+    char tenant_label[LW_SHORT_NAME_MAX];
     int64_t max_series_per_tenant;
     int64_t max_series_per_request, max_samples_per_request;
     int64_t max_future_ns, max_past_ns, delay_ns;
@@ -81,12 +81,12 @@ struct lw_source_options {
     "Model file that `lapwing train` made, to serve in place of training; read again on SIGHUP."
 
 struct lw_config_source {
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     struct lw_source_options options;
 };
 
 struct lw_config_detector {
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     struct lw_spec *spec; /* Owned. */
 };
 

@@ -20,7 +20,7 @@ struct lw_sink_common {
 };
 
 struct lw_config_sink {
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     const struct lw_sink_class *class;
     struct lw_sink_common common;
     void *options; /* Of the class; owned. */

@@ -176,7 +176,7 @@ static enum lw_status group_find(struct reading *reading, uint32_t *ret_group, u
         (reading->series >= 0 &&
          lw_csv_field_copy(&fields[reading->series], series, sizeof(series)) == SIZE_MAX)) {
         return lw_eval_csv_refuse(&reading->csv, reading->entity,
-                                  "or its series has a name of over 255 bytes", reterr);
+                                  "or its series has a name of over 1023 bytes", reterr);
     }
     length = snprintf(both, sizeof(both), "%s%s%s", entity, reading->series >= 0 ? "/" : "",
                       series);

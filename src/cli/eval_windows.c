@@ -188,7 +188,7 @@ static enum lw_status csv_row(struct lw_eval_csv *csv, const int columns[3],
     }
     if (columns[2] >= 0 &&
         lw_csv_field_copy(&csv->fields[columns[2]], name, sizeof(name)) == SIZE_MAX) {
-        return lw_eval_csv_refuse(csv, columns[2], "is longer than 255 bytes", reterr);
+        return lw_eval_csv_refuse(csv, columns[2], "is longer than 1023 bytes", reterr);
     }
     status = entry_find(windows, name, &entry);
     if (status == LW_OK) {

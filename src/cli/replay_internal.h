@@ -42,8 +42,8 @@ struct replay {
     int64_t watermark_every_ns, watermark_ns;
     bool has_detectors, has_times, has_lateness, is_benchmark;
     uint32_t n_detectors;
-    char detector[LW_NAME_MAX]; /* The one added last. */
-    int64_t first_ns, last_ns;  /* Event time. */
+    char detector[LW_SHORT_NAME_MAX]; /* The one added last. */
+    int64_t first_ns, last_ns;        /* Event time. */
     uint64_t n_rows, n_samples, n_bad, bad[LW_CSV_FAULT_NEVER];
     uint64_t bytes_done, bytes_all;
     char said[LW_REPLAY_SAID_BYTES]; /* Of the last file. */

@@ -126,7 +126,7 @@ static const char ABOUT[] =
     "written; 2 wrong usage, a configuration or a model file that cannot be taken; "
     "3 a file or a server could not be read, or not to its end (other files were); 4 --strict and "
     "some rows were bad.\n\n"
-    "Limits: 4096 columns, 1 MiB a line, 64 KiB a field, names of 255 bytes; 4,000,000 series.";
+    "Limits: 4096 columns, 1 MiB a line, 64 KiB a field, names of 1023 bytes; 4,000,000 series.";
 
 /* "a,b,c" cut in place; each name is added. */
 static void names_take(const char *text, const char **names, size_t *n,

@@ -24,7 +24,7 @@ struct lw_replay_anomaly {
     uint32_t entity_number;
     bool was_open; /* When the input ended. */
     char entity[LW_NAME_MAX];
-    char detector[LW_NAME_MAX];
+    char detector[LW_SHORT_NAME_MAX];
     char series[LW_NAME_MAX]; /* The one that moved most; "": none. */
     char sentence[1024];
     struct lw_spark spark;

@@ -46,7 +46,7 @@ struct daemon {
     struct lw_recorder *recorder;
     struct lw_inputs *inputs;
     struct lw_outputs *outputs;
-    char tenant_label[LW_NAME_MAX]; /* As the server has it: a reload does not change it. */
+    char tenant_label[LW_SHORT_NAME_MAX]; /* As the server has it: a reload does not change it. */
     int lock_fd;
     uint64_t n_trainings_failed; /* That the log has told. */
     struct lw_scores *scores;    /* NULL: written nowhere. */

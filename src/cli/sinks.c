@@ -225,7 +225,7 @@ static void letter_of(const json_t *json, struct lw_dead_letter *ret_letter)
                                             ? LW_ANOMALY_CLOSED
                                             : LW_ANOMALY_OPENED;
     text_of(json, "reason", ret_letter->reason, sizeof(ret_letter->reason));
-    text_of(anomaly, "detector", ret_letter->anomaly.detector, LW_NAME_MAX);
+    text_of(anomaly, "detector", ret_letter->anomaly.detector, LW_SHORT_NAME_MAX);
     text_of(anomaly, "entity_name", ret_letter->anomaly.entity, LW_NAME_MAX);
 }
 

@@ -54,7 +54,7 @@ static enum lw_status taking_series(void *context, const struct lw_series_key *k
     if (!fits) {
         (void)snprintf(reterr->message, sizeof(reterr->message),
                        "metric and labels of more than %d bytes", IDENTITY_BYTES);
-        return LW_ELIMIT;
+        return LW_ETOOLONG;
     }
     *ret_series = lw_ingest_find(taking->request, identity, n_bytes);
     return *ret_series != LW_INGEST_UNKNOWN

@@ -279,7 +279,7 @@ enum lw_status lw_ingest_define(struct lw_ingest_request *request, const void *i
     status = lw_names_define(&ingest->names, &asked, ret_series, reterr);
     (void)pthread_mutex_unlock(&ingest->feed_lock);
     (void)pthread_rwlock_unlock(&ingest->names_lock);
-    if (status != LW_OK && status != LW_ELIMIT && status != LW_EINVAL) {
+    if (status != LW_OK && status != LW_ELIMIT && status != LW_ETOOLONG && status != LW_EINVAL) {
         request->busy = true;
         request->failure = status;
     }
@@ -287,6 +287,18 @@ enum lw_status lw_ingest_define(struct lw_ingest_request *request, const void *i
 }
 
 /* ---- what is dropped ---- */
+
+const char *lw_ingest_reason(enum lw_status status, const char *otherwise)
+{
+    switch (status) {
+    case LW_ELIMIT:
+        return "series_limit";
+    case LW_ETOOLONG:
+        return "name_too_long";
+    default:
+        return otherwise;
+    }
+}
 
 static void request_count(struct lw_ingest_request *request, const char *reason, uint64_t n)
 {

@@ -95,12 +95,16 @@ uint64_t lw_ingest_text_hash(const struct lw_ingest_request *request, const void
                              size_t n_bytes);
 /*
  * The same, when it was unknown: spelt out. Takes a stale or refused series' place in the counters.
- * LW_ELIMIT beyond a limit, LW_EINVAL for a name that cannot be: the decoder rejects the samples
- * with the message. A refusal is remembered for a while, so that it is cheap.
+ * LW_ELIMIT beyond a limit, LW_ETOOLONG for too long a name, LW_EINVAL for one that cannot be: the
+ * decoder rejects the samples with the message and lw_ingest_reason(). A refusal is remembered for
+ * a while, so that it is cheap.
  */
 enum lw_status lw_ingest_define(struct lw_ingest_request *request, const void *identity,
                                 size_t n_bytes, const struct lw_series_key *key,
                                 uint32_t *ret_series, struct lw_error *reterr);
+/* What samples are counted under whose series was refused so: "series_limit", "name_too_long", or
+ * the name given, a static text. */
+const char *lw_ingest_reason(enum lw_status status, const char *otherwise);
 /* One sample. False, and the sample is counted as rejected, when its time cannot be or the
  * request's limit is reached. NaN: known to be missing. Infinite values are rejected as
  * "not_finite". */

@@ -57,6 +57,7 @@ static uint32_t series_define(struct taking *taking, const struct pending *pendi
     const char *wrong, *identity;
     size_t n_bytes = 0;
     uint32_t series;
+    enum lw_status status;
 
     /* The line was but skimmed: only now its labels are read, and they may be wrong. */
     wrong = lw_json_line_read(pending->text, pending->n_bytes, taking->unit, line, taking->wrong)
@@ -71,9 +72,10 @@ static uint32_t series_define(struct taking *taking, const struct pending *pendi
         return LW_INGEST_UNKNOWN;
     }
     identity = lw_json_line_identity(line, reading, taking->identity, &n_bytes);
-    if (lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, &series, &error) !=
-        LW_OK) {
-        reject(taking, pending->place, "series", 1, error.message);
+    status = lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, &series,
+                              &error);
+    if (status != LW_OK) {
+        reject(taking, pending->place, lw_ingest_reason(status, "series"), 1, error.message);
         return LW_INGEST_UNKNOWN;
     }
     return series;

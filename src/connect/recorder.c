@@ -21,7 +21,7 @@
 struct recorder_feed {
     struct lw_recorder *recorder;
     struct lw_feed inner;
-    char source[LW_NAME_MAX];
+    char source[LW_SHORT_NAME_MAX];
     uint32_t *numbers; /* By the inner feed's number: the recording's, or NOT_RECORDED. */
     size_t n_numbers;
 };
@@ -349,7 +349,7 @@ enum lw_status lw_recorder_wrap(struct lw_recorder *recorder, const char *source
     struct recorder_feed *wrapped;
     size_t n_bytes = strlen(source);
 
-    if (n_bytes == 0 || n_bytes >= LW_NAME_MAX || strcspn(source, " \t\n") != n_bytes) {
+    if (n_bytes == 0 || n_bytes >= LW_SHORT_NAME_MAX || strcspn(source, " \t\n") != n_bytes) {
         return lw_error_set(reterr, LW_EINVAL, "\"%s\" cannot be a source's name in a recording",
                             source);
     }

@@ -22,7 +22,7 @@
 #define VERSION 1
 
 struct recording_source {
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     struct lw_feed feed;
 };
 

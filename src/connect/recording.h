@@ -61,7 +61,7 @@ enum lw_status lw_recorder_create(const char *path, const struct lw_recording_fa
  * Put the recorder between a source and its feed: ret_feed records what `feed` took and answers as
  * `feed` did.
  *
- * source    Its name in the recording, one word shorter than LW_NAME_MAX.
+ * source    Its name in the recording, one word shorter than LW_SHORT_NAME_MAX.
  * feed      Copied; its context outlives the recorder.
  * ret_feed  Valid until lw_recorder_close(). Feeds of several threads are recorded in the order in
  * which they were taken.

@@ -36,7 +36,7 @@ struct chunk {
 struct known {
     uint64_t hash; /* Of its options. */
     bool is_known, is_chosen;
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     char key[LW_SCORES_TEXT_MAX];
 };
 
@@ -317,7 +317,8 @@ static void outcome_count(struct lw_scores *scores, enum outcome outcome, uint32
     totals->requests_failed += outcome != OUTCOME_TAKEN;
     totals->rows_written += outcome == OUTCOME_TAKEN ? n_rows : 0;
     totals->rows_refused += outcome == OUTCOME_REFUSED ? n_rows : 0;
-    (void)snprintf(totals->reason, sizeof(totals->reason), "%s", reason);
+    (void)snprintf(totals->reason, sizeof(totals->reason), "%.*s", (int)sizeof(totals->reason) - 1,
+                   reason);
     (void)pthread_mutex_unlock(&scores->totals_lock);
 }
 

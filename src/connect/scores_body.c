@@ -15,7 +15,7 @@
 #define NS_PER_MS 1000000
 /* A series' own, those of the entity's name, and ours. */
 #define LABELS_MAX (LW_LABELS_MAX + LW_KEY_LABELS_MAX + 4)
-#define NAME_BYTES_MAX (LW_NAME_MAX + 16)
+#define NAME_BYTES_MAX (LW_SHORT_NAME_MAX + 16)
 
 /* ---- rows ---- */
 

@@ -263,7 +263,7 @@ static void annotations_write(struct lw_json *json, const struct lw_sink_event *
     lw_json_begin_object(json);
     member(json, "summary", view->sentence);
     (void)snprintf(text, sizeof(text),
-                   "%s of %.255s seen by %.255s: %u anomalous steps, peak score %.3g; something "
+                   "%s of %.1023s seen by %.255s: %u anomalous steps, peak score %.3g; something "
                    "this bad comes %s by estimate.",
                    type, view->entity[0] == '\0' ? "the whole" : view->entity, view->detector,
                    anomaly->n_steps, (double)anomaly->peak_score, period);

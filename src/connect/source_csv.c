@@ -196,7 +196,7 @@ static const char *unit_part(struct lw_csv_source *source, char ret_name[LW_NAME
     if (part == 0) {
         return source->unit;
     }
-    (void)snprintf(ret_name, LW_NAME_MAX, "%.240s#%u", source->unit, part + 1);
+    (void)snprintf(ret_name, LW_NAME_MAX, "%.*s#%u", LW_NAME_MAX - 16, source->unit, part + 1);
     return ret_name;
 }
 

@@ -260,7 +260,7 @@ enum lw_status lw_detector_create(const struct lw_spec *spec, const char *name,
     struct lw_detector *detector = NULL;
     enum lw_status status;
 
-    if (strlen(name) >= LW_NAME_MAX) {
+    if (strlen(name) >= LW_SHORT_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
                             "a detector's name has %zu bytes; at most %d are allowed", strlen(name),
                             LW_NAME_MAX - 1);

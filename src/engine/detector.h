@@ -47,7 +47,7 @@ struct lw_metric {
 };
 
 struct lw_detector {
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     struct lw_spec *spec;
     uint64_t hash;
     enum lw_step_kind step_kind;

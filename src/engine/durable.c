@@ -174,7 +174,7 @@ bool lw_durable_tail_replay(struct lw_engine *engine, uint32_t detector)
     for (size_t i = 0; durable != NULL && i < durable->n_tails; i++) {
         const struct durable_tail *tail = &durable->tail_list[i];
         struct lw_reader reader;
-        char name[LW_NAME_MAX];
+        char name[LW_SHORT_NAME_MAX];
         uint64_t hash, n_points;
 
         lw_reader_init(&reader, durable->tails.data + tail->at, tail->n_bytes);

@@ -497,10 +497,10 @@ enum lw_status lw_engine_feed(struct lw_engine *engine, const char *source,
     struct engine_feed *feed = NULL;
     enum lw_status status;
 
-    if (strlen(source) >= LW_NAME_MAX) {
+    if (strlen(source) >= LW_SHORT_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL,
                             "a source's name has %zu bytes; at most %d are allowed", strlen(source),
-                            LW_NAME_MAX - 1);
+                            LW_SHORT_NAME_MAX - 1);
     }
     (void)pthread_mutex_lock(&engine->route);
     status = ensure_feed(engine, source, &feed, reterr);

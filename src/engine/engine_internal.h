@@ -187,7 +187,7 @@ struct engine_detector {
 struct engine_feed {
     struct lw_engine *engine;
     uint32_t number;
-    char source[LW_NAME_MAX];
+    char source[LW_SHORT_NAME_MAX];
     uint64_t samples;
     int64_t watermark_ns;      /* The furthest told, */
     int64_t told_ns;           /* and the newest. INT64_MIN: none. */
@@ -324,7 +324,7 @@ void lw_history_append(struct engine_entity *entity, const struct lw_verdict *ve
 void lw_history_destroy(struct engine_entity *entity);
 /* Steps after since_ns, oldest first; returns how many. */
 size_t lw_history_steps(const struct engine_entity *owner, uint32_t series, int64_t since_ns,
-                       struct lw_history_point *ret_points, size_t capacity);
+                        struct lw_history_point *ret_points, size_t capacity);
 
 /* anomalies.c */
 void lw_anomalies_record(struct engine_entity *entity, const struct lw_anomaly *anomaly);

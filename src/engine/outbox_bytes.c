@@ -32,7 +32,7 @@ void lw_outbox_key_meta(struct outbox_key *key)
 void lw_outbox_key_sink(struct outbox_key *key, const char *name)
 {
     begin(key, 'k');
-    key->n += (size_t)snprintf((char *)key->bytes + 1, LW_NAME_MAX, "%s", name);
+    key->n += (size_t)snprintf((char *)key->bytes + 1, LW_SHORT_NAME_MAX, "%s", name);
 }
 
 void lw_outbox_key_event(struct outbox_key *key, char kind, uint32_t sink, uint64_t number)
@@ -146,7 +146,7 @@ static bool load_sink(void *context, const struct lw_keyed_pair *pair)
     struct outbox_sink *sink = sink_of(loading->outbox, 0);
     struct lw_reader reader;
 
-    if (sink == NULL || pair->n_key < 2 || pair->n_key > LW_NAME_MAX) {
+    if (sink == NULL || pair->n_key < 2 || pair->n_key > LW_SHORT_NAME_MAX) {
         return loading_fail(loading, LW_EFORMAT, "the list of sinks");
     }
     lw_reader_init(&reader, pair->value, pair->n_value);

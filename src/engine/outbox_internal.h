@@ -21,7 +21,7 @@
  *     m ID(8) PHASE(1)     the event was recorded; the journal's record it came of
  */
 #define OUTBOX_VERSION 1
-#define OUTBOX_KEY_BYTES (LW_NAME_MAX + 16)
+#define OUTBOX_KEY_BYTES (LW_SHORT_NAME_MAX + 16)
 
 struct outbox_key {
     uint8_t bytes[OUTBOX_KEY_BYTES];
@@ -63,7 +63,7 @@ struct outbox_queue {
 
 struct outbox_sink {
     /* Lasting. */
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     uint32_t id;          /* From 1, never used again; 0: this place is free. */
     int64_t max_age_ns;   /* As configured last. */
     int64_t gone_ns;      /* Real time at which it was gone; 0: it is there. */

@@ -144,9 +144,9 @@ static enum lw_status sink_bring_up(struct lw_outbox *outbox, struct outbox_sink
 static enum lw_status options_check(const char *name, const struct lw_outbox_options *options,
                                     struct lw_error *reterr)
 {
-    if (name[0] == '\0' || strlen(name) >= LW_NAME_MAX) {
+    if (name[0] == '\0' || strlen(name) >= LW_SHORT_NAME_MAX) {
         return lw_error_set(reterr, LW_EINVAL, "a sink's name has 1 to %d bytes, got %zu",
-                            LW_NAME_MAX - 1, strlen(name));
+                            LW_SHORT_NAME_MAX - 1, strlen(name));
     }
     if (options->resend_ns < 0 || options->max_age_ns < 0 || !(options->rate >= 0) ||
         !(options->burst >= 0) || (options->burst > 0 && options->burst < 1)) {

@@ -50,7 +50,7 @@ static enum lw_status damaged(struct lw_error *reterr, const char *what)
 
 static void read_feed(struct lw_engine *engine, struct lw_reader *reader)
 {
-    char source[LW_NAME_MAX];
+    char source[LW_SHORT_NAME_MAX];
     struct engine_feed *feed;
 
     lw_read_text(reader, source, sizeof(source));
@@ -78,7 +78,7 @@ static enum lw_status read_detector(struct recovery *recovery, uint32_t place,
 {
     struct lw_engine *engine = recovery->engine;
     struct engine_detector gone;
-    char name[LW_NAME_MAX];
+    char name[LW_SHORT_NAME_MAX];
     uint32_t now = FOREIGN;
     uint64_t hash;
 
@@ -488,7 +488,7 @@ static enum lw_status replay_watermark(struct recovery *recovery,
 static enum lw_status replay_feed(struct recovery *recovery, const struct lw_journal_record *record,
                                   struct lw_reader *reader, struct lw_error *reterr)
 {
-    char source[LW_NAME_MAX];
+    char source[LW_SHORT_NAME_MAX];
     uint16_t number = lw_read_u16(reader);
     const struct engine_feed *feed;
 

@@ -178,7 +178,7 @@ static enum lw_status load_tails(struct lw_engine *engine, struct lw_reader *rea
     enum lw_status status = LW_OK;
 
     while (status == LW_OK && lw_read_u8(reader) == 1) {
-        char name[LW_NAME_MAX];
+        char name[LW_SHORT_NAME_MAX];
         struct engine_detector gone; /* Where the tail of a detector goes that is no more. */
         struct engine_detector *place = &gone;
         uint64_t hash;
@@ -262,7 +262,7 @@ static enum lw_status take_entity(struct lw_engine *engine, uint32_t detector, c
 static enum lw_status load_entity(struct lw_engine *engine, struct lw_reader *reader,
                                   bool *ret_taken, struct lw_error *reterr)
 {
-    char detector_name[LW_NAME_MAX], entity_name[LW_NAME_MAX];
+    char detector_name[LW_SHORT_NAME_MAX], entity_name[LW_NAME_MAX];
     struct lw_reader inner;
     const uint8_t *bytes;
     uint64_t n_bytes;

@@ -45,7 +45,7 @@ static enum lw_status name_set_metric(struct lw_series_name *name, const char *m
         return lw_error_set(reterr, LW_EINVAL, "a metric name is empty");
     }
     if (n_bytes >= LW_NAME_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT,
+        return lw_error_set(reterr, LW_ETOOLONG,
                             "a metric name has %zu bytes; at most %d are allowed", n_bytes,
                             LW_NAME_MAX - 1);
     }
@@ -95,11 +95,12 @@ static enum lw_status label_check(const struct lw_series_name *name, const struc
         return lw_error_set(reterr, LW_EINVAL, "the value of label \"%.*s\" %s",
                             shown(text->n_label), text->label, fault);
     }
-    if (text->n_label >= LW_NAME_MAX || text->n_value >= LW_NAME_MAX) {
+    if (text->n_label >= LW_SHORT_NAME_MAX || text->n_value >= LW_NAME_MAX) {
         return lw_error_set(
-            reterr, LW_ELIMIT,
-            "label \"%.*s\" has a name of %zu bytes and a value of %zu; at most %d each",
-            shown(text->n_label), text->label, text->n_label, text->n_value, LW_NAME_MAX - 1);
+            reterr, LW_ETOOLONG,
+            "label \"%.*s\" has a name of %zu bytes and a value of %zu; at most %d and %d",
+            shown(text->n_label), text->label, text->n_label, text->n_value, LW_SHORT_NAME_MAX - 1,
+            LW_NAME_MAX - 1);
     }
     return LW_OK;
 }
@@ -127,7 +128,7 @@ static enum lw_status name_add(struct lw_series_name *name, const struct label_t
         }
     }
     if (name->n_labels == LW_LABELS_MAX || n_more > LW_SERIES_BYTES_MAX - (size_t)name->n_bytes) {
-        return lw_error_set(reterr, LW_ELIMIT, "\"%.40s\" has more than %d labels or %d bytes",
+        return lw_error_set(reterr, LW_ETOOLONG, "\"%.40s\" has more than %d labels or %d bytes",
                             name->bytes, LW_LABELS_MAX, LW_SERIES_BYTES_MAX);
     }
     memmove(name->label_at + place + 1, name->label_at + place,
@@ -219,7 +220,7 @@ static enum lw_status cursor_unescape(struct cursor *cursor, char stop, char *re
             c = cursor_is(cursor, 'n') ? '\n' : cursor->text[cursor->at];
         }
         if (n == LW_NAME_MAX - 1) {
-            return lw_error_set(reterr, LW_ELIMIT,
+            return lw_error_set(reterr, LW_ETOOLONG,
                                 "a metric name or label value has more than %d bytes",
                                 LW_NAME_MAX - 1);
         }
@@ -338,7 +339,7 @@ static enum lw_status writer_end(struct writer *writer, const struct lw_series_n
 {
     writer->text[writer->n] = '\0';
     if (writer->overflow) {
-        return lw_error_set(reterr, LW_ELIMIT,
+        return lw_error_set(reterr, LW_ETOOLONG,
                             "the name of a series of metric \"%.80s\" has more than %d bytes",
                             name->bytes, LW_NAME_MAX - 1);
     }
@@ -398,10 +399,10 @@ static enum lw_status key_add(struct lw_entity_key *key, const char *label, size
         return lw_error_set(reterr, LW_EINVAL, "the entity label \"%.*s\" %s", shown(n_bytes),
                             label, fault == NULL ? "is empty" : fault);
     }
-    if (key->n_labels == LW_KEY_LABELS_MAX || n_bytes >= LW_NAME_MAX) {
+    if (key->n_labels == LW_KEY_LABELS_MAX || n_bytes >= LW_SHORT_NAME_MAX) {
         return lw_error_set(reterr, LW_ELIMIT,
                             "an entity has more than %d labels or one of more than %d bytes",
-                            LW_KEY_LABELS_MAX, LW_NAME_MAX - 1);
+                            LW_KEY_LABELS_MAX, LW_SHORT_NAME_MAX - 1);
     }
     to = key->labels[key->n_labels];
     memcpy(to, label, n_bytes);

@@ -31,12 +31,12 @@ struct lw_series_name {
 /* The labels whose values name an entity, as in the option "entity". */
 struct lw_entity_key {
     uint32_t n_labels;
-    char labels[LW_KEY_LABELS_MAX][LW_NAME_MAX];
+    char labels[LW_KEY_LABELS_MAX][LW_SHORT_NAME_MAX];
 };
 
 /*
  * A series without labels. LW_EINVAL for an empty metric, or one with control characters or not
- * UTF-8; LW_ELIMIT from LW_NAME_MAX bytes on. *ret_name is undefined after a failure, here and
+ * UTF-8; LW_ETOOLONG from LW_NAME_MAX bytes on. *ret_name is undefined after a failure, here and
  * below.
  */
 enum lw_status lw_series_name_init(struct lw_series_name *ret_name, const char *metric,
@@ -44,7 +44,8 @@ enum lw_status lw_series_name_init(struct lw_series_name *ret_name, const char *
 /*
  * One label more; an empty value adds none. LW_EINVAL for an empty label name, one with control
  * characters or any of {}"=,\ or space, or not UTF-8; LW_EEXIST for a second one of that name;
- * LW_ELIMIT beyond the limits above. On failure the name is unchanged.
+ * LW_ETOOLONG beyond the limits above, or from LW_SHORT_NAME_MAX bytes of a name and LW_NAME_MAX of
+ * a value on. On failure the name is unchanged.
  */
 enum lw_status lw_series_name_add(struct lw_series_name *name, const char *label, const char *value,
                                   struct lw_error *reterr) LW_MUST_USE;
@@ -60,7 +61,7 @@ enum lw_status lw_series_name_parse(const char *text, size_t n_bytes,
 const char *lw_series_name_metric(const struct lw_series_name *name);
 /* A label's value, or NULL when there is none; valid as long as the name. */
 const char *lw_series_name_value(const struct lw_series_name *name, const char *label);
-/* Canonical text. LW_ELIMIT when it has LW_NAME_MAX bytes or more. */
+/* Canonical text. LW_ETOOLONG when it has LW_NAME_MAX bytes or more. */
 enum lw_status lw_series_name_format(const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
                                      struct lw_error *reterr) LW_MUST_USE;
 
@@ -73,13 +74,13 @@ enum lw_status lw_entity_key_parse(const char *text, struct lw_entity_key *ret_k
 /*
  * The entity a series belongs to: "" without key labels, the value ("web-1") with one, "a=x,b=y" in
  * the key's order with several (commas and backslashes inside values escaped by \). A label that
- * the series lacks counts as empty. LW_ELIMIT when too long.
+ * the series lacks counts as empty. LW_ETOOLONG when too long.
  */
 enum lw_status lw_entity_key_name(const struct lw_entity_key *key,
                                   const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
                                   struct lw_error *reterr) LW_MUST_USE;
-/* The series' name within its entity: canonical text without the key's labels. LW_ELIMIT when too
- * long. */
+/* The series' name within its entity: canonical text without the key's labels. LW_ETOOLONG when
+ * too long. */
 enum lw_status lw_entity_key_rest(const struct lw_entity_key *key,
                                   const struct lw_series_name *name, char ret_text[LW_NAME_MAX],
                                   struct lw_error *reterr) LW_MUST_USE;

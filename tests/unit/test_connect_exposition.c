@@ -406,14 +406,14 @@ static void test_spell__keeps_to_its_limits(void **state)
         }
         (void)snprintf(text + at, sizeof(text) - at, "}");
         assert_int_equal(lw_exposition_spell(text, strlen(text), &key, &error),
-                         n == LW_LABELS_MAX ? LW_OK : LW_ELIMIT);
+                         n == LW_LABELS_MAX ? LW_OK : LW_ETOOLONG);
     }
     for (int more = 0; more <= 1; more++) { /* "a", "b" and the value, a terminator each. */
         int length = LW_EXPOSITION_KEY_BYTES - 5 + more;
 
         (void)snprintf(text, sizeof(text), "a{b=\"%0*d\"}", length, 0);
         assert_int_equal(lw_exposition_spell(text, strlen(text), &key, &error),
-                         more == 0 ? LW_OK : LW_ELIMIT);
+                         more == 0 ? LW_OK : LW_ETOOLONG);
     }
     assert_int_equal(lw_exposition_spell("a{b=\"c\0d\"}", 10, &key, &error), LW_EINVAL);
     assert_int_equal(lw_exposition_spell("a 1", 3, &key, &error), LW_EINVAL);

@@ -176,6 +176,28 @@ static void test_limit__of_series_refuses_new_ones_and_remembers(void **state)
     lw_ingest_destroy(ingest);
 }
 
+/* Neither counts as the other, nor when it is asked about again within the minute. */
+static void test_refusal__tells_a_long_name_from_a_limit(void **state)
+{
+    struct lw_ingest *ingest = ingest_make((struct lw_ingest_limits){0});
+    struct lw_ingest_request *request = request_make(ingest);
+    uint32_t series;
+
+    (void)state;
+    feed.on_series = LW_ETOOLONG;
+    assert_int_equal(ask(request, "a", "x", &series), LW_ETOOLONG);
+    assert_int_equal(ask(request, "a", "x", &series), LW_ETOOLONG);
+    assert_int_equal(feed.n_asked, 1);
+    feed.on_series = LW_ELIMIT;
+    assert_int_equal(ask(request, "b", "x", &series), LW_ELIMIT);
+    assert_int_equal(ask(request, "b", "x", &series), LW_ELIMIT);
+    assert_string_equal(lw_ingest_reason(LW_ETOOLONG, "bad"), "name_too_long");
+    assert_string_equal(lw_ingest_reason(LW_ELIMIT, "bad"), "series_limit");
+    assert_string_equal(lw_ingest_reason(LW_EINVAL, "bad"), "bad");
+    lw_ingest_request_destroy(request);
+    lw_ingest_destroy(ingest);
+}
+
 static void test_limit__of_series_is_made_room_for_by_stale_ones(void **state)
 {
     struct lw_ingest *ingest = ingest_make(
@@ -452,6 +474,7 @@ int main(void)
         TEST(test_ingest__knows_a_series_by_all_its_spellings),
         TEST(test_ingest__bounds_spellings),
         TEST(test_limit__of_series_refuses_new_ones_and_remembers),
+        TEST(test_refusal__tells_a_long_name_from_a_limit),
         TEST(test_limit__of_series_is_made_room_for_by_stale_ones),
         TEST(test_limit__of_a_tenant_leaves_others_alone),
         TEST(test_refusal__is_forgotten_after_a_while),

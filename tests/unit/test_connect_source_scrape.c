@@ -199,7 +199,7 @@ static void test_take__keeps_good_lines_and_counts_the_others(void **state)
     assert_true(feed_kept_value(&FEED, "m{" OWN) == 1.0);
     assert_false(feed_kept_has(&FEED, "l") || feed_kept_has(&FEED, "v"));
     assert_non_null(strstr(FEED.log, "dropped bad_line 1"));
-    assert_non_null(strstr(FEED.log, "dropped series_limit 2"));
+    assert_non_null(strstr(FEED.log, "dropped name_too_long 2"));
     assert_non_null(strstr(FEED.log, "dropped not_finite 1"));
     scraping_end(scraping);
 }

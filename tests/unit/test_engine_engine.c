@@ -284,7 +284,7 @@ static void test_engine__gives_the_feed_of_a_name_once(void **state)
 {
     struct lw_feed again;
     struct lw_feed_totals feeds[4];
-    char name[LW_NAME_MAX + 1];
+    char name[LW_SHORT_NAME_MAX + 1];
     struct lw_error error = {0};
 
     (void)state;
@@ -310,8 +310,8 @@ static void test_engine__gives_the_feed_of_a_name_once(void **state)
     }
     assert_int_equal(lw_engine_feed(engine->engine, "more", &again, &error), LW_ELIMIT);
     assert_non_null(strstr(error.message, "\"more\""));
-    memset(name, 'x', LW_NAME_MAX);
-    name[LW_NAME_MAX] = '\0';
+    memset(name, 'x', LW_SHORT_NAME_MAX);
+    name[LW_SHORT_NAME_MAX] = '\0';
     assert_int_equal(lw_engine_feed(engine->engine, name, &again, &error), LW_EINVAL);
 }
 

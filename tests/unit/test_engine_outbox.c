@@ -439,12 +439,12 @@ static void test_outbox__refuses_what_it_cannot_take(void **state)
     struct lw_outbox *outbox = open_outbox(NULL);
     struct lw_outbox_options options = {0};
     struct lw_error error = {0};
-    char name[LW_NAME_MAX + 1];
+    char name[LW_SHORT_NAME_MAX + 1];
 
     (void)state;
     assert_int_equal(lw_outbox_open_sink(outbox, "", &options, NULL), LW_EINVAL);
     memset(name, 'x', sizeof(name));
-    name[LW_NAME_MAX] = '\0';
+    name[LW_SHORT_NAME_MAX] = '\0';
     assert_int_equal(lw_outbox_open_sink(outbox, name, &options, NULL), LW_EINVAL);
     options.burst = 0.5;
     assert_int_equal(lw_outbox_open_sink(outbox, "a", &options, &error), LW_EINVAL);

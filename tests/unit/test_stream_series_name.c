@@ -98,27 +98,62 @@ static void test_series_name__is_bounded(void **state)
     (void)state;
     memset(text, 'm', LW_NAME_MAX);
     text[LW_NAME_MAX] = '\0';
-    assert_int_equal(lw_series_name_init(&name, text, NULL), LW_ELIMIT);
-    assert_int_equal(lw_series_name_parse(text, LW_NAME_MAX, &name, NULL), LW_ELIMIT);
+    assert_int_equal(lw_series_name_init(&name, text, NULL), LW_ETOOLONG);
+    assert_int_equal(lw_series_name_parse(text, LW_NAME_MAX, &name, NULL), LW_ETOOLONG);
     text[LW_NAME_MAX - 1] = '\0';
     assert_int_equal(lw_series_name_init(&name, text, NULL), LW_OK);
     assert_int_equal(lw_series_name_format(&name, out, NULL), LW_OK);
     assert_string_equal(out, text);
     assert_int_equal(lw_series_name_add(&name, "l", "1", NULL), LW_OK);
-    assert_int_equal(lw_series_name_format(&name, out, NULL), LW_ELIMIT);
+    assert_int_equal(lw_series_name_format(&name, out, NULL), LW_ETOOLONG);
     assert_int_equal(lw_series_name_init(&name, "m", NULL), LW_OK);
     for (int i = 0; i < LW_LABELS_MAX; i++) {
         (void)snprintf(label, sizeof(label), "l%d", i);
         assert_int_equal(lw_series_name_add(&name, label, "1", NULL), LW_OK);
     }
-    assert_int_equal(lw_series_name_add(&name, "one", "1", NULL), LW_ELIMIT);
+    assert_int_equal(lw_series_name_add(&name, "one", "1", NULL), LW_ETOOLONG);
     assert_int_equal(name.n_labels, LW_LABELS_MAX);
     assert_int_equal(lw_series_name_init(&name, "m", NULL), LW_OK);
     for (int i = 0; i < LW_SERIES_BYTES_MAX / LW_NAME_MAX; i++) {
         (void)snprintf(label, sizeof(label), "l%d", i);
         assert_int_equal(lw_series_name_add(&name, label, text, NULL),
-                         i < LW_SERIES_BYTES_MAX / LW_NAME_MAX - 1 ? LW_OK : LW_ELIMIT);
+                         i < LW_SERIES_BYTES_MAX / LW_NAME_MAX - 1 ? LW_OK : LW_ETOOLONG);
     }
+    assert_int_equal(lw_series_name_init(&name, "m", NULL), LW_OK);
+    text[LW_SHORT_NAME_MAX] = '\0';
+    assert_int_equal(lw_series_name_add(&name, text, "1", NULL), LW_ETOOLONG);
+    text[LW_SHORT_NAME_MAX - 1] = '\0';
+    assert_int_equal(lw_series_name_add(&name, text, "1", NULL), LW_OK);
+}
+
+/* What cAdvisor says of one container's file system. */
+static void test_series_name__takes_what_kubernetes_makes(void **state)
+{
+    static const char text[] =
+        "container_fs_writes_bytes_total{container=\"prometheus-server-configmap-reload\","
+        "device=\"/dev/mapper/ubuntu--vg-ubuntu--lv\","
+        "id=\"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"
+        "3f5c1a8e_2d7b_4c55_9d0e_6b1f4a7c2e90.slice/cri-containerd-"
+        "9b2f0c4d7a6e5183c2b1a0f9e8d7c6b5a4938271605f4e3d2c1b0a9f8e7d6c5b.scope\","
+        "image=\"registry.example.org:5000/monitoring/prometheus-config-reloader@sha256:"
+        "2e1d0c9b8a7f6e5d4c3b2a190f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c\","
+        "instance=\"gke-production-pool-2-5c4d3e2f-x7k9.europe-west4-a.internal:10250\","
+        "job=\"kubernetes-nodes-cadvisor\","
+        "name=\"9b2f0c4d7a6e5183c2b1a0f9e8d7c6b5a4938271605f4e3d2c1b0a9f8e7d6c5b\","
+        "namespace=\"monitoring\",pod=\"prometheus-server-7c9d6f5b8-4xk2p\"}";
+    struct lw_series_name name;
+    struct lw_entity_key key;
+    char out[LW_NAME_MAX];
+
+    (void)state;
+    assert_true(sizeof(text) > 700);
+    assert_int_equal(lw_series_name_parse(text, sizeof(text) - 1, &name, NULL), LW_OK);
+    assert_int_equal(lw_series_name_format(&name, out, NULL), LW_OK);
+    assert_string_equal(out, text);
+    assert_int_equal(lw_entity_key_parse("namespace,pod,container", &key, NULL), LW_OK);
+    assert_int_equal(lw_entity_key_name(&key, &name, out, NULL), LW_OK);
+    assert_string_equal(out, "namespace=monitoring,pod=prometheus-server-7c9d6f5b8-4xk2p,"
+                             "container=prometheus-server-configmap-reload");
 }
 
 /* What is shuffled into a name comes out sorted and reads back the same. */
@@ -276,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_series_name__says_where_it_is_wrong),
         cmocka_unit_test(test_series_name__refuses_a_zero_byte),
         cmocka_unit_test(test_series_name__is_bounded),
+        cmocka_unit_test(test_series_name__takes_what_kubernetes_makes),
         cmocka_unit_test(test_series_name__does_not_depend_on_the_order_of_labels),
         cmocka_unit_test(test_entity_key__splits_a_series),
         cmocka_unit_test(test_entity_key__refuses_what_is_no_label),

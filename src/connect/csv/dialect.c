@@ -211,7 +211,7 @@ static void column_name(const struct finder *finder, struct lw_csv_dialect *dial
     }
     memcpy(name, clean, sizeof(clean));
     for (uint32_t copy = 2; name_is_taken(dialect, i, name) && copy <= LW_CSV_COLUMNS_MAX; copy++) {
-        (void)snprintf(name, LW_NAME_MAX, "%.240s_%u", clean, copy);
+        (void)snprintf(name, LW_NAME_MAX, "%.*s_%u", LW_NAME_MAX - 16, clean, copy);
     }
 }
 

@@ -253,7 +253,7 @@ enum lw_status lw_exposition_spell(const char *series, size_t n_bytes,
         return lw_error_set(reterr, LW_EINVAL, "%s", why == NULL ? "no series" : why);
     }
     if (line.n_labels > LW_LABELS_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "the series has %u labels; at most %d are allowed",
+        return lw_error_set(reterr, LW_ETOOLONG, "the series has %u labels; at most %d are allowed",
                             line.n_labels, LW_LABELS_MAX);
     }
     if (memchr(series, '\0', n_bytes) != NULL) {
@@ -268,7 +268,7 @@ enum lw_status lw_exposition_spell(const char *series, size_t n_bytes,
         fits = fits && ret_key->labels[i].value != NULL;
     }
     if (!fits) {
-        return lw_error_set(reterr, LW_ELIMIT, "the series' text has more than %d bytes",
+        return lw_error_set(reterr, LW_ETOOLONG, "the series' text has more than %d bytes",
                             LW_EXPOSITION_KEY_BYTES);
     }
     ret_key->key.labels = ret_key->labels;

@@ -77,7 +77,7 @@ uint64_t lw_exposition_line(const struct lw_exposition *exposition);
 const char *lw_exposition_message(const struct lw_exposition *exposition);
 
 /*
- * Spells a sample's series out. LW_ELIMIT beyond LW_LABELS_MAX labels or LW_EXPOSITION_KEY_BYTES,
+ * Spells a sample's series out. LW_ETOOLONG beyond LW_LABELS_MAX labels or LW_EXPOSITION_KEY_BYTES,
  * LW_EINVAL for a byte 0 in a value.
  */
 enum lw_status lw_exposition_spell(const char *series, size_t n_bytes,

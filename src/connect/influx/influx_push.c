@@ -211,6 +211,7 @@ static uint32_t series_define(struct taking *taking, const struct pending *pendi
     const char *wrong, *identity;
     size_t n_bytes = 0;
     uint32_t series = LW_INGEST_UNKNOWN;
+    enum lw_status status;
 
     (void)lw_influx_line_read(pending->line, taking->end, line);
     wrong = name_spell(taking, line, field);
@@ -219,10 +220,12 @@ static uint32_t series_define(struct taking *taking, const struct pending *pendi
         return LW_INGEST_UNKNOWN;
     }
     identity = identity_find(taking, line, field, &n_bytes);
-    if (lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, &series, &error) !=
-        LW_OK) {
+    status = lw_ingest_define(taking->request, identity, n_bytes, &taking->name.key, &series,
+                              &error);
+    if (status != LW_OK) {
         lw_line_places_add(&taking->places, pending->line_number);
-        lw_ingest_reject(taking->request, "series", 1, NULL, "%s", error.message);
+        lw_ingest_reject(taking->request, lw_ingest_reason(status, "series"), 1, NULL, "%s",
+                         error.message);
         return LW_INGEST_UNKNOWN;
     }
     return series;

@@ -17,7 +17,14 @@
 #define REASON_SHIFT 28
 #define MINUTE_MASK UINT32_C(0x0fffffff)
 
-enum reason { REASON_SERIES, REASON_TENANT, REASON_TENANTS, REASON_LIMIT, REASON_INVALID };
+enum reason {
+    REASON_SERIES,
+    REASON_TENANT,
+    REASON_TENANTS,
+    REASON_LIMIT,
+    REASON_LONG,
+    REASON_INVALID
+};
 
 static enum lw_status reason_tell(const struct lw_names *names, enum reason reason,
                                   struct lw_error *reterr)
@@ -38,6 +45,9 @@ static enum lw_status reason_tell(const struct lw_names *names, enum reason reas
                             names->limits.tenant_label, LW_NAMES_TENANTS_MAX);
     case REASON_LIMIT:
         return lw_error_set(reterr, LW_ELIMIT, "the series was refused a moment ago: a limit");
+    case REASON_LONG:
+        return lw_error_set(reterr, LW_ETOOLONG,
+                            "the series was refused a moment ago: its name is too long");
     default:
         return lw_error_set(reterr, LW_EINVAL,
                             "the series was refused a moment ago: a name that cannot be");
@@ -350,7 +360,8 @@ static enum lw_status names_add(struct lw_names *names, const struct definition 
     enum lw_status status = feed->series(feed->context, definition->key, &number, reterr);
 
     if (status != LW_OK) {
-        return status == LW_EBUSY || status == LW_EIO || status == LW_ENOMEM || status == LW_ELIMIT
+        return status == LW_EBUSY || status == LW_EIO || status == LW_ENOMEM ||
+                       status == LW_ELIMIT || status == LW_ETOOLONG
                    ? status
                    : LW_EINVAL; /* A label twice, text that is no UTF-8: all the name's fault. */
     }
@@ -390,9 +401,11 @@ static enum lw_status names_take(struct lw_names *names, struct definition *defi
                                     reason_tell(names, reason, reterr));
         }
         status = names_add(names, definition, ret_number, reterr);
-        reason = status == LW_ELIMIT ? REASON_LIMIT : REASON_INVALID;
+        reason = status == LW_ELIMIT     ? REASON_LIMIT
+                 : status == LW_ETOOLONG ? REASON_LONG
+                                         : REASON_INVALID;
     }
-    return status == LW_ELIMIT || status == LW_EINVAL
+    return status == LW_ELIMIT || status == LW_ETOOLONG || status == LW_EINVAL
                ? remember_refusal(names, definition->spelling, reason, now_min, status)
                : status;
 }
@@ -409,8 +422,8 @@ enum lw_status lw_names_define(struct lw_names *names, const struct lw_names_ask
     enum lw_status status = LW_OK;
 
     if (asked->key->n_labels > LW_LABELS_MAX || !canonical_init(&name, asked->key)) {
-        (void)remember_refusal(names, asked->spelling, REASON_LIMIT, asked->now_min, LW_ELIMIT);
-        return lw_error_set(reterr, LW_ELIMIT,
+        (void)remember_refusal(names, asked->spelling, REASON_LONG, asked->now_min, LW_ETOOLONG);
+        return lw_error_set(reterr, LW_ETOOLONG,
                             "a series may have %d labels and %d bytes of names and values",
                             LW_LABELS_MAX, LW_NAMES_BYTES_MAX);
     }

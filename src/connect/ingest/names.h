@@ -76,9 +76,9 @@ struct lw_names_asked {
 };
 
 /*
- * The number of a series, asked of the feed when the name is new. LW_ELIMIT, LW_EINVAL and what
- * else the feed answers; the first two are remembered for the spelling. LW_ENOMEM. Under the lock
- * for writing; the feed is called.
+ * The number of a series, asked of the feed when the name is new. LW_ELIMIT, LW_ETOOLONG, LW_EINVAL
+ * and what else the feed answers; these three are remembered for the spelling. LW_ENOMEM. Under the
+ * lock for writing; the feed is called.
  */
 enum lw_status lw_names_define(struct lw_names *names, const struct lw_names_asked *asked,
                                uint32_t *ret_number, struct lw_error *reterr) LW_MUST_USE;

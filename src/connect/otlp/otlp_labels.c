@@ -122,7 +122,7 @@ static enum lw_status json_items(struct lw_json *json, const struct lw_protobuf_
     enum lw_status status = LW_OK;
 
     if (depth == LW_OTLP_VALUE_DEPTH_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "an attribute nests deeper than %d",
+        return lw_error_set(reterr, LW_ETOOLONG, "an attribute nests deeper than %d",
                             LW_OTLP_VALUE_DEPTH_MAX);
     }
     lw_protobuf_enter(list, &message);
@@ -139,7 +139,7 @@ static enum lw_status json_items(struct lw_json *json, const struct lw_protobuf_
             char key[LW_OTLP_NAME_MAX];
 
             if (pair.key.n_bytes >= sizeof(key)) {
-                return lw_error_set(reterr, LW_ELIMIT, "a name within an attribute has %zu bytes",
+                return lw_error_set(reterr, LW_ETOOLONG, "a name within an attribute has %zu bytes",
                                     pair.key.n_bytes);
             }
             memcpy(key, pair.key.text, pair.key.n_bytes);
@@ -212,7 +212,7 @@ void lw_otlp_labels_reset(struct lw_otlp_labels *labels)
 
 static enum lw_status too_long(struct lw_error *reterr)
 {
-    return lw_error_set(reterr, LW_ELIMIT, "the labels have more than %d bytes",
+    return lw_error_set(reterr, LW_ETOOLONG, "the labels have more than %d bytes",
                         LW_OTLP_LABEL_BYTES_MAX);
 }
 
@@ -268,7 +268,7 @@ enum lw_status lw_otlp_labels_add(struct lw_otlp_labels *labels, const char *nam
         }
     }
     if (labels->n == LW_LABELS_MAX) {
-        return lw_error_set(reterr, LW_ELIMIT, "more than %d labels", LW_LABELS_MAX);
+        return lw_error_set(reterr, LW_ETOOLONG, "more than %d labels", LW_LABELS_MAX);
     }
     text = labels_room(labels, n_name + 1 + value.n_bytes);
     if (text == NULL) {
@@ -368,7 +368,7 @@ enum lw_status lw_otlp_labels_attributes(struct lw_otlp_labels *labels, const vo
             return lw_error_set(reterr, LW_EINVAL, "an attribute has no name");
         }
         if (lw_otlp_label_name(pair.key, name, sizeof(name)) == 0) {
-            return lw_error_set(reterr, LW_ELIMIT, "an attribute's name has %zu bytes",
+            return lw_error_set(reterr, LW_ETOOLONG, "an attribute's name has %zu bytes",
                                 pair.key.n_bytes);
         }
         status = label_add_value(labels, name, &pair.value, reterr);

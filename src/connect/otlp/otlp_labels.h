@@ -39,14 +39,14 @@ struct lw_otlp_labels {
 /* No labels. */
 void lw_otlp_labels_init(struct lw_otlp_labels *labels);
 /* Begin with those of a resource: the message `Resource`; none where n_bytes is 0. LW_EFORMAT: the
- * message is damaged. LW_ELIMIT, LW_EINVAL as below, LW_ENOMEM. On failure there are none. */
+ * message is damaged. LW_ETOOLONG, LW_EINVAL as below, LW_ENOMEM. On failure there are none. */
 enum lw_status lw_otlp_labels_resource(struct lw_otlp_labels *labels, const void *resource,
                                        size_t n_bytes, struct lw_error *reterr) LW_MUST_USE;
 /* Back to those of the resource. */
 void lw_otlp_labels_reset(struct lw_otlp_labels *labels);
 /*
  * Add those of `KeyValue` messages, each with a field's key and length before it, whatever its
- * number: the attributes as they stand in a point. LW_EFORMAT: damaged. LW_ELIMIT: more labels,
+ * number: the attributes as they stand in a point. LW_EFORMAT: damaged. LW_ETOOLONG: more labels,
  * bytes or depth than above. LW_EINVAL: an attribute without a name, or a text with U+0000.
  * LW_ENOMEM. On failure what was added before stays.
  */

@@ -183,11 +183,8 @@ static uint32_t series_define(struct metrics *metrics, size_t n_attributes)
     case LW_ENOMEM:
         metrics_fail(metrics, status, error.message);
         break;
-    case LW_ELIMIT:
-        point_reject(metrics, "series_limit", error.message);
-        break;
     default:
-        point_reject(metrics, "bad_series", error.message);
+        point_reject(metrics, lw_ingest_reason(status, "bad_series"), error.message);
         break;
     }
     return LW_INGEST_UNKNOWN;

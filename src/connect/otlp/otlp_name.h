@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* Longer names, and units, are cut before they are read: no name of that length is allowed. */
-#define LW_OTLP_NAME_MAX 512
+#define LW_OTLP_NAME_MAX 1280
 
 enum lw_otlp_kind {
     LW_OTLP_GAUGE,

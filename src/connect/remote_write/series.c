@@ -64,7 +64,7 @@ bool lw_rw_name_add(struct lw_rw_name *name, struct lw_rw_text label, struct lw_
         return true;
     }
     if (name->key.n_labels == LW_LABELS_MAX) {
-        (void)lw_error_set(reterr, LW_ELIMIT, "more than %d labels", LW_LABELS_MAX);
+        (void)lw_error_set(reterr, LW_ETOOLONG, "more than %d labels", LW_LABELS_MAX);
         return false;
     }
     name->labels[name->key.n_labels++] = (struct lw_label){.name = label_text, .value = value_text};
@@ -86,7 +86,7 @@ static bool name_end(struct lw_rw_name *name, const char *suffix, struct lw_erro
     }
     n_metric = strlen(metric);
     if (n_metric + n_suffix >= sizeof(name->text) - name->used) {
-        (void)lw_error_set(reterr, LW_ELIMIT, "names and values of more than %d bytes",
+        (void)lw_error_set(reterr, LW_ETOOLONG, "names and values of more than %d bytes",
                            LW_RW_TEXT_BYTES_MAX - 1);
         return false;
     }
@@ -110,14 +110,14 @@ static bool series_define(const struct lw_rw_series *series, const char *suffix,
     name.used = 0;
     if (!series->message->version->spell(series, &name, &error) ||
         !name_end(&name, suffix, &error)) {
-        lw_rw_reject(series, n, "bad_series", error.message);
+        lw_rw_reject(series, n, lw_ingest_reason(error.status, "bad_series"), error.message);
         return false;
     }
     status = lw_ingest_define(series->message->request, identity.bytes, identity.n_bytes, &name.key,
                               ret_number, &error);
     if (status != LW_OK) {
         (void)snprintf(text, sizeof(text), "%.80s: %.160s", name.key.metric, error.message);
-        lw_rw_reject(series, n, status == LW_ELIMIT ? "series_limit" : "bad_series", text);
+        lw_rw_reject(series, n, lw_ingest_reason(status, "bad_series"), text);
     }
     return status == LW_OK;
 }

@@ -163,14 +163,14 @@ static enum lw_status limits_check(const struct lw_scrape_taker *taker, struct l
     const struct lw_series_key *key = &taker->key.key;
 
     if (key->n_labels > taker->labels_max) {
-        return lw_error_set(reterr, LW_ELIMIT, "the series has %zu labels; label_limit is %zu",
+        return lw_error_set(reterr, LW_ETOOLONG, "the series has %zu labels; label_limit is %zu",
                             key->n_labels, taker->labels_max);
     }
     for (size_t i = 0; i < key->n_labels; i++) {
         size_t n = strlen(key->labels[i].value);
 
         if (n > taker->label_bytes_max) {
-            return lw_error_set(reterr, LW_ELIMIT,
+            return lw_error_set(reterr, LW_ETOOLONG,
                                 "the value of label %.60s has %zu bytes; label_value_limit is %zu",
                                 key->labels[i].name, n, taker->label_bytes_max);
         }
@@ -184,7 +184,7 @@ static enum lw_status define(struct lw_scrape_taker *taker, size_t n_identity, u
     struct lw_series_key joined = {.metric = taker->key.key.metric, .labels = taker->labels};
 
     if (!labels_join(taker, &joined.n_labels)) {
-        return lw_error_set(reterr, LW_ELIMIT,
+        return lw_error_set(reterr, LW_ETOOLONG,
                             "with its target's labels the series has more than %d", LW_LABELS_MAX);
     }
     return lw_ingest_define(taker->request, taker->identity, n_identity, &joined, ret_series,
@@ -197,8 +197,7 @@ static void refuse(struct lw_scrape_taker *taker, const struct lw_exposition_sam
     char where[WHERE_MAX];
 
     (void)snprintf(where, sizeof(where), "line %llu", (unsigned long long)sample->line);
-    lw_ingest_reject(taker->request, status == LW_ELIMIT ? "series_limit" : "bad_name", 1, where,
-                     "%s", message);
+    lw_ingest_reject(taker->request, lw_ingest_reason(status, "bad_name"), 1, where, "%s", message);
 }
 
 static void sample_take(struct lw_scrape_taker *taker, const struct lw_exposition_sample *sample,
@@ -209,7 +208,7 @@ static void sample_take(struct lw_scrape_taker *taker, const struct lw_expositio
     uint32_t series;
 
     if (sample->n_bytes > LW_EXPOSITION_KEY_BYTES) {
-        refuse(taker, sample, LW_ELIMIT, "the series' text has more than 4096 bytes");
+        refuse(taker, sample, LW_ETOOLONG, "the series' text has more than 4096 bytes");
         return;
     }
     memcpy(taker->identity + LW_SCRAPE_IDENTITY_BYTES, sample->series, sample->n_bytes);
@@ -245,8 +244,8 @@ static void own_take(struct lw_scrape_taker *taker, const char *metric, int64_t 
         taker->key.key = (struct lw_series_key){.metric = metric};
         status = define(taker, n_identity, &series, &error);
         if (status != LW_OK) {
-            lw_ingest_reject(taker->request, status == LW_ELIMIT ? "series_limit" : "bad_name", 1,
-                             metric, "%s", error.message);
+            lw_ingest_reject(taker->request, lw_ingest_reason(status, "bad_name"), 1, metric, "%s",
+                             error.message);
             return;
         }
     }
