@@ -127,8 +127,12 @@ void lw_entity_newest(const struct lw_entity *entity, uint32_t series,
 /* The entity's earliest sample from a moment on that no closed step has taken; INT64_MAX: none. */
 int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns);
 
-/* entity_bytes.c: what lw_entity_save() gives, appended to what a writer holds. */
+/* entity_bytes.c: what lw_entity_save() gives, appended to what a writer holds, and back; without
+ * its checksum: for who has one of his own. */
 void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer);
+enum lw_status lw_entity_read(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
+                              size_t n_bytes, struct lw_entity **ret_entity,
+                              struct lw_error *reterr) LW_MUST_USE;
 /* What an entity, or all that are gone, has counted. */
 void lw_entity_counts_save(const struct lw_entity_counts *counts, struct lw_writer *writer);
 void lw_entity_counts_load(struct lw_entity_counts *ret_counts, struct lw_reader *reader);

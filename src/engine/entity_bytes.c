@@ -280,8 +280,6 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
 
 void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer)
 {
-    size_t from = writer->n_bytes;
-
     save_head(entity, writer);
     for (uint32_t i = 0; i < entity->n_series; i++) {
         save_series(entity->detector, entity->series[i], writer);
@@ -294,9 +292,6 @@ void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer)
     if (entity->tier1 != NULL) {
         save_tier1(entity->tier1, writer);
     }
-    if (writer->status == LW_OK) {
-        lw_write_u64(writer, lw_hash_bytes(writer->data + from, writer->n_bytes - from, 0));
-    }
 }
 
 enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, size_t *ret_n_bytes,
@@ -306,6 +301,9 @@ enum lw_status lw_entity_save(const struct lw_entity *entity, void **ret_bytes, 
 
     lw_writer_init(&writer);
     lw_entity_write(entity, &writer);
+    if (writer.status == LW_OK) {
+        lw_write_u64(&writer, lw_hash_bytes(writer.data, writer.n_bytes, 0));
+    }
     if (writer.status != LW_OK) {
         lw_writer_fini(&writer);
         return lw_error_set(reterr, LW_ENOMEM, "no memory for the state of entity \"%s\"",
@@ -371,27 +369,19 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
     return status;
 }
 
-enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
+enum lw_status lw_entity_read(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
                               size_t n_bytes, struct lw_entity **ret_entity,
                               struct lw_error *reterr)
 {
     struct lw_entity *entity = NULL;
-    struct lw_reader reader, tail;
+    struct lw_reader reader;
     char name[LW_NAME_MAX];
     enum lw_status status;
 
-    if (n_bytes < HASH_BYTES) {
-        return lw_error_set(reterr, LW_EFORMAT, "the bytes are not the state of an entity");
-    }
-    lw_reader_init(&reader, bytes, n_bytes - HASH_BYTES);
+    lw_reader_init(&reader, bytes, n_bytes);
     status = check_head(&reader, detector, reterr);
     if (status != LW_OK) {
         return status;
-    }
-    lw_reader_init(&tail, (const uint8_t *)bytes + n_bytes - HASH_BYTES, HASH_BYTES);
-    if (lw_read_u64(&tail) != lw_hash_bytes(bytes, n_bytes - HASH_BYTES, 0)) {
-        return lw_error_set(reterr, LW_EFORMAT,
-                            "the state is damaged: its checksum does not match");
     }
     lw_read_text(&reader, name, sizeof(name));
     status = reader.status == LW_OK
@@ -406,4 +396,27 @@ enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector
     }
     *ret_entity = entity;
     return LW_OK;
+}
+
+enum lw_status lw_entity_load(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
+                              size_t n_bytes, struct lw_entity **ret_entity,
+                              struct lw_error *reterr)
+{
+    struct lw_reader reader, tail;
+    enum lw_status status;
+
+    if (n_bytes < HASH_BYTES) {
+        return lw_error_set(reterr, LW_EFORMAT, "the bytes are not the state of an entity");
+    }
+    lw_reader_init(&reader, bytes, n_bytes - HASH_BYTES);
+    status = check_head(&reader, detector, reterr); /* What they are is said before damage. */
+    if (status != LW_OK) {
+        return status;
+    }
+    lw_reader_init(&tail, (const uint8_t *)bytes + n_bytes - HASH_BYTES, HASH_BYTES);
+    if (lw_read_u64(&tail) != lw_hash_bytes(bytes, n_bytes - HASH_BYTES, 0)) {
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "the state is damaged: its checksum does not match");
+    }
+    return lw_entity_read(pool, detector, bytes, n_bytes - HASH_BYTES, ret_entity, reterr);
 }

@@ -249,7 +249,7 @@ static enum lw_status take_entity(struct recovery *recovery, const struct lw_ent
     name = strchr(lw_intern_peek(engine->entity_names, number, NULL), '/') + 1;
     shard = &engine->shards[lw_registry_shard(engine, place, name)];
     (void)pthread_mutex_lock(&shard->lock);
-    status = lw_entity_load(shard->pool, engine->detectors[place].detector, record->bytes,
+    status = lw_entity_read(shard->pool, engine->detectors[place].detector, record->bytes,
                             (size_t)record->n_bytes, &entity, reterr);
     (void)pthread_mutex_unlock(&shard->lock);
     if (status == LW_OK && strcmp(lw_entity_name(entity), name) != 0) {
