@@ -63,6 +63,7 @@ struct lw_engine_config {
     uint32_t history_steps; /**< Steps of each series kept for the page and explanations; 0: none.
                              */
     size_t history_bytes; /**< All series together; series beyond it have no history. 0: 64 MiB. */
+    size_t memory_bytes;  /**< What the engine may take: see lw_engine_fit_memory(). 0: no bound. */
     const struct lw_listener *listener; /**< Copied; may be NULL. */
 };
 
@@ -144,6 +145,13 @@ struct lw_engine_totals {
                                        cannot be, out of memory. */
     uint64_t anomalies_by_type[16]; /**< Opened, by enum lw_anomaly_type. */
     size_t state_bytes, history_bytes;
+    size_t memory_bytes, memory_limit; /**< Taken, as lw_engine_fit_memory() counts; 0: no limit. */
+    uint32_t n_stepped_down; /**< Entities without the tier 1 they would have, for want of memory.
+                              */
+    uint32_t n_gone;         /**< Entities that expired and have not come back. */
+    uint64_t entities_expired, entities_inherited; /**< Of this process: option "expire_after"; that
+                                                      began with what another had learnt. */
+    uint64_t series_refused_memory; /**< Of this process: new ones, for want of memory. */
     /** Verdicts by the seconds from lw_feed.push to their end: at most lw_engine_delay_bounds()[i],
      * not cumulative; last: more. */
     uint64_t verdict_delays[LW_ENGINE_DELAYS];
@@ -172,6 +180,33 @@ LW_API void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *
  * counting takes. However many ask, counting for them costs at most 2 % of a processor.
  */
 LW_API void lw_engine_recent_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals);
+
+/** What lw_engine_fit_memory() did. */
+struct lw_memory_change {
+    uint32_t n_stepped_down, n_stepped_up; /**< Entities whose tier 1 went, or came back. */
+    size_t history_before, history_after;  /**< Bound of the history. */
+    bool refused_before, refused_after;    /**< Whether new series are refused. */
+};
+/**
+ * Keep the engine's memory below its limit; to be called about once a second.
+ *
+ * From 90 % of lw_engine_config.memory_bytes on, entities lose tier 1: first those whose newest
+ * anomaly is longest ago (those that never had one first), of these the ones whose tier 1 is
+ * largest; none with an open anomaly. When none is left the history is halved, down to nothing.
+ * Then new series are refused (LW_ELIMIT, counted), in any case from 98 % on, until the memory is
+ * below 90 % again. Below 75 % the history grows again and entities get tier 1 back, in the
+ * opposite order, to learn it anew.
+ *
+ * Counted are the entities' states and models, histories, names, tables and queues; not the copies
+ * of rows that a training works on, the allocator's own losses and what server, sources and sinks
+ * take.
+ *
+ * @param ret_change  What changed in this call; all zero without a limit. May be NULL.
+ * @return LW_OK; LW_EBUSY while a snapshot is being written or the state is read-only: nothing
+ * changed; LW_ENOMEM.
+ */
+LW_API enum lw_status lw_engine_fit_memory(struct lw_engine *engine,
+                                           struct lw_memory_change *ret_change) LW_MUST_USE;
 
 /** One feed's counters. */
 struct lw_feed_totals {

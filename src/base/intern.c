@@ -261,3 +261,11 @@ uint32_t lw_intern_count(const struct lw_intern *intern)
 {
     return intern->n_items;
 }
+
+size_t lw_intern_bytes(const struct lw_intern *intern)
+{
+    /* A block is full but for the item that did not fit: what is used says it well enough. */
+    return sizeof(*intern) + intern->n_slots * sizeof(*intern->slots) +
+           intern->items_capacity * sizeof(*intern->items) + intern->used_bytes + intern->n_items +
+           (intern->block == NULL ? 0 : intern->block->capacity_bytes - intern->block->used_bytes);
+}

@@ -36,5 +36,7 @@ uint32_t lw_intern_find(const struct lw_intern *intern, const char *bytes, size_
  */
 const char *lw_intern_peek(const struct lw_intern *intern, uint32_t id, size_t *ret_n_bytes);
 uint32_t lw_intern_count(const struct lw_intern *intern);
+/* Memory that the table takes. */
+size_t lw_intern_bytes(const struct lw_intern *intern);
 
 #endif

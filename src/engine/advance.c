@@ -8,6 +8,8 @@
  */
 #include "engine/advance.h"
 
+#include "engine/expire.h"
+
 /* ---- the heap of what is due: one place an entity, which knows its place ---- */
 
 static void heap_put(struct shard *shard, size_t at, struct engine_entity *owner, int64_t due_ns)
@@ -269,6 +271,7 @@ void lw_shard_advance(struct shard *shard, uint16_t feed, int64_t watermark_ns)
     tell_untold(shard, bit);
     ask_touched(shard, bit);
     ask_due(shard, watermark_ns);
+    lw_expire_look(shard, watermark_ns);
 }
 
 void lw_shard_finish_all(struct shard *shard)
@@ -298,22 +301,22 @@ void lw_shard_resume_all(struct shard *shard)
     }
 }
 
-void lw_shard_forget(struct shard *shard, uint32_t detector)
+void lw_shard_forget(struct shard *shard)
 {
     size_t n_touched = 0, n_untold = 0, n_due = 0;
 
     for (size_t i = 0; i < shard->n_touched; i++) {
-        if (shard->touched[i]->detector != detector) {
+        if (!shard->touched[i]->leaving) {
             shard->touched[n_touched++] = shard->touched[i];
         }
     }
     for (size_t i = 0; i < shard->n_untold; i++) {
-        if (shard->untold[i]->detector != detector) {
+        if (!shard->untold[i]->leaving) {
             shard->untold[n_untold++] = shard->untold[i];
         }
     }
     for (size_t i = 0; i < shard->n_due; i++) {
-        if (shard->due[i].owner->detector != detector) {
+        if (!shard->due[i].owner->leaving) {
             heap_put(shard, n_due++, shard->due[i].owner, shard->due[i].due_ns);
         }
     }

@@ -17,7 +17,7 @@ void lw_shard_advance(struct shard *shard, uint16_t feed, int64_t watermark_ns);
 void lw_shard_finish_all(struct shard *shard);
 /* Nobody listened for a while: what comes next is a beginning. */
 void lw_shard_resume_all(struct shard *shard);
-/* Entities of a detector go: nothing waits for them any more. */
-void lw_shard_forget(struct shard *shard, uint32_t detector);
+/* Entities that are `leaving` go: nothing waits for them any more. */
+void lw_shard_forget(struct shard *shard);
 
 #endif

@@ -24,6 +24,9 @@
 #define PIECE_BYTES ((size_t)1 << 19)
 #define NAMES_AT_ONCE 2048u
 #define KEPT 2u
+/* Flags of an entity's record: what follows. */
+#define RECORD_OPENED 1u
+#define RECORD_COUNTED 2u
 #define DURABLE_WAIT_NS INT64_C(30000000000)
 
 /* A snapshot on its way. */
@@ -32,6 +35,7 @@ struct checkpoint {
     struct lw_durable *durable;
     struct lw_snapshot_writer *writer;
     struct lw_writer block; /* The one being made. */
+    struct lw_writer gone;  /* LW_BLOCK_GONE, as of its beginning; empty: none. */
     uint64_t sequence;      /* It begins at. */
     uint64_t last;          /* The newest place of a piece. */
     uint64_t n_bytes;
@@ -51,7 +55,11 @@ static void record_write(const struct engine_entity *owner, struct lw_writer *wr
     lw_write_i64(writer, owner->passed_ns);
     lw_write_u64(writer, owner->fed_by);
     lw_write_u64(writer, owner->told_by);
-    lw_write_u8(writer, owner->opened != NULL);
+    lw_write_u8(writer, (uint8_t)((owner->opened != NULL ? RECORD_OPENED : 0) |
+                                  (owner->n_counted > 0 ? RECORD_COUNTED : 0)));
+    if (owner->n_counted > 0) {
+        lw_write_u32(writer, owner->n_counted);
+    }
     for (unsigned i = 0; owner->opened != NULL && i < LW_ENGINE_TYPES; i++) {
         lw_write_u32(writer, owner->opened[i]);
     }
@@ -67,6 +75,7 @@ static void record_write(const struct engine_entity *owner, struct lw_writer *wr
 bool lw_entity_record_read(struct lw_reader *reader, struct lw_entity_record *ret_record)
 {
     struct lw_entity_record record = {0};
+    uint8_t flags;
 
     if (lw_read_u8(reader) != 1) {
         return false;
@@ -76,7 +85,9 @@ bool lw_entity_record_read(struct lw_reader *reader, struct lw_entity_record *re
     record.passed_ns = lw_read_i64(reader);
     record.fed_by = lw_read_u64(reader);
     record.told_by = lw_read_u64(reader);
-    record.has_opened = lw_read_u8(reader) != 0;
+    flags = lw_read_u8(reader);
+    record.has_opened = (flags & RECORD_OPENED) != 0;
+    record.n_counted = (flags & RECORD_COUNTED) != 0 ? lw_read_u32(reader) : 0;
     for (unsigned i = 0; record.has_opened && i < LW_ENGINE_TYPES; i++) {
         record.opened[i] = lw_read_u32(reader);
     }
@@ -258,6 +269,12 @@ static enum lw_status write_blocks(struct checkpoint *snapshot, struct lw_error 
     if (status == LW_OK) {
         status = write_names(snapshot, LW_BLOCK_NAMES, reterr);
     }
+    if (status == LW_OK && snapshot->gone.status != LW_OK) {
+        status = lw_error_set(reterr, LW_ENOMEM, "no memory for a block of the snapshot");
+    } else if (status == LW_OK && snapshot->gone.n_bytes > 0) {
+        status = lw_snapshot_add(snapshot->writer, LW_BLOCK_GONE, snapshot->gone.data,
+                                 snapshot->gone.n_bytes, reterr);
+    }
     while (status == LW_OK && more) {
         status = write_pieces(snapshot, &more, reterr);
     }
@@ -265,6 +282,27 @@ static enum lw_status write_blocks(struct checkpoint *snapshot, struct lw_error 
 }
 
 /* ---- the whole ---- */
+
+/* Which entities have expired. Caller holds engine->route. */
+static void write_gone(struct checkpoint *snapshot)
+{
+    const struct lw_engine *engine = snapshot->engine;
+
+    if (engine->n_gone > 0) {
+        lw_write_u32(&snapshot->gone, (uint32_t)engine->gone_capacity);
+        lw_write_raw(&snapshot->gone, engine->gone, engine->gone_capacity * sizeof(*engine->gone));
+    }
+}
+
+/* All its pieces are there, or it has failed: decisions over entities may be taken again. Were one
+ * taken between two pieces, an entity might be in none, or in a piece with and in the router's
+ * tables without it. */
+static void checkpoint_end(struct checkpoint *snapshot)
+{
+    (void)pthread_mutex_lock(&snapshot->engine->route);
+    snapshot->engine->snapshotting = false;
+    (void)pthread_mutex_unlock(&snapshot->engine->route);
+}
 
 /* The place of the snapshot, and the shards made ready. */
 static void checkpoint_begin(struct checkpoint *snapshot)
@@ -276,6 +314,8 @@ static void checkpoint_begin(struct checkpoint *snapshot)
     snapshot->n_series = engine->n_series;
     snapshot->n_names = lw_intern_count(engine->entity_names);
     write_head(snapshot);
+    write_gone(snapshot);
+    engine->snapshotting = true;
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         struct shard *shard = &engine->shards[i];
 
@@ -379,16 +419,20 @@ enum lw_status lw_engine_checkpoint(struct lw_engine *engine, struct lw_error *r
     }
     (void)pthread_mutex_lock(&engine->durable->checkpoint_lock);
     lw_writer_init(&snapshot.block);
+    lw_writer_init(&snapshot.gone);
     checkpoint_begin(&snapshot);
     status = lw_snapshot_create(&engine->durable->snapshot_config, snapshot.sequence,
                                 LW_CHECKPOINT_VERSION, &snapshot.writer, &error);
     if (status == LW_OK) {
         status = write_blocks(&snapshot, &error);
+        checkpoint_end(&snapshot);
         if (status == LW_OK) {
             status = checkpoint_commit(&snapshot, &error);
         } else {
             lw_snapshot_abandon(snapshot.writer);
         }
+    } else {
+        checkpoint_end(&snapshot);
     }
     tell_outcome(&snapshot, status, &error, started_ns);
     if (status == LW_OK) {
@@ -397,6 +441,7 @@ enum lw_status lw_engine_checkpoint(struct lw_engine *engine, struct lw_error *r
         *reterr = error;
     }
     lw_writer_fini(&snapshot.block);
+    lw_writer_fini(&snapshot.gone);
     (void)pthread_mutex_unlock(&engine->durable->checkpoint_lock);
     return status;
 }

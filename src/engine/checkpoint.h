@@ -13,7 +13,8 @@ enum lw_block_type {
     LW_BLOCK_SERIES = 2,   /* Names of series, by number. */
     LW_BLOCK_NAMES = 3,    /* Names of entities, by number. */
     LW_BLOCK_ENTITIES = 4, /* Some entities, at one place of the journal. */
-    LW_BLOCK_END = 5       /* Anomalies kept. */
+    LW_BLOCK_END = 5,      /* Anomalies kept. */
+    LW_BLOCK_GONE = 6      /* Bits of the names that had expired; behind them, and only if any. */
 };
 
 /* What is in front of an entity's own bytes. */
@@ -23,6 +24,7 @@ struct lw_entity_record {
     int64_t passed_ns;
     uint64_t fed_by, told_by;
     bool has_opened;
+    uint32_t n_counted; /* Of struct engine_entity. */
     uint32_t opened[LW_ENGINE_TYPES];
     const uint8_t *bytes;
     uint64_t n_bytes;

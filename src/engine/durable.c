@@ -137,6 +137,19 @@ enum lw_status lw_durable_watermark(struct lw_engine *engine, struct engine_feed
     return status;
 }
 
+enum lw_status lw_durable_begin(struct lw_engine *engine, struct lw_writer **ret_record)
+{
+    enum lw_status status;
+
+    *ret_record = begin(engine, &status) ? &engine->durable->record : NULL;
+    return status;
+}
+
+enum lw_status lw_durable_append(struct lw_engine *engine, enum lw_record_type type)
+{
+    return append(engine, type);
+}
+
 enum lw_status lw_durable_mark(struct lw_engine *engine, enum lw_record_type type)
 {
     enum lw_status status;

@@ -26,8 +26,12 @@ enum lw_record_type {
     LW_RECORD_CLOCK = 6,     /* i64 real time: now and then, to know how long nobody listened */
     LW_RECORD_RESUME = 7,    /* Nobody listened for a while. */
     LW_RECORD_FINISH = 8,    /* The input is complete. */
-    LW_RECORD_LOST = 9       /* u64 number: in place of a damaged one; snapshots from this number on
+    LW_RECORD_LOST = 9,      /* u64 number: in place of a damaged one; snapshots from this number on
                                 can do without it. */
+    LW_RECORD_EXPIRE = 10,   /* u32 number of entities, then detector and name of each */
+    LW_RECORD_INHERIT = 11, /* names of detector, entity and donor, the bytes the entity starts with
+                             */
+    LW_RECORD_TIER = 12     /* u8 tier, u32 number of entities, then detector and name of each */
 };
 
 /* A pooled tail that the journal holds, for replaying. */
@@ -90,6 +94,11 @@ enum lw_status lw_durable_points(struct lw_engine *engine, struct engine_feed *f
                                  const struct lw_point *points, size_t n) LW_MUST_USE;
 enum lw_status lw_durable_watermark(struct lw_engine *engine, struct engine_feed *feed,
                                     int64_t time_ns) LW_MUST_USE;
+/* A record that its maker fills: *ret_record is empty, or NULL where none is kept; then append it.
+ */
+enum lw_status lw_durable_begin(struct lw_engine *engine,
+                                struct lw_writer **ret_record) LW_MUST_USE;
+enum lw_status lw_durable_append(struct lw_engine *engine, enum lw_record_type type) LW_MUST_USE;
 /* A record that is its type alone. */
 enum lw_status lw_durable_mark(struct lw_engine *engine, enum lw_record_type type) LW_MUST_USE;
 /* After the fact: the tail has been pooled. Waits for room if need be, since the points are

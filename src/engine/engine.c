@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "engine/directory.h"
 #include "engine/durable.h"
+#include "engine/expire.h"
 #include "engine/outbox.h"
 
 #include <assert.h>
@@ -77,6 +78,8 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
     engine->history_steps = config->history_steps;
     engine->history_bytes = config->history_bytes == 0 ? HISTORY_BYTES_DEFAULT
                                                        : config->history_bytes;
+    engine->history_limit = engine->history_bytes;
+    engine->memory_limit = config->memory_bytes;
     if (config->listener != NULL) {
         engine->listener = *config->listener;
     }
@@ -133,6 +136,10 @@ void lw_engine_destroy(struct lw_engine *engine)
     lw_mem_free(engine->targets);
     lw_mem_free(engine->entities);
     lw_mem_free(engine->handed);
+    lw_mem_free(engine->target_owners);
+    lw_mem_free(engine->own_targets);
+    lw_mem_free(engine->gone);
+    lw_mem_free(engine->kin);
     (void)pthread_mutex_destroy(&engine->route);
     (void)pthread_mutex_destroy(&engine->ring_lock);
     lw_mem_free(engine);
@@ -181,6 +188,7 @@ static enum lw_status detector_place(struct lw_engine *engine, uint32_t at,
     }
     engine->detectors[at] = (struct engine_detector){.detector = detector};
     lw_pooled_tail_init(&engine->detectors[at]);
+    lw_expire_settle(engine);
     status = lw_registry_adopt(engine, at, reterr);
     if (status != LW_OK) {
         detector_drop(engine, at, false);
@@ -286,13 +294,19 @@ static void route_point(struct lw_engine *engine, struct engine_feed *feed,
     while (at != UINT32_MAX) {
         const struct target *target = &engine->targets[at];
         struct shard *shard = &engine->shards[target->shard];
-        struct item item = {.entity = target->entity,
-                            .kind = target->row ? ITEM_ROW_POINT : ITEM_POINT,
-                            .feed = (uint16_t)feed->number,
-                            .series = target->series,
-                            .time_ns = point->time_ns,
-                            .value = point->value,
-                            .tag = point->tag};
+        struct item item;
+
+        if (target->entity == NULL && !lw_expire_undo(engine, at)) {
+            at = target->next;
+            continue;
+        }
+        item = (struct item){.entity = target->entity,
+                             .kind = target->row ? ITEM_ROW_POINT : ITEM_POINT,
+                             .feed = (uint16_t)feed->number,
+                             .series = target->series,
+                             .time_ns = point->time_ns,
+                             .value = point->value,
+                             .tag = point->tag};
 
         lw_pooled_tail_count(engine, target->detector);
         engine->handed[target->number] = shard->n_handed + 1;
@@ -364,6 +378,7 @@ static enum lw_status feed_watermark(void *context, int64_t time_ns)
     if (status == LW_OK) {
         lw_engine_tell(engine, feed, time_ns);
         submit_all(engine);
+        lw_expire_idle(engine);
     }
     (void)pthread_mutex_unlock(&engine->route);
     return status;

@@ -34,6 +34,7 @@
 #define BATCH_ITEMS 1024
 #define QUEUE_BATCHES 64
 #define FEEDS_MAX 64
+#define LW_IDLE_MAX 256
 #define REASONS_MAX 16
 /* Counters by enum lw_anomaly_type. */
 #define LW_ENGINE_TYPES 16
@@ -101,7 +102,22 @@ struct engine_entity {
     uint64_t row_tag;
     uint64_t open_anomaly; /* Id; 0: none. */
     uint16_t row_feed;
+    bool leaving;       /* lw_registry_drop_leaving() takes it. */
+    uint32_t n_counted; /* Series below were counted among those that share the budget when the
+                           entity was taken from a file; others are when a target leads to them. */
+    int64_t unfed_ns; /* Event time when it was first seen without a sample; INT64_MIN: not yet. */
+    int64_t alarmed_ns; /* Event time when its newest anomaly opened, as far as this process knows;
+                           INT64_MIN: never. */
+    uint64_t family;    /* Hash of detector and family (identity.h); 0: none. */
+    struct engine_entity *next_kin, **kin_link;
 };
+
+/* Memory of an entity beside its state and its rings of history. */
+static inline size_t lw_owner_bytes(const struct engine_entity *owner)
+{
+    return sizeof(*owner) + owner->n_histories * sizeof(struct history *) +
+           owner->row_capacity * sizeof(struct lw_sample);
+}
 
 /* An entity to be asked at an event time. */
 struct due_entry {
@@ -139,6 +155,10 @@ struct shard {
     uint64_t n_snapshots;           /* How many of these items were worked on. */
     int64_t longest_snapshot_ns;    /* Monotonic time that the longest of them took. */
     struct lw_sink sink;
+    size_t look_next;           /* Where the search for idle entities goes on (expire.h), */
+    int64_t look_ns;            /* and the event time at which its round began. */
+    uint32_t idle[LW_IDLE_MAX]; /* Numbers of entities it found, */
+    atomic_uint n_idle;         /* to be taken by the router. */
 
     pthread_mutex_t queue_lock;
     pthread_cond_t filled, drained;
@@ -168,13 +188,19 @@ struct shard {
 /* Where points of one engine series go: one for each detector that takes it. All that the router
  * needs, so that it touches no entity. */
 struct target {
-    struct engine_entity *entity;
-    uint32_t number; /* Of the entity. */
+    struct engine_entity *entity; /* NULL: it has expired, and a sample brings it back. */
+    uint32_t number;              /* Of the entity. */
     uint32_t series;
     uint32_t next; /* Index of the next target of the same series; UINT32_MAX ends the chain. */
     uint16_t shard;
     uint8_t detector;
     bool row; /* Its steps are rows. */
+};
+
+/* What is not needed for every point of a target. */
+struct target_owner {
+    uint32_t series; /* Of the engine. */
+    uint32_t next; /* Target of the same entity, of a smaller series; UINT32_MAX ends the chain. */
 };
 
 struct engine_detector {
@@ -223,7 +249,25 @@ struct lw_engine {
     size_t n_series, series_capacity;
     struct target *targets;
     size_t n_targets, targets_capacity;
-    uint32_t free_target;            /* Chain of places not in use; UINT32_MAX ends it. */
+    uint32_t free_target;               /* Chain of places not in use; UINT32_MAX ends it. */
+    struct target_owner *target_owners; /* By target. */
+    size_t target_owners_capacity;
+    uint32_t *own_targets; /* By entity number: the first of its targets. Stays while it is gone. */
+    size_t own_targets_capacity, n_own_targets;
+    uint64_t *gone; /* Bit of each entity number: it has expired. */
+    size_t gone_capacity;
+    uint64_t n_gone, n_expired; /* Gone now; expired in this process. */
+    int64_t expire_least_ns;    /* Of all detectors; 0: none expires. Written while drained. */
+    bool restoring;             /* Series are named as of a snapshot. */
+    bool snapshotting;          /* No decision is taken while entities are written down. */
+    struct engine_entity **kin; /* Buckets of chains, by family (identity.h). */
+    size_t n_kin_buckets, n_kin;
+    uint64_t n_inherited;      /* Entities that began with another's state, in this process. */
+    size_t memory_limit;       /* 0: none. */
+    size_t history_limit;      /* As configured; history_bytes may be less. */
+    bool refuses;              /* New series, for want of memory. */
+    atomic_size_t owner_bytes; /* Of struct engine_entity and what hangs on it but its state. */
+    uint64_t series_refused_memory;
     struct engine_entity **entities; /* By number. */
     uint64_t *handed;                /* By the same: the batch of its shard with its newest item. */
     size_t n_entities, entities_capacity, handed_capacity;
@@ -279,6 +323,10 @@ void lw_shard_catch_up(struct engine_entity *entity);
 /* Wait until what was given to an entity so far is worked on. Caller holds engine->route. */
 void lw_shard_drain_entity(const struct engine_entity *owner);
 
+/* Grows an array of items by doubling so that index n fits; keeps what is there. False: no memory.
+ */
+bool lw_array_room(void **array, size_t *capacity, size_t n, size_t item_bytes);
+
 /* registry.c: who is who. Callers hold engine->route. */
 enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_series_key *key,
                                   uint32_t *ret_series, struct lw_error *reterr) LW_MUST_USE;
@@ -307,6 +355,16 @@ uint32_t lw_registry_shard(const struct lw_engine *engine, uint32_t detector, co
 /* Forget every entity of a detector; the shards must be drained. `tell`: their open anomalies end
  * for the listener and the ring. */
 void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell);
+/* The same for entities of a shard that are `leaving`. Caller holds the shard's lock. */
+void lw_registry_drop_leaving(struct shard *shard, bool tell);
+/* An entity that has expired is there again, with all its series. The shards may be drained. */
+enum lw_status lw_registry_revive(struct lw_engine *engine, uint32_t number,
+                                  struct lw_error *reterr) LW_MUST_USE;
+/* Another state in place of that of an entity that never had a sample; takes it over on LW_OK. */
+enum lw_status lw_registry_replace(struct engine_entity *owner, struct lw_entity *heir,
+                                   struct lw_error *reterr) LW_MUST_USE;
+/* The number of series that share a detector's budget has changed. */
+void lw_registry_tell_sharing(struct lw_engine *engine, uint32_t detector, uint64_t n_before);
 /* Let the series known so far find a new detector. Only LW_ENOMEM is an error: a series it cannot
  * take is counted. */
 enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
@@ -322,6 +380,8 @@ enum lw_status lw_pooled_tail_load(struct engine_detector *place, struct lw_read
 /* history.c: all under the lock of the entity's shard. */
 void lw_history_append(struct engine_entity *entity, const struct lw_verdict *verdict);
 void lw_history_destroy(struct engine_entity *entity);
+/* Its rings go; they come back when there is room. */
+void lw_history_forget(struct engine_entity *entity);
 /* Steps after since_ns, oldest first; returns how many. */
 size_t lw_history_steps(const struct engine_entity *owner, uint32_t series, int64_t since_ns,
                         struct lw_history_point *ret_points, size_t capacity);

@@ -39,6 +39,7 @@ struct lw_series {
 struct lw_tier1_state {
     const struct lw_ensemble *ensemble; /* In service; NULL: none yet. */
     struct lw_ensemble *own;            /* The same, where it is this entity's own; else NULL. */
+    size_t own_bytes;                   /* Its memory, as the pool counts it. */
     float *state;                       /* [n_state] The entity's state under it. */
     size_t n_state;
     uint32_t group; /* Of the detector's model file that serves this entity, or
@@ -74,6 +75,7 @@ struct lw_entity {
     uint32_t n_series, series_capacity;
     uint64_t sharing; /* Series that share the budget; 0: this entity's own. */
     struct lw_tier1_state *tier1;
+    bool stepped_down;          /* It would have tier 1, but for want of memory. */
     struct lw_life *life;       /* NULL while nothing is open or pending. */
     const struct lw_tail *tail; /* The host's pooled tail; NULL: none. */
     int64_t step_time_ns;       /* Of the step being told ... */
@@ -130,6 +132,8 @@ int64_t lw_entity_earliest_open(const struct lw_entity *entity, int64_t from_ns)
 /* entity_bytes.c: what lw_entity_save() gives, appended to what a writer holds, and back; without
  * its checksum: for who has one of his own. */
 void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer);
+/* The same under another name. */
+void lw_entity_write_as(const struct lw_entity *entity, const char *name, struct lw_writer *writer);
 enum lw_status lw_entity_read(struct lw_pool *pool, struct lw_detector *detector, const void *bytes,
                               size_t n_bytes, struct lw_entity **ret_entity,
                               struct lw_error *reterr) LW_MUST_USE;
@@ -144,6 +148,13 @@ void lw_verdict_none(struct lw_verdict *ret_verdict, uint32_t series);
  * entity's thread. LW_ENOMEM. */
 uint32_t lw_training_capacity(const struct lw_detector *detector);
 /* Room for the state of an ensemble that comes into service; false when there is no memory. */
+/* A model of the entity's own, which it takes over, in place of the one it had; NULL: none. */
+void lw_entity_own_model(struct lw_entity *entity, struct lw_ensemble *own);
+/* Memory that tier 1 of the entity takes beside shared models. */
+size_t lw_entity_tier1_bytes(const struct lw_entity *entity);
+/* Tier 1 goes, until it is told to come back: then it learns anew. LW_ENOMEM: it stays away. */
+enum lw_status lw_entity_step_down(struct lw_entity *entity, bool down,
+                                   struct lw_error *reterr) LW_MUST_USE;
 bool lw_entity_tier1_room(struct lw_entity *entity, const struct lw_ensemble *ensemble);
 enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *reterr) LW_MUST_USE;
 void lw_entity_tier1_destroy(struct lw_entity *entity);

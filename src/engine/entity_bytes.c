@@ -137,6 +137,9 @@ static enum lw_status load_series(struct lw_entity *entity, struct lw_reader *re
     return status == LW_OK ? load_series_state(entity, number, reader, reterr) : status;
 }
 
+/* What there is of tier 1. */
+enum saved_tier1 { TIER1_NONE, TIER1_THERE, TIER1_STEPPED_DOWN };
+
 /* Whose models serve: nobody's yet, the entity's own, the detector's file's. */
 enum saved_models { SAVED_NONE, SAVED_OWN, SAVED_FILE };
 
@@ -178,8 +181,11 @@ static enum lw_status load_models(struct lw_entity *entity, struct lw_reader *re
 
     state->ensemble = NULL;
     if (whose == SAVED_OWN && state->group == LW_MODEL_GROUP_NONE) {
-        status = lw_ensemble_load(reader, &state->own, reterr);
-        state->ensemble = state->own;
+        struct lw_ensemble *own = NULL;
+
+        status = lw_ensemble_load(reader, &own, reterr);
+        lw_entity_own_model(entity, own);
+        state->ensemble = own;
     } else if (whose == SAVED_FILE && state->group != LW_MODEL_GROUP_NONE) {
         state->ensemble = entity->detector->models->groups[state->group].ensemble;
     } else if (whose != SAVED_NONE) {
@@ -265,12 +271,12 @@ void lw_entity_counts_load(struct lw_entity_counts *ret_counts, struct lw_reader
     ret_counts->untold = lw_read_u64(reader);
 }
 
-static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
+static void save_head(const struct lw_entity *entity, const char *name, struct lw_writer *writer)
 {
     lw_write_u32(writer, ENTITY_MAGIC);
     lw_write_u32(writer, ENTITY_VERSION);
     lw_write_u64(writer, entity->detector->hash);
-    lw_write_text(writer, entity->name);
+    lw_write_text(writer, name);
     lw_write_u64(writer, entity->sharing);
     lw_write_i64(writer, entity->watermark_ns);
     lw_write_i64(writer, entity->closed_ns);
@@ -280,7 +286,12 @@ static void save_head(const struct lw_entity *entity, struct lw_writer *writer)
 
 void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer)
 {
-    save_head(entity, writer);
+    lw_entity_write_as(entity, entity->name, writer);
+}
+
+void lw_entity_write_as(const struct lw_entity *entity, const char *name, struct lw_writer *writer)
+{
+    save_head(entity, name, writer);
     for (uint32_t i = 0; i < entity->n_series; i++) {
         save_series(entity->detector, entity->series[i], writer);
     }
@@ -288,7 +299,9 @@ void lw_entity_write(const struct lw_entity *entity, struct lw_writer *writer)
     if (entity->life != NULL) {
         lw_life_save(entity->life, writer);
     }
-    lw_write_u8(writer, entity->tier1 != NULL);
+    lw_write_u8(writer, (uint8_t)(entity->stepped_down    ? TIER1_STEPPED_DOWN
+                                  : entity->tier1 != NULL ? TIER1_THERE
+                                                          : TIER1_NONE));
     if (entity->tier1 != NULL) {
         save_tier1(entity->tier1, writer);
     }
@@ -341,6 +354,7 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
 {
     enum lw_status status = LW_OK;
     uint32_t n_series;
+    uint8_t tier1;
 
     entity->sharing = lw_read_u64(reader);
     entity->watermark_ns = lw_read_i64(reader);
@@ -355,7 +369,10 @@ static enum lw_status load_body(struct lw_entity *entity, struct lw_reader *read
                      ? lw_life_load(entity->life, reader, reterr)
                      : lw_error_set(reterr, LW_ENOMEM, "no memory for an open anomaly");
     }
-    if (status == LW_OK && (lw_read_u8(reader) != 0) != (entity->tier1 != NULL)) {
+    tier1 = status == LW_OK ? lw_read_u8(reader) : TIER1_NONE;
+    if (status == LW_OK && tier1 == TIER1_STEPPED_DOWN && entity->tier1 != NULL) {
+        status = lw_entity_step_down(entity, true, reterr);
+    } else if (status == LW_OK && (tier1 != TIER1_NONE) != (entity->tier1 != NULL)) {
         status = lw_error_set(reterr, LW_EFORMAT,
                               "the state and its options disagree about tier 1");
     }

@@ -48,6 +48,43 @@ static size_t vectors_bytes(uint32_t width)
     return (size_t)(LW_TIER1_RECENT + 2) * width * sizeof(float);
 }
 
+void lw_entity_own_model(struct lw_entity *entity, struct lw_ensemble *own)
+{
+    struct lw_tier1_state *state = entity->tier1;
+
+    lw_pool_count(entity->pool, -(ptrdiff_t)state->own_bytes);
+    lw_ensemble_destroy(state->own);
+    state->own = own;
+    state->own_bytes = own == NULL ? 0 : lw_ensemble_bytes(own);
+    lw_pool_count(entity->pool, (ptrdiff_t)state->own_bytes);
+}
+
+size_t lw_entity_tier1_bytes(const struct lw_entity *entity)
+{
+    const struct lw_tier1_state *state = entity->tier1;
+
+    return state == NULL ? 0
+                         : sizeof(*state) + state->n_state * sizeof(float) +
+                               rows_bytes(entity, state->width) + starts_bytes(entity) +
+                               vectors_bytes(state->width) + state->n_map * sizeof(*state->map) +
+                               state->own_bytes;
+}
+
+enum lw_status lw_entity_step_down(struct lw_entity *entity, bool down, struct lw_error *reterr)
+{
+    enum lw_status status = LW_OK;
+
+    if (down && entity->tier1 != NULL) {
+        lw_entity_tier1_destroy(entity);
+        entity->stepped_down = true;
+    } else if (!down && entity->stepped_down) {
+        entity->stepped_down = false;
+        status = lw_entity_tier1_widen(entity, reterr);
+        entity->stepped_down = status != LW_OK;
+    }
+    return status;
+}
+
 void lw_entity_tier1_destroy(struct lw_entity *entity)
 {
     struct lw_tier1_state *state = entity->tier1;
@@ -56,7 +93,7 @@ void lw_entity_tier1_destroy(struct lw_entity *entity)
         return;
     }
     lw_training_job_destroy(state->job);
-    lw_ensemble_destroy(state->own);
+    lw_entity_own_model(entity, NULL);
     lw_pool_give(entity->pool, state->state, state->n_state * sizeof(float));
     lw_pool_give(entity->pool, state->map, state->n_map * sizeof(*state->map));
     lw_pool_give(entity->pool, state->rows.rows, rows_bytes(entity, state->width));
@@ -207,7 +244,8 @@ enum lw_status lw_entity_tier1_widen(struct lw_entity *entity, struct lw_error *
     const struct lw_detector *detector = entity->detector;
     uint32_t width = (entity->n_series + 3) / 4 * 4;
 
-    if (detector->plan == NULL || detector->step_kind == LW_STEP_SAMPLE || entity->n_series < 2) {
+    if (detector->plan == NULL || detector->step_kind == LW_STEP_SAMPLE || entity->n_series < 2 ||
+        entity->stepped_down) {
         return LW_OK; /* Of one series tier 0 knows all; series that step by themselves make no
                          vector. */
     }
@@ -335,8 +373,7 @@ static void adopt(struct lw_entity *entity)
     if (lw_entity_tier1_room(entity, result.ensemble)) {
         bool alarm = state->calibrator.alarm, alarmed = state->calibrator.alarmed;
 
-        lw_ensemble_destroy(state->own);
-        state->own = result.ensemble;
+        lw_entity_own_model(entity, result.ensemble);
         state->ensemble = result.ensemble;
         result.ensemble = NULL;
         memcpy(state->state, result.states, result.n_state * sizeof(float));

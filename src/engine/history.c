@@ -55,7 +55,7 @@ void lw_history_append(struct engine_entity *owner, const struct lw_verdict *ver
     history->n_points += history->n_points < capacity ? 1 : 0;
 }
 
-void lw_history_destroy(struct engine_entity *owner)
+void lw_history_forget(struct engine_entity *owner)
 {
     struct lw_engine *engine = owner->shard->engine;
     size_t n_bytes = sizeof(struct history) +
@@ -65,15 +65,21 @@ void lw_history_destroy(struct engine_entity *owner)
         if (owner->histories[i] != NULL) {
             (void)atomic_fetch_sub(&engine->history_used, n_bytes);
             lw_mem_free(owner->histories[i]);
+            owner->histories[i] = NULL;
         }
     }
+}
+
+void lw_history_destroy(struct engine_entity *owner)
+{
+    lw_history_forget(owner);
     lw_mem_free(owner->histories);
     owner->histories = NULL;
     owner->n_histories = 0;
 }
 
 size_t lw_history_steps(const struct engine_entity *owner, uint32_t series, int64_t since_ns,
-                       struct lw_history_point *ret_points, size_t capacity)
+                        struct lw_history_point *ret_points, size_t capacity)
 {
     const struct history *history = series < owner->n_histories ? owner->histories[series] : NULL;
     uint32_t capacity_steps = owner->shard->engine->history_steps;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define LINE_BYTES 64u
@@ -34,6 +35,7 @@ struct lw_pool {
     uint8_t *next; /* Within the newest slab. */
     size_t left_bytes;
     size_t held_bytes;
+    atomic_size_t used_bytes; /* Written by the pool's thread alone. */
     struct pool_free *free[CLASSES + 1];
     struct pool_text **buckets;
     size_t n_buckets, n_texts;
@@ -42,6 +44,17 @@ struct lw_pool {
 static size_t lines_of(size_t n_bytes)
 {
     return n_bytes / LINE_BYTES + (n_bytes % LINE_BYTES != 0 ? 1 : 0);
+}
+
+size_t lw_pool_used(const struct lw_pool *pool)
+{
+    return atomic_load_explicit(&pool->used_bytes, memory_order_relaxed);
+}
+
+void lw_pool_count(struct lw_pool *pool, ptrdiff_t n_bytes)
+{
+    atomic_store_explicit(&pool->used_bytes, lw_pool_used(pool) + (size_t)n_bytes,
+                          memory_order_relaxed);
 }
 
 enum lw_status lw_pool_create(struct lw_pool **ret_pool, struct lw_error *reterr)
@@ -147,7 +160,7 @@ static void give_large(struct lw_pool *pool, void *block)
     lw_mem_free_pages(slab, slab->n_bytes);
 }
 
-void *lw_pool_take(struct lw_pool *pool, size_t n_bytes)
+static void *take_block(struct lw_pool *pool, size_t n_bytes)
 {
     size_t n_lines = lines_of(n_bytes);
     void *block;
@@ -176,6 +189,16 @@ void *lw_pool_take(struct lw_pool *pool, size_t n_bytes)
     return block;
 }
 
+void *lw_pool_take(struct lw_pool *pool, size_t n_bytes)
+{
+    void *block = take_block(pool, n_bytes);
+
+    if (block != NULL) {
+        lw_pool_count(pool, (ptrdiff_t)(lines_of(n_bytes) * LINE_BYTES));
+    }
+    return block;
+}
+
 void lw_pool_give(struct lw_pool *pool, void *block, size_t n_bytes)
 {
     size_t n_lines = lines_of(n_bytes);
@@ -183,6 +206,7 @@ void lw_pool_give(struct lw_pool *pool, void *block, size_t n_bytes)
     if (block == NULL) {
         return;
     }
+    lw_pool_count(pool, -(ptrdiff_t)(n_lines * LINE_BYTES));
     if (n_lines > CLASSES) {
         give_large(pool, block);
     } else {

@@ -12,6 +12,8 @@
 
 #include "lapwing/lapwing.h"
 
+#include <stddef.h>
+
 /* A part of something that lives in a pool and owns more than the pool's memory. */
 struct lw_pool_tie {
     struct lw_pool_tie *next, **link;
@@ -30,6 +32,10 @@ struct lw_trainer *lw_pool_trainer(const struct lw_pool *pool);
 void *lw_pool_take(struct lw_pool *pool, size_t n_bytes);
 /* Gives back a block with the size it was taken with; takes NULL. */
 void lw_pool_give(struct lw_pool *pool, void *block, size_t n_bytes);
+/* Bytes of blocks that are taken, and of what else belongs to the pool's entities: any thread. */
+size_t lw_pool_used(const struct lw_pool *pool);
+/* Memory from elsewhere that belongs to one of them came or went. */
+void lw_pool_count(struct lw_pool *pool, ptrdiff_t n_bytes);
 /* A copy of a text that lives as long as the pool; equal texts are the same pointer. NULL when
  * there is no memory. */
 const char *lw_pool_text(struct lw_pool *pool, const char *text);

@@ -14,6 +14,10 @@
 #include "base/mem.h"
 #include "engine/advance.h"
 #include "engine/checkpoint.h"
+#include "engine/expire.h"
+#include "engine/identity.h"
+#include "engine/ladder.h"
+#include "engine/target.h"
 #include "stream/series_name.h"
 
 #include <stdio.h>
@@ -216,6 +220,7 @@ static enum lw_status owner_fill(struct engine_entity *owner, const struct lw_en
         }
         memcpy(owner->opened, record->opened, sizeof(record->opened));
     }
+    owner->n_counted = record->n_counted;
     owner->passed_ns = record->passed_ns;
     owner->fed_by = record->fed_by;
     owner->told_by = record->told_by;
@@ -289,6 +294,33 @@ static enum lw_status read_entities(struct recovery *recovery,
                : status;
 }
 
+/* Which of the names had expired: their series lead nowhere yet. */
+static enum lw_status read_gone(struct recovery *recovery, const struct lw_snapshot_block *block,
+                                struct lw_error *reterr)
+{
+    struct lw_reader reader;
+    uint32_t n_words;
+
+    lw_reader_init(&reader, block->bytes, block->n_bytes);
+    n_words = lw_read_u32(&reader);
+    for (uint32_t i = 0; i < n_words && reader.status == LW_OK; i++) {
+        for (uint64_t word = lw_read_u64(&reader); word != 0; word &= word - 1) {
+            uint64_t then = (uint64_t)i * 64 + (unsigned)__builtin_ctzll(word);
+            uint32_t now = then < recovery->head.n_names ? recovery->numbers[then] : FOREIGN;
+
+            if (now != FOREIGN && !lw_gone_room(recovery->engine, now)) {
+                return lw_error_set(reterr, LW_ENOMEM, "no memory for entities that expired");
+            }
+            if (now != FOREIGN) {
+                lw_gone_set(recovery->engine, now, true);
+            }
+        }
+    }
+    return reader.status == LW_OK && lw_reader_left(&reader) == 0
+               ? LW_OK
+               : damaged(reterr, "list of entities that expired");
+}
+
 /* ---- the snapshot ---- */
 
 static enum lw_status read_end(struct recovery *recovery, const struct lw_snapshot_block *block,
@@ -313,6 +345,8 @@ static enum lw_status read_block(struct recovery *recovery, const struct lw_snap
     case LW_BLOCK_SERIES:
     case LW_BLOCK_NAMES:
         return read_names(recovery, block, reterr);
+    case LW_BLOCK_GONE:
+        return read_gone(recovery, block, reterr);
     case LW_BLOCK_ENTITIES:
         return read_entities(recovery, block, reterr);
     case LW_BLOCK_END:
@@ -349,12 +383,14 @@ static enum lw_status load_snapshot(struct recovery *recovery, const char *name,
     for (int pass = 0; status == LW_OK && pass < 2; pass++) {
         struct lw_snapshot_reader *reader = NULL;
 
+        engine->restoring = pass == 1;
         status = lw_snapshot_open(config, name, &reader, reterr);
         if (status == LW_OK) {
             status = read_blocks(recovery, reader, pass == 1, reterr);
         }
         lw_snapshot_close(reader);
     }
+    engine->restoring = false;
     if (status == LW_OK && recovery->numbers == NULL) {
         status = damaged(reterr, "head");
     }
@@ -497,6 +533,16 @@ static enum lw_status replay_feed(struct recovery *recovery, const struct lw_jou
     return feed != NULL && feed->number == number ? LW_OK : bad_record(record, reterr);
 }
 
+/* What was decided over several entities, or by what is outside. */
+static enum lw_status replay_decision(const struct lw_journal_record *record, enum lw_status status,
+                                      struct lw_error *reterr)
+{
+    return status == LW_OK       ? LW_OK
+           : status == LW_ENOMEM ? lw_error_set(reterr, status, "no memory for record %llu",
+                                                (unsigned long long)record->sequence)
+                                 : bad_record(record, reterr);
+}
+
 /* What was lost stays lost where the snapshot holds it, or where nothing does. */
 static enum lw_status replay_lost(const struct recovery *recovery,
                                   const struct lw_journal_record *record, struct lw_reader *reader,
@@ -546,6 +592,12 @@ static enum lw_status replay_record(struct recovery *recovery,
         return replay_lost(recovery, record, &reader, reterr);
     case LW_RECORD_TAIL:
         return LW_OK; /* Taken where it was made. */
+    case LW_RECORD_EXPIRE:
+        return replay_decision(record, lw_expire_replay(engine, &reader), reterr);
+    case LW_RECORD_INHERIT:
+        return replay_decision(record, lw_identity_replay(engine, &reader), reterr);
+    case LW_RECORD_TIER:
+        return replay_decision(record, lw_ladder_replay(engine, &reader), reterr);
     }
     return bad_record(record, reterr);
 }

@@ -10,16 +10,19 @@
 #include "base/mem.h"
 #include "engine/advance.h"
 #include "engine/durable.h"
+#include "engine/identity.h"
+#include "engine/ladder.h"
+#include "engine/target.h"
 #include "stream/series_name.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #define ENTITY_TEXT_MAX (LW_NAME_MAX + 8)
 #define ROW_FIRST 4u
 
-/* Grows an array of items by doubling so that index n fits; keeps what is there. */
-static bool array_room(void **array, size_t *capacity, size_t n, size_t item_bytes)
+bool lw_array_room(void **array, size_t *capacity, size_t n, size_t item_bytes)
 {
     size_t wanted = *capacity == 0 ? 64 : *capacity;
     void *grown;
@@ -62,12 +65,12 @@ static uint64_t sharing_of(uint64_t n_series)
 
 /* Tells all shards, at this place of the input, when the number of sharing series has passed a
  * power of two. */
-static void tell_sharing(struct lw_engine *engine, uint32_t detector)
+void lw_registry_tell_sharing(struct lw_engine *engine, uint32_t detector, uint64_t n_before)
 {
     uint64_t n_series = engine->detectors[detector].n_series;
     struct item item = {.kind = ITEM_SHARING, .series = detector, .tag = sharing_of(n_series)};
 
-    for (uint32_t i = 0; sharing_of(n_series - 1) != item.tag && i < engine->n_shards; i++) {
+    for (uint32_t i = 0; sharing_of(n_before) != item.tag && i < engine->n_shards; i++) {
         lw_shard_append(&engine->shards[i], &item);
     }
 }
@@ -82,6 +85,8 @@ static struct engine_entity *owner_create(struct shard *shard, uint32_t number, 
         owner->shard = shard;
         owner->due_ns = INT64_MIN;
         owner->passed_ns = INT64_MIN;
+        owner->unfed_ns = INT64_MIN;
+        owner->alarmed_ns = INT64_MIN;
     }
     return owner;
 }
@@ -109,6 +114,8 @@ static void counts_keep(struct shard *shard, const struct engine_entity *owner)
 /* Shard's lock held. */
 static void owner_destroy(struct engine_entity *owner)
 {
+    lw_identity_remove(owner);
+    (void)atomic_fetch_sub(&owner->shard->engine->owner_bytes, lw_owner_bytes(owner));
     lw_history_destroy(owner);
     lw_entity_destroy(owner->entity);
     lw_mem_free(owner->row);
@@ -121,14 +128,14 @@ static bool place_room(struct lw_engine *engine, struct shard *shard, uint32_t n
 {
     size_t each = sizeof(struct engine_entity *), n = shard->n_entities;
 
-    return array_room((void **)&engine->entities, &engine->entities_capacity, number, each) &&
-           array_room((void **)&engine->handed, &engine->handed_capacity, number,
-                      sizeof(*engine->handed)) &&
-           array_room((void **)&shard->entities, &shard->entities_capacity, n, each) &&
-           array_room((void **)&shard->gathering, &shard->gathering_capacity, n, each) &&
-           array_room((void **)&shard->touched, &shard->touched_capacity, n, each) &&
-           array_room((void **)&shard->untold, &shard->untold_capacity, n, each) &&
-           array_room((void **)&shard->due, &shard->due_capacity, n, sizeof(*shard->due));
+    return lw_array_room((void **)&engine->entities, &engine->entities_capacity, number, each) &&
+           lw_array_room((void **)&engine->handed, &engine->handed_capacity, number,
+                         sizeof(*engine->handed)) &&
+           lw_array_room((void **)&shard->entities, &shard->entities_capacity, n, each) &&
+           lw_array_room((void **)&shard->gathering, &shard->gathering_capacity, n, each) &&
+           lw_array_room((void **)&shard->touched, &shard->touched_capacity, n, each) &&
+           lw_array_room((void **)&shard->untold, &shard->untold_capacity, n, each) &&
+           lw_array_room((void **)&shard->due, &shard->due_capacity, n, sizeof(*shard->due));
 }
 
 /* Puts a new entity on its shard; `loaded` (may be NULL) is its state from a file, and the caller's
@@ -160,6 +167,8 @@ static enum lw_status owner_place(struct lw_engine *engine, struct engine_entity
         lw_entity_set_tail(owner->entity, &engine->detectors[owner->detector].tail);
         lw_entity_share_budget(owner->entity,
                                sharing_of(engine->detectors[owner->detector].n_series));
+        lw_identity_add(owner);
+        (void)atomic_fetch_add(&engine->owner_bytes, lw_owner_bytes(owner));
     }
     return status;
 }
@@ -229,6 +238,7 @@ enum lw_status lw_registry_take(struct lw_engine *engine, uint32_t detector,
         for (uint32_t i = 0; i < lw_entity_n_series(loaded); i++) {
             place->n_series += lw_entity_watches(loaded, i) ? 1 : 0;
         }
+        owner->n_counted = lw_entity_n_series(loaded);
         (void)pthread_mutex_lock(&owner->shard->lock);
         if (lw_entity_life_open(loaded)) {
             owner->open_anomaly = loaded->life->id;
@@ -299,11 +309,15 @@ static bool owner_widen(struct engine_entity *owner)
         return false;
     }
     owner->row = row;
+    (void)atomic_fetch_add(&owner->shard->engine->owner_bytes,
+                           (wanted - owner->row_capacity) * sizeof(*row));
     owner->row_capacity = wanted;
     histories = lw_mem_realloc(owner->histories, wanted * sizeof(struct history *));
     if (histories == NULL) {
         return false;
     }
+    (void)atomic_fetch_add(&owner->shard->engine->owner_bytes,
+                           (wanted - owner->n_histories) * sizeof(struct history *));
     while (owner->n_histories < wanted) {
         histories[owner->n_histories++] = NULL;
     }
@@ -311,93 +325,189 @@ static bool owner_widen(struct engine_entity *owner)
     return true;
 }
 
-/* Appends a target to a series' chain. */
-static bool target_add(struct lw_engine *engine, uint32_t series, struct engine_entity *owner,
-                       uint32_t number)
-{
-    uint32_t *link = &engine->first_target[series];
-    uint32_t place = engine->free_target;
-
-    if (place != UINT32_MAX) {
-        engine->free_target = engine->targets[place].next;
-    } else {
-        if (!array_room((void **)&engine->targets, &engine->targets_capacity, engine->n_targets,
-                        sizeof(*engine->targets))) {
-            return false;
-        }
-        place = (uint32_t)engine->n_targets++;
-    }
-    while (*link != UINT32_MAX) {
-        link = &engine->targets[*link].next;
-    }
-    *link = place;
-    engine->targets[place] = (struct target){
-        .entity = owner,
-        .number = owner->number,
-        .series = number,
-        .next = UINT32_MAX,
-        .shard = (uint16_t)owner->shard->number,
-        .detector = (uint8_t)owner->detector,
-        .row = engine->detectors[owner->detector].detector->step_kind == LW_STEP_ROW};
-    return true;
-}
-
 /* The entity's number of a series. What was pushed before is scored first: a new series changes how
  * the entity goes on, and that may not depend on how far its shard has come. */
-static enum lw_status number_series(struct lw_engine *engine, struct engine_entity *owner,
-                                    const char *metric, const char *rest, uint32_t *ret_number,
-                                    struct lw_error *reterr)
+static enum lw_status number_series(struct engine_entity *owner, const char *metric,
+                                    const char *rest, uint32_t *ret_number, struct lw_error *reterr)
 {
-    uint32_t n_before = lw_entity_n_series(owner->entity);
-    bool grew;
     enum lw_status status;
 
-    if (n_before > 0) {
+    if (lw_entity_n_series(owner->entity) > 0) {
         lw_shard_drain_entity(owner);
     }
     (void)pthread_mutex_lock(&owner->shard->lock);
     status = lw_entity_series(owner->entity, metric, rest, ret_number, reterr);
-    grew = lw_entity_n_series(owner->entity) > n_before;
     if (status == LW_OK && !owner_widen(owner)) {
         status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
     }
     (void)pthread_mutex_unlock(&owner->shard->lock);
-    /* Only what is judged can be judged wrongly. While the journal is replayed, an entity may hold
-     * the series already: it counts at this place all the same. */
-    if ((grew || (engine->replaying && status == LW_OK)) &&
-        lw_entity_watches(owner->entity, grew ? n_before : *ret_number)) {
-        engine->detectors[owner->detector].n_series++;
-        tell_sharing(engine, owner->detector);
+    return status;
+}
+
+/* A target leads to a series: it shares the budget from here on. Only what is judged can be judged
+ * wrongly. An entity may hold the series already, from a snapshot or because it inherited it: that
+ * counts for nothing before this. */
+static void count_series(struct lw_engine *engine, const struct engine_entity *owner,
+                         uint32_t number)
+{
+    struct engine_detector *place = &engine->detectors[owner->detector];
+
+    if (number >= owner->n_counted && lw_entity_watches(owner->entity, number)) {
+        place->n_series++;
+        lw_registry_tell_sharing(engine, owner->detector, place->n_series - 1);
+    }
+}
+
+/* The rest of a series' name within an entity of a detector, and that entity's name. */
+static enum lw_status names_of(const struct lw_engine *engine, uint32_t detector,
+                               const struct lw_series_name *name, char ret_entity[LW_NAME_MAX],
+                               char ret_rest[LW_NAME_MAX], struct lw_error *reterr)
+{
+    const struct lw_detector *compiled = engine->detectors[detector].detector;
+    struct lw_entity_key key;
+    enum lw_status status = lw_entity_key_parse(compiled->spec->detector.entity, &key, reterr);
+
+    if (status == LW_OK) {
+        status = lw_entity_key_name(&key, name, ret_entity, reterr);
+    }
+    return status == LW_OK ? lw_entity_key_rest(&key, name, ret_rest, reterr) : status;
+}
+
+/* A target of an entity that is there again leads to it. */
+static enum lw_status revive_target(struct lw_engine *engine, struct engine_entity *owner,
+                                    uint32_t at, struct lw_error *reterr)
+{
+    struct lw_series_name name;
+    char entity_name[LW_NAME_MAX], rest[LW_NAME_MAX];
+    size_t n_bytes;
+    const char *text = lw_intern_peek(engine->series_names, engine->target_owners[at].series,
+                                      &n_bytes);
+    uint32_t number = 0;
+    enum lw_status status = lw_series_name_parse(text, n_bytes, &name, reterr);
+
+    if (status == LW_OK) {
+        status = names_of(engine, owner->detector, &name, entity_name, rest, reterr);
+    }
+    if (status == LW_OK) {
+        status = number_series(owner, lw_series_name_metric(&name), rest, &number, reterr);
+    }
+    if (status == LW_OK) {
+        engine->targets[at].entity = owner;
+        engine->targets[at].series = number;
+        count_series(engine, owner, number);
     }
     return status;
+}
+
+enum lw_status lw_registry_revive(struct lw_engine *engine, uint32_t number,
+                                  struct lw_error *reterr)
+{
+    const char *text = lw_intern_peek(engine->entity_names, number, NULL);
+    struct engine_entity *owner = NULL;
+    uint32_t detector = 0;
+    enum lw_status status, answer = LW_OK;
+
+    (void)sscanf(text, "%u", &detector);
+    status = entity_ensure(engine, detector, strchr(text, '/') + 1, NULL, &owner, reterr);
+    if (status != LW_OK) {
+        return status;
+    }
+    lw_gone_set(engine, number, false);
+    lw_target_reverse(engine, number); /* Series get their numbers in the order they came. */
+    for (uint32_t at = engine->own_targets[number]; at != UINT32_MAX;
+         at = engine->target_owners[at].next) {
+        status = engine->targets[at].entity == NULL ? revive_target(engine, owner, at, reterr)
+                                                    : LW_OK;
+        answer = status == LW_OK ? answer : status;
+    }
+    lw_target_reverse(engine, number);
+    return answer;
+}
+
+enum lw_status lw_registry_replace(struct engine_entity *owner, struct lw_entity *heir,
+                                   struct lw_error *reterr)
+{
+    struct lw_engine *engine = owner->shard->engine;
+    struct lw_entity *old = owner->entity;
+    struct target *target = &engine->targets[engine->own_targets[owner->number]];
+    uint32_t number = 0;
+    enum lw_status status;
+
+    assert(lw_entity_n_series(old) == 1);
+    (void)pthread_mutex_lock(&owner->shard->lock);
+    status = lw_entity_series(heir, lw_entity_series_metric(old, 0), lw_entity_series_name(old, 0),
+                              &number, reterr);
+    if (status == LW_OK) {
+        owner->entity = heir;
+        if (!owner_widen(owner)) {
+            owner->entity = old;
+            status = lw_error_set(reterr, LW_ENOMEM, "no memory for what an entity inherits");
+        }
+    }
+    if (status == LW_OK) {
+        lw_entity_set_context(heir, owner);
+        lw_entity_set_tail(heir, &engine->detectors[owner->detector].tail);
+        lw_entity_share_budget(heir, old->sharing);
+        lw_entity_destroy(old);
+        target->series = number;
+        lw_shard_touch(owner);
+    }
+    (void)pthread_mutex_unlock(&owner->shard->lock);
+    return status;
+}
+
+/* The entity of that name as a series is to find it: there, and told whether it is new. */
+static enum lw_status owner_for_series(struct lw_engine *engine, uint32_t detector,
+                                       const char *name, struct engine_entity **ret_owner,
+                                       bool *ret_new, struct lw_error *reterr)
+{
+    uint32_t number = 0;
+    enum lw_status status = lw_registry_number(engine, detector, name, &number, reterr);
+
+    *ret_new = false;
+    if (status == LW_OK && lw_gone_get(engine, number)) {
+        status = lw_registry_revive(engine, number, reterr);
+    } else if (status == LW_OK) {
+        *ret_new = number >= engine->n_entities || engine->entities[number] == NULL;
+    }
+    return status == LW_OK ? entity_ensure(engine, detector, name, NULL, ret_owner, reterr)
+                           : status;
 }
 
 /* A detector takes a series: finds or makes its entity and the number within it. */
 static enum lw_status take_series(struct lw_engine *engine, uint32_t detector, uint32_t series,
                                   const struct lw_series_name *name, struct lw_error *reterr)
 {
-    const struct lw_detector_options *options =
-        &engine->detectors[detector].detector->spec->detector;
     char entity_name[LW_NAME_MAX], rest[LW_NAME_MAX];
-    struct lw_entity_key key;
     struct engine_entity *owner = NULL;
-    uint32_t number = 0;
-    enum lw_status status = lw_entity_key_parse(options->entity, &key, reterr);
+    struct target target = {.detector = (uint8_t)detector};
+    bool is_new = false;
+    enum lw_status status = names_of(engine, detector, name, entity_name, rest, reterr);
 
-    if (status == LW_OK) {
-        status = lw_entity_key_name(&key, name, entity_name, reterr);
+    if (status == LW_OK && engine->restoring) {
+        status = lw_registry_number(engine, detector, entity_name, &target.number, reterr);
+        if (status == LW_OK && lw_gone_get(engine, target.number)) {
+            target.shard = (uint16_t)lw_registry_shard(engine, detector, entity_name);
+            return lw_target_add(engine, series, &target, reterr);
+        }
     }
     if (status == LW_OK) {
-        status = lw_entity_key_rest(&key, name, rest, reterr);
+        status = owner_for_series(engine, detector, entity_name, &owner, &is_new, reterr);
     }
     if (status == LW_OK) {
-        status = entity_ensure(engine, detector, entity_name, NULL, &owner, reterr);
+        status = number_series(owner, lw_series_name_metric(name), rest, &target.series, reterr);
     }
     if (status == LW_OK) {
-        status = number_series(engine, owner, lw_series_name_metric(name), rest, &number, reterr);
+        target.entity = owner;
+        target.number = owner->number;
+        target.shard = (uint16_t)owner->shard->number;
+        status = lw_target_add(engine, series, &target, reterr);
     }
-    if (status == LW_OK && !target_add(engine, series, owner, number)) {
-        status = lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", rest);
+    if (status == LW_OK && !engine->restoring) { /* The snapshot says how many share the budget. */
+        count_series(engine, owner, target.series);
+        if (is_new && !engine->replaying) {
+            lw_identity_inherit(owner);
+        }
     }
     return status;
 }
@@ -484,8 +594,8 @@ enum lw_status lw_registry_name(struct lw_engine *engine, const struct lw_series
     if (status != LW_OK) {
         return status;
     }
-    if (!array_room((void **)&engine->first_target, &engine->series_capacity, series,
-                    sizeof(*engine->first_target))) {
+    if (!lw_array_room((void **)&engine->first_target, &engine->series_capacity, series,
+                       sizeof(*engine->first_target))) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for series \"%s\"", text);
     }
     status = series_begin_before(engine, series, reterr);
@@ -515,6 +625,12 @@ enum lw_status lw_registry_series(struct lw_engine *engine, const struct lw_seri
     enum lw_status status = name_of_key(key, &name, text, reterr);
     uint64_t n_refused = engine->series_refused;
 
+    if (status == LW_OK && engine->memory_limit > 0 &&
+        lw_intern_find(engine->series_names, text, strlen(text)) == LW_INTERN_NONE &&
+        !lw_ladder_admits(engine)) {
+        engine->series_refused_memory++;
+        status = lw_error_set(reterr, LW_ELIMIT, "no memory left for series \"%s\"", text);
+    }
     if (status == LW_OK) {
         status = lw_registry_name(engine, &name, text, ret_series, reterr);
     }
@@ -543,71 +659,61 @@ enum lw_status lw_registry_adopt(struct lw_engine *engine, uint32_t detector,
     return LW_OK;
 }
 
-/* Unlinks the targets of a detector from every chain; their places are free again. */
-static void unlink_targets(struct lw_engine *engine, uint32_t detector)
-{
-    for (size_t i = 0; i < engine->n_series; i++) {
-        uint32_t *link = &engine->first_target[i];
-
-        while (*link != UINT32_MAX) {
-            uint32_t at = *link;
-            struct target *target = &engine->targets[at];
-
-            if (target->entity->detector == detector) {
-                *link = target->next;
-                target->next = engine->free_target;
-                engine->free_target = at;
-            } else {
-                link = &target->next;
-            }
-        }
-    }
-}
-
-/* Rows that entities of a detector are gathering are lost with them. Shard's lock held. */
-static void forget_rows(struct shard *shard, uint32_t detector)
+/* Rows that entities are gathering are lost with them. Shard's lock held. */
+static void forget_rows(struct shard *shard)
 {
     size_t n_left = 0;
 
     for (size_t i = 0; i < shard->n_gathering; i++) {
-        if (shard->gathering[i]->detector != detector) {
+        if (!shard->gathering[i]->leaving) {
             shard->gathering[n_left++] = shard->gathering[i];
         }
     }
     shard->n_gathering = n_left;
 }
 
+void lw_registry_drop_leaving(struct shard *shard, bool tell)
+{
+    size_t n_left = 0, n_written = 0, n_looked = 0;
+
+    shard->n_drops++;
+    forget_rows(shard);
+    lw_shard_forget(shard);
+    for (size_t e = 0; e < shard->n_entities; e++) {
+        struct engine_entity *owner = shard->entities[e];
+
+        if (!owner->leaving) {
+            shard->entities[n_left++] = owner;
+            continue;
+        }
+        n_written += e < shard->snapshot_next ? 1 : 0;
+        n_looked += e < shard->look_next ? 1 : 0;
+        if (owner->open_anomaly != 0) {
+            shard->anomalies_open--;
+        }
+        if (owner->open_anomaly != 0 && tell) {
+            lw_anomalies_end(owner);
+        }
+        counts_keep(shard, owner);
+        shard->engine->entities[owner->number] = NULL;
+        owner_destroy(owner);
+    }
+    shard->n_entities = n_left;
+    shard->snapshot_next -= n_written; /* What is under way goes on at the same entity. */
+    shard->look_next -= n_looked;
+}
+
 void lw_registry_drop(struct lw_engine *engine, uint32_t detector, bool tell)
 {
-    unlink_targets(engine, detector);
+    lw_target_unlink(engine, detector);
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         struct shard *shard = &engine->shards[i];
-        size_t n_left = 0, n_written = 0;
 
         (void)pthread_mutex_lock(&shard->lock);
-        shard->n_drops++;
-        forget_rows(shard, detector);
-        lw_shard_forget(shard, detector);
         for (size_t e = 0; e < shard->n_entities; e++) {
-            struct engine_entity *owner = shard->entities[e];
-
-            if (owner->detector != detector) {
-                shard->entities[n_left++] = owner;
-                continue;
-            }
-            n_written += e < shard->snapshot_next ? 1 : 0;
-            if (owner->open_anomaly != 0) {
-                shard->anomalies_open--;
-            }
-            if (owner->open_anomaly != 0 && tell) {
-                lw_anomalies_end(owner);
-            }
-            counts_keep(shard, owner);
-            engine->entities[owner->number] = NULL;
-            owner_destroy(owner);
+            shard->entities[e]->leaving = shard->entities[e]->detector == detector;
         }
-        shard->n_entities = n_left;
-        shard->snapshot_next -= n_written; /* A snapshot under way goes on at the same entity. */
+        lw_registry_drop_leaving(shard, tell);
         (void)pthread_mutex_unlock(&shard->lock);
     }
 }

@@ -70,6 +70,7 @@ static void on_anomaly(void *context, const struct lw_entity *entity,
 
     if (anomaly->phase == LW_ANOMALY_OPENED) {
         shard->anomalies_open++;
+        owner->alarmed_ns = anomaly->start_ns;
         count_opened(owner, anomaly->type);
     } else if (anomaly->phase == LW_ANOMALY_CLOSED) {
         shard->anomalies_open--;

@@ -23,6 +23,8 @@ static const char *const AGGREGATES[] = {"last",  "mean", "sum", "min", "max",
                                          "count", "rate", "p95", NULL};
 static const char *const DIRECTIONS[] = {"both", "up", "down", NULL};
 
+static const char *const INHERITS[] = {"auto", "no", NULL};
+
 #define DETECTOR(field) offsetof(struct lw_detector_options, field)
 #define METRIC(field) offsetof(struct lw_metric_options, field)
 #define TEXT_CAPACITY(field) .capacity = sizeof(((struct lw_detector_options *)NULL)->field)
@@ -115,6 +117,24 @@ static const struct lw_option DETECTOR_OPTIONS[] = {
      .max = 365 * DAY_NS,
      .unit = "duration",
      .help = "A series without samples for so long is silent; 0: learnt from its own intervals."},
+    {.name = "expire_after",
+     .type = LW_OPTION_DURATION,
+     .offset = DETECTOR(expire_after_ns),
+     .fallback = "15d",
+     .min = 0,
+     .max = 3650 * DAY_NS,
+     .unit = "duration",
+     .help = "An entity without samples for so long, by event time, is forgotten: its open anomaly "
+             "ends, and a later sample begins it anew; 0: never."},
+    {.name = "inherit",
+     .type = LW_OPTION_ENUM,
+     .offset = DETECTOR(inherit),
+     .fallback = "auto",
+     .choices = INHERITS,
+     .unit = "",
+     .help =
+         "\"auto\": a new entity begins with what was learnt of another whose name differs only "
+         "in generated parts, as those of pods do; \"no\": with nothing."},
     {.name = "time_zone",
      .type = LW_OPTION_TEXT,
      .offset = DETECTOR(time_zone),

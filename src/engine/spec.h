@@ -31,6 +31,8 @@ struct lw_detector_options {
     int64_t quiet_steps;
     int64_t max_samples;
     int64_t silent_after_ns;
+    int64_t expire_after_ns; /* 0: never. */
+    int inherit;             /* Index into auto, no. */
     char time_zone[64];
     char holidays[LW_SPEC_TEXT_MAX];
     char models[LW_SPEC_TEXT_MAX];

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/directory.h"
 #include "engine/entity.h"
+#include "engine/ladder.h"
 #include "engine/outbox.h"
 
 #include <math.h>
@@ -44,6 +45,7 @@ static void add_entity(struct lw_engine_totals *totals, const struct engine_enti
     totals->n_models += lw_entity_has_model(entity) ? 1 : 0;
     totals->trainings_failed += lw_entity_trainings_failed(entity);
     totals->n_series_unread += lw_entity_n_unread(entity);
+    totals->n_stepped_down += entity->stepped_down ? 1 : 0;
     for (unsigned t = 0; owner->opened != NULL && t < LW_ENGINE_TYPES; t++) {
         totals->anomalies_by_type[t] += owner->opened[t];
     }
@@ -166,6 +168,12 @@ static void add_router(struct lw_engine_totals *totals, struct lw_engine *engine
     }
     totals->unmatched = engine->unmatched;
     totals->series_refused = engine->series_refused;
+    totals->memory_bytes = lw_ladder_bytes(engine);
+    totals->memory_limit = engine->memory_limit;
+    totals->n_gone = (uint32_t)engine->n_gone;
+    totals->entities_expired = engine->n_expired;
+    totals->entities_inherited = engine->n_inherited;
+    totals->series_refused_memory = engine->series_refused_memory;
     totals->alarms_promised_per_week = promised_per_week(engine);
     (void)pthread_mutex_unlock(&engine->route);
 }
