@@ -107,6 +107,13 @@ enum lw_status lw_chunk_times_read(struct lw_reader *reader, struct lw_chunk_spa
     return LW_OK;
 }
 
+/* How values are written. */
+struct choice {
+    unsigned way, scale_or_shift;
+    size_t n_exceptions;
+    struct lw_chunk_plan plan;
+};
+
 /* ---- values as decimals ---- */
 
 /* The number that divided by 10^scale is the value; false where there is none. */
@@ -169,42 +176,33 @@ static void scales_probe(const double *values, size_t n, unsigned ret_scales[2])
 }
 
 /* False where there are too many exceptions. */
-static bool decimals_of(const double *values, size_t n, unsigned scale, int64_t *ret_numbers)
+static bool decimals_of(const double *values, size_t n, unsigned scale, int64_t *ret_numbers,
+                        size_t *ret_n_exceptions)
 {
-    size_t left = n / EXCEPTIONS_SHARE + 1;
+    size_t limit = n / EXCEPTIONS_SHARE + 1, n_exceptions = 0;
     int64_t last = 0;
 
     for (size_t i = 0; i < n; i++) {
         if (decimal_of(values[i], scale, &ret_numbers[i])) {
             last = ret_numbers[i];
-        } else if (left-- == 0) {
+        } else if (n_exceptions++ == limit) {
             return false;
         } else {
             ret_numbers[i] = last;
         }
     }
+    *ret_n_exceptions = n_exceptions;
     return true;
 }
 
-static size_t exceptions_count(const double *values, size_t n, unsigned scale,
-                               const int64_t *numbers)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        count += bits_of((double)numbers[i] / SCALES[scale]) != bits_of(values[i]);
-    }
-    return count;
-}
-
-static void exceptions_write(const double *values, size_t n, unsigned scale, const int64_t *numbers,
-                             struct lw_writer *writer)
+static void exceptions_write(const double *values, size_t n, const struct choice *choice,
+                             const int64_t *numbers, struct lw_writer *writer)
 {
     size_t last = 0;
 
-    lw_write_varint(writer, exceptions_count(values, n, scale, numbers));
-    for (size_t i = 0; i < n; i++) {
-        if (bits_of((double)numbers[i] / SCALES[scale]) != bits_of(values[i])) {
+    lw_write_varint(writer, choice->n_exceptions);
+    for (size_t i = 0; i < n && choice->n_exceptions > 0; i++) {
+        if (bits_of((double)numbers[i] / SCALES[choice->scale_or_shift]) != bits_of(values[i])) {
             lw_write_varint(writer, i - last);
             lw_write_u64(writer, bits_of(values[i]));
             last = i;
@@ -303,11 +301,6 @@ static void dictionary_places(const struct dictionary *dictionary, const double 
 
 /* ---- the choice ---- */
 
-struct choice {
-    unsigned way, scale_or_shift;
-    struct lw_chunk_plan plan;
-};
-
 static void choose_plain(struct lw_chunk_coder *coder, const double *values, size_t n,
                          struct choice *ret_choice)
 {
@@ -316,7 +309,7 @@ static void choose_plain(struct lw_chunk_coder *coder, const double *values, siz
 
     scales_probe(values, n, scales);
     for (size_t i = 0; i < 2 && scales[i] <= SCALE_MAX; i++) {
-        if (decimals_of(values, n, scales[i], numbers)) {
+        if (decimals_of(values, n, scales[i], numbers, &ret_choice->n_exceptions)) {
             ret_choice->way = VALUES_DECIMAL;
             ret_choice->scale_or_shift = scales[i];
             lw_chunk_plan(coder, numbers, n, &ret_choice->plan);
@@ -329,6 +322,7 @@ static void choose_plain(struct lw_chunk_coder *coder, const double *values, siz
     lw_chunk_plan(coder, numbers, n, &ret_choice->plan);
 }
 
+/* The coder's numbers are those of the choice. */
 static void plain_write(struct lw_chunk_coder *coder, const double *values, size_t n,
                         const struct choice *choice, struct lw_writer *writer)
 {
@@ -343,10 +337,7 @@ static void plain_write(struct lw_chunk_coder *coder, const double *values, size
     lw_write_u8(writer, (uint8_t)choice->way);
     lw_write_u8(writer, (uint8_t)by);
     if (choice->way == VALUES_DECIMAL) {
-        (void)decimals_of(values, n, by, numbers);
-        exceptions_write(values, n, by, numbers, writer);
-    } else {
-        bits_numbers(values, n, by, numbers);
+        exceptions_write(values, n, choice, numbers, writer);
     }
     lw_chunk_numbers_write(coder, &choice->plan, numbers, n, writer);
 }
@@ -392,6 +383,7 @@ void lw_chunk_values_write(struct lw_chunk_coder *coder, const double *values, s
             lw_chunk_numbers_write(coder, &plan, numbers, n, writer);
             return;
         }
+        choose_plain(coder, values, n, &choice); /* Its numbers once more. */
     }
     plain_write(coder, values, n, &choice, writer);
 }

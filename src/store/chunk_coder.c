@@ -302,15 +302,14 @@ static inline void model_learn(struct model *model, unsigned length, unsigned si
     model->last_sign = length > 0 ? sign : model->last_sign;
 }
 
+/* Without a branch: which way a decision goes cannot be foretold, or it would not be coded. */
 static inline void chance_learn(struct chance *chance, unsigned bit)
 {
-    uint32_t rate = RATES[chance->n];
+    uint32_t one = chance->one, mask = 0 - bit, rate = RATES[chance->n];
+    uint32_t distance = ((65504u - one) & mask) | ((one - 32u) & ~mask);
+    uint32_t step = (distance * rate) >> 16;
 
-    if (bit != 0) {
-        chance->one = (uint16_t)(chance->one + (((65504u - chance->one) * rate) >> 16));
-    } else {
-        chance->one = (uint16_t)(chance->one - (((chance->one - 32u) * rate) >> 16));
-    }
+    chance->one = (uint16_t)(one + ((step ^ ~mask) + (bit ^ 1u)));
     chance->n = (uint16_t)(chance->n + (chance->n < RATES_LAST));
 }
 
@@ -321,27 +320,24 @@ static inline uint32_t bounds_middle(uint32_t low, uint32_t high, const struct c
 
 /* ---- writing ---- */
 
+/* The model lies apart, so that the rest may stay in registers. */
 struct encoder {
     uint32_t low, high;
-    uint8_t *coded, *raw;
-    size_t n_coded, n_raw;
-    uint64_t pending; /* Raw bits that do not make a byte yet. */
+    uint8_t *coded, *raw; /* Their next byte. */
+    uint64_t pending;     /* Raw bits that do not make a byte yet. */
     unsigned n_pending;
-    struct model model;
+    struct model *model;
 };
 
 static inline void encoder_bit(struct encoder *encoder, struct chance *chance, unsigned bit)
 {
-    uint32_t middle = bounds_middle(encoder->low, encoder->high, chance);
+    uint32_t middle = bounds_middle(encoder->low, encoder->high, chance), mask = 0 - bit;
 
-    if (bit != 0) {
-        encoder->high = middle;
-    } else {
-        encoder->low = middle + 1;
-    }
+    encoder->high = (middle & mask) | (encoder->high & ~mask);
+    encoder->low = (encoder->low & mask) | ((middle + 1) & ~mask);
     chance_learn(chance, bit);
     while (((encoder->low ^ encoder->high) >> 24) == 0) {
-        encoder->coded[encoder->n_coded++] = (uint8_t)(encoder->high >> 24);
+        *encoder->coded++ = (uint8_t)(encoder->high >> 24);
         encoder->low <<= 8;
         encoder->high = (encoder->high << 8) | 255;
     }
@@ -353,15 +349,15 @@ static inline void encoder_raw(struct encoder *encoder, uint64_t bits, unsigned 
     encoder->pending |= bits << encoder->n_pending;
     encoder->n_pending += n_bits;
     while (encoder->n_pending >= 8) {
-        encoder->raw[encoder->n_raw++] = (uint8_t)encoder->pending;
+        *encoder->raw++ = (uint8_t)encoder->pending;
         encoder->pending >>= 8;
         encoder->n_pending -= 8;
     }
 }
 
-static void encoder_residual(struct encoder *encoder, uint64_t residual)
+static inline void encoder_residual(struct encoder *encoder, uint64_t residual)
 {
-    struct model *model = &encoder->model;
+    struct model *model = encoder->model;
     uint64_t size = magnitude(residual);
     unsigned length = bit_length(size), sign = (unsigned)(residual >> 63);
     unsigned context = model_context(model), node = 1;
@@ -391,27 +387,47 @@ static void encoder_residual(struct encoder *encoder, uint64_t residual)
     model_learn(model, length, sign);
 }
 
-static void encoder_finish(struct encoder *encoder)
+/* Ends both streams, without the zeros at their ends: how long they are. */
+static void encoder_finish(struct encoder *encoder, const struct lw_chunk_coder *coder,
+                           size_t *ret_n_coded, size_t *ret_n_raw)
 {
     if (encoder->low > 0) { /* The shortest number between the bounds. */
-        encoder->coded[encoder->n_coded++] = (uint8_t)((encoder->low >> 24) + 1);
+        *encoder->coded++ = (uint8_t)((encoder->low >> 24) + 1);
     }
-    while (encoder->n_coded > 0 && encoder->coded[encoder->n_coded - 1] == 0) {
-        encoder->n_coded--;
+    while (encoder->coded > coder->coded && encoder->coded[-1] == 0) {
+        encoder->coded--;
     }
     if (encoder->n_pending > 0) {
-        encoder->raw[encoder->n_raw++] = (uint8_t)encoder->pending;
+        *encoder->raw++ = (uint8_t)encoder->pending;
     }
-    while (encoder->n_raw > 0 && encoder->raw[encoder->n_raw - 1] == 0) {
-        encoder->n_raw--;
+    while (encoder->raw > coder->raw && encoder->raw[-1] == 0) {
+        encoder->raw--;
     }
+    *ret_n_coded = (size_t)(encoder->coded - coder->coded);
+    *ret_n_raw = (size_t)(encoder->raw - coder->raw);
+}
+
+static void residuals_write(struct encoder *encoder, const struct lw_chunk_plan *plan,
+                            const uint64_t *scaled, size_t n)
+{
+    struct encoder here = *encoder;
+    struct prediction prediction;
+
+    prediction_init(&prediction, plan);
+    for (size_t i = 1; i < n; i++) {
+        encoder_residual(&here, scaled[i] - prediction_next(&prediction, plan->predictor));
+        prediction_learn(&prediction, scaled[i]);
+    }
+    *encoder = here;
 }
 
 void lw_chunk_numbers_write(struct lw_chunk_coder *coder, const struct lw_chunk_plan *plan,
                             const int64_t *numbers, size_t n, struct lw_writer *writer)
 {
-    struct encoder encoder = {.high = UINT32_MAX, .coded = coder->coded, .raw = coder->raw};
-    struct prediction prediction;
+    LW_UNINITIALIZED struct model model;
+    struct encoder encoder = {
+        .high = UINT32_MAX, .coded = coder->coded, .raw = coder->raw, .model = &model};
+    size_t n_coded, n_raw;
 
     assert(n > 0 && n <= LW_CHUNK_SAMPLES_MAX);
     lw_write_u8(writer, plan->predictor);
@@ -425,17 +441,12 @@ void lw_chunk_numbers_write(struct lw_chunk_coder *coder, const struct lw_chunk_
         lw_write_signed(writer, (int64_t)plan->height);
     }
     numbers_scale(numbers, n, plan->divisor, coder->scaled);
-    model_init(&encoder.model);
-    prediction_init(&prediction, plan);
-    for (size_t i = 1; i < n; i++) {
-        encoder_residual(&encoder,
-                         coder->scaled[i] - prediction_next(&prediction, plan->predictor));
-        prediction_learn(&prediction, coder->scaled[i]);
-    }
-    encoder_finish(&encoder);
-    lw_write_varint(writer, encoder.n_coded);
-    lw_write_raw(writer, encoder.coded, encoder.n_coded);
-    lw_write_raw(writer, encoder.raw, encoder.n_raw);
+    model_init(&model);
+    residuals_write(&encoder, plan, coder->scaled, n);
+    encoder_finish(&encoder, coder, &n_coded, &n_raw);
+    lw_write_varint(writer, n_coded);
+    lw_write_raw(writer, coder->coded, n_coded);
+    lw_write_raw(writer, coder->raw, n_raw);
 }
 
 /* ---- reading ---- */
@@ -446,7 +457,7 @@ struct decoder {
     size_t coded_left, raw_left;
     uint64_t pending;
     unsigned n_pending;
-    struct model model;
+    struct model *model;
 };
 
 static inline uint8_t decoder_byte(struct decoder *decoder)
@@ -495,9 +506,9 @@ static inline uint64_t decoder_raw(struct decoder *decoder, unsigned n_bits)
     return bits;
 }
 
-static uint64_t decoder_residual(struct decoder *decoder)
+static inline uint64_t decoder_residual(struct decoder *decoder)
 {
-    struct model *model = &decoder->model;
+    struct model *model = decoder->model;
     uint64_t size = 0;
     unsigned context = model_context(model), node = 1, length = 0, sign = 0;
 
@@ -563,13 +574,14 @@ static enum lw_status decoder_init(struct decoder *decoder, struct lw_reader *re
     }
     decoder->pending = 0;
     decoder->n_pending = 0;
-    model_init(&decoder->model);
+    model_init(decoder->model);
     return reader->status;
 }
 
 enum lw_status lw_chunk_numbers_read(struct lw_reader *reader, size_t n, int64_t *ret_numbers)
 {
-    struct decoder decoder = {0};
+    LW_UNINITIALIZED struct model model;
+    struct decoder opened = {.model = &model}, decoder;
     struct prediction prediction;
     struct lw_chunk_plan plan;
     int64_t first;
@@ -585,9 +597,10 @@ enum lw_status lw_chunk_numbers_read(struct lw_reader *reader, size_t n, int64_t
         }
         return lw_reader_left(reader) == 0 ? LW_OK : LW_EFORMAT;
     }
-    if (decoder_init(&decoder, reader) != LW_OK) {
+    if (decoder_init(&opened, reader) != LW_OK) {
         return LW_EFORMAT;
     }
+    decoder = opened; /* Nobody else has its address: it may stay in registers. */
     prediction_init(&prediction, &plan);
     for (size_t i = 1; i < n; i++) {
         uint64_t scaled = prediction_next(&prediction, plan.predictor) + decoder_residual(&decoder);

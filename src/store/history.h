@@ -105,7 +105,7 @@ struct lw_history_source {
  * long; LW_EFORMAT when the source gave other samples than before; LW_EIO; LW_ENOMEM; what the
  * source answers. After a failure nothing is covered by it, and the range may be begun again.
  *
- * Memory: 16 bytes each of 13 samples a series or of 524,288, whichever is more; 13 bytes for each
+ * Memory: 16 bytes each of 17 samples a series or of 524,288, whichever is more; 13 bytes for each
  * number of a series; up to 6 MiB. The source is read once more than its samples exceed that.
  */
 enum lw_status lw_history_write(struct lw_history *history, uint64_t first, uint64_t last,

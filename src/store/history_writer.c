@@ -21,7 +21,7 @@
 
 /* Samples of one stretch: at least, and of each series that has any in the file. */
 #define ROOM_SAMPLES ((uint64_t)1 << 19)
-#define ROOM_A_SERIES 13
+#define ROOM_A_SERIES 17
 #define PART_SAMPLES ((size_t)1 << 17)
 #define NAMES_AT_ONCE 64
 #define SAMPLE_BYTES (sizeof(int64_t) + sizeof(double))
