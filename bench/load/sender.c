@@ -1,27 +1,33 @@
 /*
  * A sender of samples over HTTP, for benches: real series replicated over labels, an open loop.
  *
- *     load_sender PROTOCOL HOST:PORT PATH SERIES ROUNDS BATCH CONNECTIONS RATE [START_S STEP_MS
- * FIRST]
+ *     load_sender PROTOCOL HOST:PORT PATH SERIES ROUNDS BATCH CONNECTIONS RATE [FIRST [STEP_MS]]
  *
  * PROTOCOL is remote_write, otlp, influx or json. Each round is one sample of every series, one
  * step of time later; BATCH samples make a request; each connection has a share of the series and
- * sends them in order. With a RATE (samples/s) every request has a moment at which it is meant to
- * be sent, and its latency counts from there, late or not (no coordinated omission); with 0 each
- * connection sends as soon as it is answered. 429 and 503 are obeyed and the same request sent
- * again. FIRST is the round to begin with: values and times go on. One JSON object at the end.
+ * sends them in order, and none is a whole round ahead of another. With a RATE (samples/s) every
+ * request has a moment at which it is meant to be sent, and its latency counts from there, late or
+ * not (no coordinated omission); with 0 each connection sends as soon as it is answered. 429, 503
+ * and a connection that breaks mean that the same request is sent again, until it is taken. FIRST
+ * is the round to begin with: values and times go on. SIGTERM ends it with the round at hand. One
+ * JSON object at the end.
  *
- * Values: the columns of the CSV file that LOAD_CSV names, one column a series, from a place of its
- * own.
+ * LOAD_SPIKES names a file to write: then every 20th host has
+ * one value far above all others in the course of the rounds (none in the first), and a line there
+ * says which series, the sample's time in milliseconds and when its request was meant to be sent,
+ * in nanoseconds of the monotonic clock.
  */
 #define _GNU_SOURCE
 #include "histogram.h"
+#include "series.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <snappy-c.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +37,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define METRICS 100u
 #define LABELS_MAX 512u
+#define SERIES_A_SPIKE (20u * SERIES_METRICS)
 #define CONNECTIONS_MAX 64
-#define COLUMNS_MAX 64
-#define ROWS_MAX 200000
 
 enum protocol { REMOTE_WRITE, OTLP, INFLUX, JSON };
 
@@ -45,13 +49,17 @@ struct load {
     uint32_t n_series, batch, n_connections;
     int64_t rounds, first;
     double rate;
-    int64_t start_ms, step_ms;
+    int64_t step_ms;
     char (*texts)[LABELS_MAX]; /* What stays the same of a series' sample, by series. */
     uint16_t *n_text;
-    double *values[COLUMNS_MAX];
-    int n_columns, n_rows;
+    struct lw_population population;
     int64_t began_ns;
-    pthread_mutex_t lock;
+    FILE *spikes;              /* NULL: none. */
+    _Atomic int64_t last;      /* Round to end before. */
+    pthread_mutex_t lock;      /* Guards what follows. */
+    pthread_cond_t next_round; /* All connections are through with one. */
+    uint32_t n_arrived, n_active;
+    int64_t n_turns;
 };
 
 struct connection {
@@ -122,36 +130,37 @@ static size_t put_attribute(char *at, const char *key, const char *value)
     return put_field(at, 0x3a, pair, n); /* NumberDataPoint.attributes */
 }
 
-/* node_load_17{instance="host-00042:9100",job="node",device="sda3"} in its protocol's form. */
+/* node_metric_17{device="device-3",instance="host-00042:9100",job="node"} in its protocol's form.
+ */
 static void series_name(struct load *load, uint32_t series)
 {
-    char *at = load->texts[series], metric[64], instance[64], device[32];
+    char *at = load->texts[series];
+    struct series_names names;
     size_t n = 0;
 
-    (void)snprintf(metric, sizeof(metric), "node_metric_%u_total", series % METRICS);
-    (void)snprintf(instance, sizeof(instance), "host-%05u:9100", series / METRICS);
-    (void)snprintf(device, sizeof(device), "device-%u", series % 7);
+    series_name_of(series, &names);
     switch (load->protocol) {
     case REMOTE_WRITE:
-        n = put_label(at, "__name__", metric);
-        n += put_label(at + n, "device", device);
-        n += put_label(at + n, "instance", instance);
+        n = put_label(at, "__name__", names.metric);
+        n += put_label(at + n, "device", names.device);
+        n += put_label(at + n, "instance", names.instance);
         n += put_label(at + n, "job", "node");
         break;
     case OTLP: /* Metric{name}, and the attributes of its one point. */
-        n = put_attribute(at, "device", device);
-        n += put_attribute(at + n, "instance", instance);
+        n = put_attribute(at, "device", names.device);
+        n += put_attribute(at + n, "instance", names.instance);
         n += put_attribute(at + n, "job", "node");
         break;
     case INFLUX:
-        n = (size_t)snprintf(at, LABELS_MAX, "%s,device=%s,instance=%s,job=node value=", metric,
-                             device, instance);
+        n = (size_t)snprintf(at, LABELS_MAX,
+                             "%s,device=%s,instance=%s,job=node value=", names.metric, names.device,
+                             names.instance);
         break;
     case JSON:
         n = (size_t)snprintf(at, LABELS_MAX,
                              "{\"metric\":\"%s\",\"labels\":{\"device\":\"%s\",\"instance\":\"%s\","
                              "\"job\":\"node\"},\"time\":",
-                             metric, device, instance);
+                             names.metric, names.device, names.instance);
         break;
     }
     load->n_text[series] = (uint16_t)n;
@@ -159,45 +168,24 @@ static void series_name(struct load *load, uint32_t series)
 
 /* ---- values ---- */
 
-static void values_read(struct load *load, const char *path)
+/* At the first series of a host. */
+static bool is_spike(const struct load *load, uint32_t series, int64_t round)
 {
-    FILE *file = fopen(path, "r");
-    char *line = NULL;
-    size_t capacity = 0;
-
-    if (file == NULL) {
-        die(path);
-    }
-    for (int i = 0; i < COLUMNS_MAX; i++) {
-        load->values[i] = malloc(ROWS_MAX * sizeof(double));
-    }
-    if (getline(&line, &capacity, file) < 0) {
-        die(path);
-    }
-    while (load->n_rows < ROWS_MAX && getline(&line, &capacity, file) > 0) {
-        char *at = strchr(line, ','); /* The first column is the time. */
-        int column = 0;
-
-        for (; at != NULL && column < COLUMNS_MAX; at = strchr(at, ','), column++) {
-            at++;
-            load->values[column][load->n_rows] = strtod(at, NULL);
-        }
-        load->n_columns = column;
-        load->n_rows++;
-    }
-    free(line);
-    (void)fclose(file);
-    if (load->n_rows == 0 || load->n_columns == 0) {
-        errno = EINVAL;
-        die(path);
-    }
+    return load->spikes != NULL && load->rounds > 1 && series % SERIES_A_SPIKE == 0 &&
+           round == load->first + 1 + series / SERIES_A_SPIKE % (load->rounds - 1);
 }
 
 static double value_of(const struct load *load, uint32_t series, int64_t round)
 {
-    uint64_t at = (uint64_t)round + series * UINT64_C(7919);
+    double value = lw_population_value(&load->population, series, (size_t)round);
 
-    return load->values[series % (uint32_t)load->n_columns][at % (uint64_t)load->n_rows];
+    return is_spike(load, series, round) ? value + 100.0 * series_range(&load->population, series)
+                                         : value;
+}
+
+static int64_t time_of(const struct load *load, uint32_t series, int64_t round)
+{
+    return series_time_ms(series, load->n_series, round, load->step_ms);
 }
 
 /* ---- requests ---- */
@@ -228,7 +216,7 @@ static size_t sample_otlp(const struct load *load, uint32_t series, int64_t time
     char point[LABELS_MAX + 32], gauge[LABELS_MAX + 48], metric[LABELS_MAX + 128], name[64];
     uint64_t time_ns = (uint64_t)time_ms * 1000000;
     size_t n = 0;
-    int n_name = snprintf(name, sizeof(name), "node_metric_%u_total", series % METRICS);
+    int n_name = snprintf(name, sizeof(name), "node_metric_%u", series % SERIES_METRICS);
 
     point[n++] = 0x19; /* time_unix_nano, fixed64 */
     memcpy(point + n, &time_ns, 8);
@@ -278,7 +266,6 @@ static size_t wrap_otlp(char *body, size_t n)
 static void request_make(struct connection *c, int64_t round, uint32_t from, uint32_t to)
 {
     struct load *load = c->load;
-    int64_t time_ms = load->start_ms + round * load->step_ms;
     const char *type = "application/x-protobuf", *encoding = "";
     const char *body = c->body;
     char head[512];
@@ -286,8 +273,7 @@ static void request_make(struct connection *c, int64_t round, uint32_t from, uin
     int n_head;
 
     for (uint32_t i = from; i < to; i++) {
-        /* Each series has a moment of its own within the step. */
-        int64_t at_ms = time_ms + (int64_t)((uint64_t)i * (uint64_t)load->step_ms / load->n_series);
+        int64_t at_ms = time_of(load, i, round);
         double value = value_of(load, i, round);
 
         n += load->protocol == REMOTE_WRITE
@@ -423,35 +409,84 @@ static void request_send(struct connection *c, uint32_t n_samples, int64_t meant
     c->n_requests++;
 }
 
+static void spikes_write(struct connection *c, int64_t round, uint32_t from, uint32_t to,
+                         int64_t meant_ns)
+{
+    for (uint32_t i = from; i < to; i++) {
+        if (is_spike(c->load, i, round)) {
+            (void)fprintf(c->load->spikes, "%u %lld %lld\n", i,
+                          (long long)time_of(c->load, i, round), (long long)meant_ns);
+        }
+    }
+}
+
+/* Waits for the moment that a request is meant to be sent at, and says which it is. */
+static int64_t moment_wait(const struct load *load, uint64_t n_before)
+{
+    double samples_per_s = load->rate / load->n_connections;
+    int64_t meant_ns = load->began_ns + (int64_t)((double)n_before / samples_per_s * 1e9);
+    struct timespec until = {.tv_sec = meant_ns / 1000000000, .tv_nsec = meant_ns % 1000000000};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
+    return meant_ns;
+}
+
+/* None goes on before all are through: samples are in time order, but for one round. */
+static void round_end(struct load *load)
+{
+    int64_t turn;
+
+    (void)pthread_mutex_lock(&load->lock);
+    turn = load->n_turns;
+    if (++load->n_arrived == load->n_active) {
+        load->n_arrived = 0;
+        load->n_turns++;
+        (void)pthread_cond_broadcast(&load->next_round);
+    }
+    while (turn == load->n_turns) {
+        (void)pthread_cond_wait(&load->next_round, &load->lock);
+    }
+    (void)pthread_mutex_unlock(&load->lock);
+}
+
 static void *connection_main(void *argument)
 {
     struct connection *c = argument;
     struct load *load = c->load;
-    double samples_per_s = load->rate / load->n_connections;
     uint64_t n_before = 0;
 
-    for (int64_t round = load->first; round < load->first + load->rounds; round++) {
+    for (int64_t round = load->first; round < atomic_load(&load->last); round++) {
         for (uint32_t from = c->from; from < c->to; from += load->batch) {
             uint32_t to = c->to - from < load->batch ? c->to : from + load->batch;
-            int64_t meant_ns = now_ns();
+            int64_t meant_ns;
 
             request_make(c, round, from, to);
-            if (load->rate > 0.0) {
-                int64_t wait_ns;
-
-                meant_ns = load->began_ns + (int64_t)((double)n_before / samples_per_s * 1e9);
-                wait_ns = meant_ns - now_ns();
-                if (wait_ns > 0) {
-                    struct timespec nap = {.tv_sec = wait_ns / 1000000000,
-                                           .tv_nsec = wait_ns % 1000000000};
-
-                    (void)nanosleep(&nap, NULL);
-                }
-            }
+            meant_ns = load->rate > 0.0 ? moment_wait(load, n_before) : now_ns();
+            spikes_write(c, round, from, to, meant_ns);
             n_before += to - from;
             request_send(c, to - from, meant_ns);
         }
+        round_end(load);
     }
+    return NULL;
+}
+
+/* SIGTERM: the last round is the one after what any connection may be at. */
+static void *signals_main(void *argument)
+{
+    struct load *load = argument;
+    sigset_t signals;
+    int number;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigwait(&signals, &number);
+    (void)pthread_mutex_lock(&load->lock);
+    if (load->first + load->n_turns + 2 < atomic_load(&load->last)) {
+        atomic_store(&load->last, load->first + load->n_turns + 2);
+    }
+    (void)pthread_mutex_unlock(&load->lock);
     return NULL;
 }
 
@@ -460,7 +495,6 @@ static void *connection_main(void *argument)
 static void load_prepare(struct load *load, char **argv, int argc)
 {
     static const char *const NAMES[] = {"remote_write", "otlp", "influx", "json"};
-    const char *csv = getenv("LOAD_CSV");
     char *colon;
 
     for (int i = 0; i < 4; i++) {
@@ -476,12 +510,21 @@ static void load_prepare(struct load *load, char **argv, int argc)
     load->batch = (uint32_t)atol(argv[6]);
     load->n_connections = (uint32_t)atol(argv[7]);
     load->rate = atof(argv[8]);
-    load->start_ms = argc > 9 ? atoll(argv[9]) * 1000 : INT64_C(1700000000000);
-    load->step_ms = argc > 10 ? atoll(argv[10]) : 1000;
-    load->first = argc > 11 ? atoll(argv[11]) : 0;
+    load->step_ms = argc > 10 ? atoll(argv[10]) : LW_POPULATION_STEP_NS / 1000000;
+    load->first = argc > 9 ? atoll(argv[9]) : 0;
+    load->last = load->first + load->rounds;
+    load->n_active = load->n_connections;
+    (void)pthread_mutex_init(&load->lock, NULL);
+    (void)pthread_cond_init(&load->next_round, NULL);
+    if (getenv("LOAD_SPIKES") != NULL) {
+        load->spikes = fopen(getenv("LOAD_SPIKES"), "w");
+        if (load->spikes == NULL) {
+            die(getenv("LOAD_SPIKES"));
+        }
+    }
     load->texts = malloc((size_t)load->n_series * LABELS_MAX);
     load->n_text = malloc(load->n_series * sizeof(uint16_t));
-    values_read(load, csv == NULL ? "tests/data/smd/machine-1-6-train.csv" : csv);
+    load->population = lw_population_read();
     for (uint32_t i = 0; i < load->n_series; i++) {
         series_name(load, i);
     }
@@ -505,35 +548,57 @@ static void load_report(const struct load *load, struct connection *connections,
     (void)getrusage(RUSAGE_SELF, &usage);
     cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
             (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    (void)printf("{\"samples\": %llu, \"requests\": %llu, \"again\": %llu, \"failed\": %llu, "
+    (void)printf("{\"samples\": %llu, \"rounds\": %lld, \"requests\": %llu, \"again\": %llu, "
+                 "\"failed\": %llu, "
                  "\"wall_s\": %.3f, \"samples_per_s\": %.0f, \"cpu_s\": %.3f, \"p50_ms\": %.3f, "
                  "\"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
-                 (unsigned long long)n_sent, (unsigned long long)n_requests,
-                 (unsigned long long)n_again, (unsigned long long)n_failed, (double)took_ns / 1e9,
+                 (unsigned long long)n_sent, (long long)load->n_turns,
+                 (unsigned long long)n_requests, (unsigned long long)n_again,
+                 (unsigned long long)n_failed, (double)took_ns / 1e9,
                  (double)n_sent / ((double)took_ns / 1e9), cpu_s, histogram_ms(all, 0.5),
                  histogram_ms(all, 0.99), (double)all->max_ns / 1e6);
+}
+
+/* The first series of a connection: a host's go over one, as a scrape does. */
+static uint32_t share_of(const struct load *load, uint32_t number)
+{
+    uint64_t series = (uint64_t)load->n_series * number / load->n_connections;
+
+    return number == load->n_connections ? load->n_series
+                                         : (uint32_t)(series / SERIES_METRICS * SERIES_METRICS);
 }
 
 int main(int argc, char **argv)
 {
     static struct load load;
     static struct connection connections[CONNECTIONS_MAX];
-    pthread_t threads[CONNECTIONS_MAX];
+    pthread_t threads[CONNECTIONS_MAX], signals_thread;
+    sigset_t signals;
 
     if (argc < 9) {
         (void)fprintf(stderr, "usage: load_sender PROTOCOL HOST:PORT PATH SERIES ROUNDS BATCH "
-                              "CONNECTIONS RATE [START_S STEP_MS FIRST]\n");
+                              "CONNECTIONS RATE [FIRST [STEP_MS]]\n");
         return 2;
     }
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     load_prepare(&load, argv, argc);
+    if (load.n_connections == 0 || load.n_connections > CONNECTIONS_MAX || load.batch == 0 ||
+        load.n_series < load.n_connections ||
+        pthread_create(&signals_thread, NULL, signals_main, &load) != 0) {
+        (void)fprintf(stderr, "load_sender: 1 to %d connections, each with a series, and a batch\n",
+                      CONNECTIONS_MAX);
+        return 2;
+    }
     load.began_ns = now_ns();
     for (uint32_t i = 0; i < load.n_connections; i++) {
         struct connection *c = &connections[i];
 
         c->load = &load;
         c->number = i;
-        c->from = (uint32_t)((uint64_t)load.n_series * i / load.n_connections);
-        c->to = (uint32_t)((uint64_t)load.n_series * (i + 1) / load.n_connections);
+        c->from = share_of(&load, i);
+        c->to = share_of(&load, i + 1);
         c->fd = -1;
         c->latency = calloc(1, sizeof(*c->latency));
         c->body = malloc((size_t)load.batch * (LABELS_MAX + 64) + 256);
@@ -547,5 +612,8 @@ int main(int argc, char **argv)
         (void)pthread_join(threads[i], NULL);
     }
     load_report(&load, connections, now_ns() - load.began_ns);
+    if (load.spikes != NULL && fclose(load.spikes) != 0) {
+        die("LOAD_SPIKES");
+    }
     return 0;
 }
