@@ -1,6 +1,6 @@
 # The front door: each target is one line of `make help`. CMake and Ninja do the work (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: help run build test check fmt bench bench-quality test-asan test-tsan test-oom test-host fuzz-smoke ui docs \
+.PHONY: help run build test check fmt bench bench-quality test-asan test-tsan test-oom test-io test-host torture fuzz-smoke ui docs \
 	install clean deps
 
 PREFIX ?= /usr/local
@@ -50,6 +50,16 @@ test-tsan: ## Run the tests under the thread sanitizer
 test-oom: ## Fail each allocation in turn, under the address sanitizer
 	@tools/deps build test
 	@tools/test asan --label '^oom$$' --verbose
+
+test-io: ## A fault at every call to the disk, of journal, snapshots, history and recovery
+	@tools/deps build test
+	@tools/test release --label '^(unit|io)$$' -R 'io/|faults|repair|simulated_disk' --verbose
+
+torture: ## 500 simulated days, 2,000 kills, faults everywhere; an hour. Writes figures to docs/testing.md
+	@tools/deps build test
+	@cmake --preset release -B $(BUILD) -DLAPWING_TESTS=ON >/dev/null
+	@cmake --build $(BUILD)
+	@tools/torture $(ARGS)
 
 test-host: build ## Make real trouble on this host, bounded, and see it found
 	@tools/test_host

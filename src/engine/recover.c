@@ -441,8 +441,8 @@ static enum lw_status load_newest(struct recovery *recovery, struct lw_error *re
     if (status != LW_OK || n == 0) {
         return status;
     }
-    status = newest.damaged ? lw_error_set(reterr, LW_EFORMAT, "%s", newest.damage)
-                            : load_snapshot(recovery, newest.name, reterr);
+    status = load_snapshot(recovery, newest.name, reterr); /* It tells damage from a failing disk.
+                                                            */
     if (status == LW_EFORMAT) {
         name_good_one(config, newest.name, reterr);
     }
