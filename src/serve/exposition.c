@@ -36,6 +36,7 @@ struct scrape {
     struct lw_http_totals uploads;
     bool has_state; /* The engine keeps its state in a folder. */
     struct lw_state_totals state;
+    struct lw_archive_totals archive; /* Of the history on the disk. */
 };
 
 static void put(struct scrape *scrape, const char *text)
@@ -440,9 +441,33 @@ static double from_state(const struct scrape *scrape)
 {
     return (double)scrape->totals.state_bytes;
 }
-static double from_history(const struct scrape *scrape)
+static double from_steps(const struct scrape *scrape)
 {
     return (double)scrape->totals.history_bytes;
+}
+static double from_history_bytes(const struct scrape *scrape)
+{
+    return (double)scrape->archive.bytes;
+}
+static double from_history_samples(const struct scrape *scrape)
+{
+    return (double)scrape->archive.samples;
+}
+static double from_history_files(const struct scrape *scrape)
+{
+    return (double)scrape->archive.files;
+}
+static double from_history_dropped(const struct scrape *scrape)
+{
+    return (double)scrape->archive.samples_dropped;
+}
+static double from_history_damaged(const struct scrape *scrape)
+{
+    return (double)scrape->archive.files_damaged;
+}
+static double from_history_failures(const struct scrape *scrape)
+{
+    return (double)scrape->archive.failures;
 }
 static double from_degraded(const struct scrape *scrape)
 {
@@ -662,8 +687,27 @@ static const struct metric {
     {{"lapwing_state_bytes", "gauge", "bytes", "", "Memory of the entities' states."},
      from_state,
      NULL},
-    {{"lapwing_history_bytes", "gauge", "bytes", "", "Memory of the history kept for the page."},
-     from_history,
+    {{"lapwing_page_steps_bytes", "gauge", "bytes", "", "Memory of the steps kept for the page."},
+     from_steps,
+     NULL},
+    {{"lapwing_history_bytes", "gauge", "bytes", "", "Size on the disk of the samples kept there."},
+     from_history_bytes,
+     NULL},
+    {{"lapwing_history_samples", "gauge", "", "", "Samples kept on the disk."},
+     from_history_samples,
+     NULL},
+    {{"lapwing_history_files", "gauge", "", "", "Files of these."}, from_history_files, NULL},
+    {{"lapwing_history_samples_dropped_total", "counter", "", "",
+      "Samples that left the disk by history_retention or history_disk."},
+     from_history_dropped,
+     NULL},
+    {{"lapwing_history_damaged_files", "gauge", "", "",
+      "Files of the history found damaged since the start."},
+     from_history_damaged,
+     NULL},
+    {{"lapwing_history_failures_total", "counter", "", "",
+      "Times that samples could not be moved from the journal to the history; it is tried again."},
+     from_history_failures,
      NULL},
     {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."},
      NULL,
@@ -763,6 +807,9 @@ void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
     scrape.n_sinks = lw_engine_sinks(scrape.server->engine, scrape.sinks, LW_SINKS_MAX);
     scrape.n_modelled = entities_modelled(scrape.server->engine);
     scrape.has_state = lw_engine_state(scrape.server->engine, &scrape.state) == LW_OK;
+    if (lw_engine_archive(scrape.server->engine, &scrape.archive) != LW_OK) {
+        scrape.archive = (struct lw_archive_totals){0};
+    }
     lw_http_count(scrape.http, &scrape.uploads);
     for (size_t i = 0; i < N_METRICS; i++) {
         metric_write(&scrape, &metrics[i]);

@@ -48,6 +48,15 @@ static const struct lw_http_parameter step_parameters[] = {
     {NULL, NULL},
 };
 
+static const struct lw_http_parameter sample_parameters[] = {
+    {"series", "Its name as text, such as node_load1{instance=\"web-1\"}."},
+    {"from", "Only samples at or after this moment, in seconds since 1970-01-01 UTC; default: an "
+             "hour before `to`. `next_from` of the page before."},
+    {"to", "Only samples before this moment; default: now."},
+    {"limit", "How many at most, oldest first, 1 to 200000; default 20000."},
+    {NULL, NULL},
+};
+
 static const struct lw_http_parameter anomaly_parameters[] = {
     {"after", "Only anomalies changed after this: the `change` of an answer before; default 0."},
     {"limit", "How many at most, newest first, 1 to 1000; default 100."},
@@ -119,6 +128,10 @@ static const struct lw_http_route ROUTES[] = {
      .answer = lw_api_series,
      .summary = "The steps kept of one series, as columns.",
      .parameters = step_parameters},
+    {.path = "/v1/samples",
+     .answer = lw_api_samples,
+     .summary = "Samples of a series as they came in, from the disk: up to about a minute ago.",
+     .parameters = sample_parameters},
     {.path = "/v1/anomalies",
      .answer = lw_api_anomalies,
      .summary = "Anomalies, newest first.",

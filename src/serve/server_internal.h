@@ -46,6 +46,9 @@ void lw_api_entity_series(void *server, struct lw_http_exchange *exchange);
 void lw_api_series(void *server, struct lw_http_exchange *exchange);
 void lw_api_anomalies(void *server, struct lw_http_exchange *exchange);
 
+/* api_samples.c */
+void lw_api_samples(void *server, struct lw_http_exchange *exchange);
+
 /* api_sinks.c */
 void lw_api_sinks(void *server, struct lw_http_exchange *exchange);
 void lw_api_dead_letters(void *server, struct lw_http_exchange *exchange);

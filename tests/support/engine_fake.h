@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FAKE_SERIES 3
@@ -47,6 +48,44 @@ enum lw_status lw_engine_state(struct lw_engine *engine, struct lw_state_totals 
     (void)engine;
     (void)ret_totals;
     return LW_EINVAL; /* It keeps none. */
+}
+
+enum lw_status lw_engine_archive(struct lw_engine *engine, struct lw_archive_totals *ret_totals)
+{
+    (void)engine;
+    *ret_totals = (struct lw_archive_totals){.files = 3, .samples = 77};
+    return LW_OK;
+}
+
+/* Of "told": at 1, 2, 2, 2, 3, 4 s half as much; others have none; of "broken" nothing is read. */
+enum lw_status lw_engine_samples(struct lw_engine *engine, const char *series, int64_t from_ns,
+                                 int64_t to_ns, struct lw_samples *ret_samples,
+                                 struct lw_error *reterr)
+{
+    static const int64_t seconds[] = {1, 2, 2, 2, 3, 4};
+
+    (void)engine;
+    if (strcmp(series, "broken") == 0) {
+        reterr->status = LW_EIO;
+        (void)snprintf(reterr->message, sizeof(reterr->message), "cannot read it");
+        return LW_EIO;
+    }
+    *ret_samples = (struct lw_samples){.times_ns = calloc(6, sizeof(int64_t)),
+                                       .values = calloc(6, sizeof(double)),
+                                       .n_damaged = 2};
+    for (size_t i = 0; i < 6 && strcmp(series, "told") == 0; i++) {
+        if (seconds[i] * 1000000000 >= from_ns && seconds[i] * 1000000000 < to_ns) {
+            ret_samples->times_ns[ret_samples->n] = seconds[i] * 1000000000;
+            ret_samples->values[ret_samples->n++] = (double)seconds[i] / 2;
+        }
+    }
+    return LW_OK;
+}
+
+void lw_samples_fini(struct lw_samples *samples)
+{
+    free(samples->times_ns);
+    free(samples->values);
 }
 
 /* No sinks. */
