@@ -494,7 +494,7 @@ struct lw_outbox_event {
     uint32_t attempt;               /**< From 1; counts from anew after a restart. */
     bool resend;                    /**< It was delivered before. */
     struct lw_anomaly_view anomaly; /**< phase says whether it opened or closed; entity_number is
-                                       UINT32_MAX. */
+                                       UINT32_MAX when the entity is gone. */
 };
 
 /** What lw_engine_take_events() is asked for. */

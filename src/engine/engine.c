@@ -453,6 +453,9 @@ static enum lw_status feed_ready(void *context, struct lw_error *reterr)
         (void)pthread_mutex_unlock(&durable->lock);
         return LW_EIO;
     }
+    if (lw_outbox_degraded(engine->outbox)) { /* Its queue may fill, and shards wait for it then. */
+        return lw_error_set(reterr, LW_EIO, "anomalies cannot be kept for the sinks on the disk");
+    }
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         if (atomic_load(&engine->shards[i].n_waiting) > QUEUE_BATCHES * 3 / 4) {
             return lw_error_set(reterr, LW_EBUSY, "the queue of shard %u is full", i);

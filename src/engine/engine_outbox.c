@@ -48,7 +48,6 @@ static void repeat_refresh(struct lw_engine *engine, struct lw_outbox_event *eve
             slot->view.anomaly.phase != LW_ANOMALY_CLOSED) {
             event->anomaly = slot->view;
             event->anomaly.anomaly.phase = LW_ANOMALY_OPENED;
-            event->anomaly.entity_number = UINT32_MAX;
             break;
         }
     }
@@ -67,8 +66,14 @@ enum lw_status lw_engine_take_events(struct lw_engine *engine,
     }
     status = lw_outbox_take(engine->outbox, request, ret_events, ret_n, reterr);
     for (size_t i = 0; status == LW_OK && i < *ret_n; i++) {
+        struct lw_anomaly_view *view = &ret_events[i].anomaly;
+
         if (ret_events[i].resend) {
             repeat_refresh(engine, &ret_events[i]);
+        }
+        if (lw_engine_find_entity(engine, view->detector, view->entity, &view->entity_number) !=
+            LW_OK) {
+            view->entity_number = UINT32_MAX; /* Gone since. */
         }
     }
     return status;

@@ -239,7 +239,7 @@ static void *outbox_main(void *argument)
         struct lw_writer swapped;
 
         if (outbox->filling.n_bytes == 0) {
-            queue_wait(outbox, SWEEP_NS);
+            queue_wait(outbox, lw_keyed_degraded(outbox->keyed) ? FAILING_NS : SWEEP_NS);
         }
         swapped = outbox->filling;
         outbox->filling = outbox->draining;
@@ -247,6 +247,10 @@ static void *outbox_main(void *argument)
         (void)pthread_cond_broadcast(&outbox->drained); /* There is room. */
         (void)pthread_mutex_unlock(&outbox->queue_lock);
         goes_on = queue_drain(outbox);
+        if (lw_keyed_degraded(outbox->keyed)) { /* Feeds are refused meanwhile: nobody else tries.
+                                                 */
+            (void)!lw_keyed_sync(outbox->keyed, NULL);
+        }
         (void)pthread_mutex_lock(&outbox->lock);
         lw_outbox_sweep(outbox);
         (void)pthread_mutex_unlock(&outbox->lock);

@@ -6,7 +6,9 @@
 #include "support/test.h"
 
 #include <ftw.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SINK "pager"
@@ -105,11 +107,13 @@ static void test_engine_outbox__tells_what_opens_and_what_ends_with_its_detector
     assert_int_equal(events[0].anomaly.anomaly.phase, LW_ANOMALY_OPENED);
     assert_string_equal(events[0].anomaly.detector, "d");
     assert_string_equal(events[0].anomaly.entity, "a");
+    assert_int_equal(events[0].anomaly.entity_number, 0); /* To link to. */
     id = events[0].anomaly.anomaly.id;
     assert_int_equal(lw_engine_remove_detector(engine->engine, "d", NULL), LW_OK);
     assert_int_equal(tell_one(10 * LW_TEST_SECOND), 1);
     assert_int_equal(events[0].anomaly.anomaly.phase, LW_ANOMALY_CLOSED);
     assert_true(events[0].anomaly.anomaly.id == id);
+    assert_int_equal(events[0].anomaly.entity_number, UINT32_MAX); /* It is gone. */
     assert_int_equal(tell_one(0), 0);
     lw_test_engine_close(engine);
 }
@@ -159,6 +163,42 @@ static void test_engine_outbox__tells_none_twice_after_a_restart(void **state)
     lw_test_engine_close(engine);
 }
 
+static enum lw_status ready_wait(enum lw_status wanted)
+{
+    enum lw_status status = LW_OK;
+
+    for (unsigned i = 0; i < 1500; i++) {
+        status = engine->feed.ready(engine->feed.context, NULL);
+        if (status == wanted) {
+            break;
+        }
+        (void)usleep(20000);
+    }
+    return status;
+}
+
+/* Samples are refused while anomalies could not be kept, and taken again by itself. */
+static void test_engine_outbox__refuses_samples_while_its_disk_is_full(void **state)
+{
+    struct rlimit before;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    lw_test_engine_open(engine, (struct lw_engine_config){.n_shards = 1});
+    assert_int_equal(lw_engine_open_outbox(engine->engine, keyed, NULL), LW_OK);
+    open_sink(0);
+    lw_test_engine_detector(engine, "d", SILENT);
+    assert_int_equal(engine->feed.ready(engine->feed.context, NULL), LW_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1, before.rlim_max}), 0);
+    fall_silent();
+    assert_int_equal(ready_wait(LW_EIO), LW_EIO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(ready_wait(LW_OK), LW_OK);
+    assert_int_equal(tell_one(10 * LW_TEST_SECOND), 1);
+    assert_string_equal(events[0].anomaly.entity, "a");
+    lw_test_engine_close(engine);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -167,7 +207,10 @@ int main(void)
             drop_folder),
         cmocka_unit_test_setup_teardown(test_engine_outbox__tells_none_twice_after_a_restart,
                                         open_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_engine_outbox__refuses_samples_while_its_disk_is_full,
+                                        open_folder, drop_folder),
     };
 
+    (void)signal(SIGXFSZ, SIG_IGN);
     return LW_TEST_RUN(tests);
 }
