@@ -194,6 +194,16 @@ size_t lw_engine_find_anomalies(struct lw_engine *engine, const struct lw_anomal
     return n;
 }
 
+uint64_t lw_engine_change(struct lw_engine *engine)
+{
+    uint64_t change;
+
+    (void)pthread_mutex_lock(&engine->ring_lock);
+    change = engine->change;
+    (void)pthread_mutex_unlock(&engine->ring_lock);
+    return change;
+}
+
 size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
                            struct lw_anomaly_view *ret_anomalies, size_t capacity)
 {

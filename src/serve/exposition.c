@@ -19,8 +19,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ENTITY_LOOK 64
-
 /* What one scrape works with: the engine is asked once. */
 struct scrape {
     struct lw_server *server;
@@ -769,24 +767,6 @@ static void metric_write(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-static uint64_t entities_modelled(struct lw_engine *engine)
-{
-    struct lw_entity_view *look = lw_mem_calloc(ENTITY_LOOK, sizeof(*look));
-    uint64_t n_modelled = 0;
-    uint32_t from = 0;
-    size_t n = look == NULL ? 0 : ENTITY_LOOK;
-
-    while (n == ENTITY_LOOK) {
-        n = lw_engine_entities(engine, from, look, ENTITY_LOOK);
-        for (size_t i = 0; i < n; i++) {
-            n_modelled += look[i].has_model;
-            from = look[i].number + 1;
-        }
-    }
-    lw_mem_free(look);
-    return n_modelled;
-}
-
 void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
 {
     struct lw_writer out;
@@ -801,11 +781,11 @@ void lw_exposition_answer(void *context, struct lw_http_exchange *exchange)
         return;
     }
     lw_writer_init(&out);
-    lw_engine_totals(scrape.server->engine, &scrape.totals);
+    lw_engine_recent_totals(scrape.server->engine, &scrape.totals);
     scrape.n_feeds = lw_engine_feeds(scrape.server->engine, scrape.feeds, LW_SERVER_FEEDS_MAX);
     scrape.n_feeds = scrape.n_feeds < LW_SERVER_FEEDS_MAX ? scrape.n_feeds : LW_SERVER_FEEDS_MAX;
     scrape.n_sinks = lw_engine_sinks(scrape.server->engine, scrape.sinks, LW_SINKS_MAX);
-    scrape.n_modelled = entities_modelled(scrape.server->engine);
+    scrape.n_modelled = scrape.totals.n_models;
     scrape.has_state = lw_engine_state(scrape.server->engine, &scrape.state) == LW_OK;
     if (lw_engine_archive(scrape.server->engine, &scrape.archive) != LW_OK) {
         scrape.archive = (struct lw_archive_totals){0};

@@ -35,7 +35,23 @@ static void send_events(void *context, struct lw_http_exchange *exchange)
     lw_events_send(((struct lw_server *)context)->events, exchange);
 }
 
-static const struct lw_http_parameter list_parameters[] = {
+static const struct lw_http_parameter entity_parameters[] = {
+    {"search", "Words, of which the name must hold each, wherever, in upper or lower case."},
+    {"detector", "Only entities of the detector of that name."},
+    {"alarm", "yes: only those in alarm, no: only others, any (default)."},
+    {"sort", "number (default), name, score (in alarm first), last, anomalies."},
+    {"order", "asc or desc; default: asc for number and name, desc for others."},
+    {"name", "The one entity of exactly that name; with detector."},
+    {"from",
+     "`next` of the page before. Without any of search, detector, alarm, sort and order: the "
+     "lowest number wanted."},
+    {"limit", "How many at most, 1 to 1000; default 100."},
+    {NULL, NULL},
+};
+
+static const struct lw_http_parameter series_parameters[] = {
+    {"search", "Words, of which the name must hold each, wherever, in upper or lower case."},
+    {"alarm", "yes: only those in alarm, no: only others, any (default)."},
     {"from", "Lowest number wanted; default 0. `next` of the page before."},
     {"limit", "How many at most, 1 to 1000; default 100."},
     {NULL, NULL},
@@ -59,12 +75,22 @@ static const struct lw_http_parameter sample_parameters[] = {
 
 static const struct lw_http_parameter anomaly_parameters[] = {
     {"after", "Only anomalies changed after this: the `change` of an answer before; default 0."},
+    {"entity", "Only those of the entity of that number."},
+    {"detector", "Only those of the detector of that name."},
+    {"name", "Only those of entities of that name, also of one that is gone."},
+    {"type", "Only those of that type, such as spike."},
+    {"open", "yes: only those that are still open; any (default)."},
+    {"since", "Only those that lasted to this moment or beyond, in seconds since 1970-01-01 UTC."},
+    {"until", "Only those that began before this moment."},
     {"limit", "How many at most, newest first, 1 to 1000; default 100."},
     {NULL, NULL},
 };
 
 static const struct lw_http_parameter event_parameters[] = {
-    {"entity", "Also send the new steps of all series of this entity."},
+    {"entities",
+     "Send these entities when they look otherwise: at most 128 numbers, such as 1,5,8."},
+    {"entity", "Also send the new steps of series of this entity,"},
+    {"series", "and of it these: at most 256 numbers; default: its first 256."},
     {"after", "Also send anomalies changed after this and before now; a `Last-Event-ID` header "
               "counts more."},
     {NULL, NULL},
@@ -118,12 +144,12 @@ static const struct lw_http_route ROUTES[] = {
      .summary = "Totals, sources, the alarm budget promised and achieved."},
     {.path = "/v1/entities",
      .answer = lw_api_entities,
-     .summary = "Entities by number, a page at a time.",
-     .parameters = list_parameters},
+     .summary = "Entities, searched and sorted, a page at a time.",
+     .parameters = entity_parameters},
     {.path = "/v1/entities/{entity}/series",
      .answer = lw_api_entity_series,
      .summary = "The series of an entity with their newest step.",
-     .parameters = list_parameters},
+     .parameters = series_parameters},
     {.path = "/v1/series/{entity}/{series}",
      .answer = lw_api_series,
      .summary = "The steps kept of one series, as columns.",

@@ -10,9 +10,7 @@ static void on_tick(void *context, uint32_t n_streams)
 {
     struct lw_server *server = context;
 
-    if (n_streams > 0) {
-        lw_events_tick(server->events);
-    }
+    (void)n_streams;
     if (server->push != NULL) {
         lw_push_tick(server->push);
     }

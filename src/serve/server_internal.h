@@ -41,6 +41,8 @@ void lw_api_health(void *server, struct lw_http_exchange *exchange);
 void lw_api_ready(void *server, struct lw_http_exchange *exchange);
 void lw_api_live(void *server, struct lw_http_exchange *exchange);
 void lw_api_status(void *server, struct lw_http_exchange *exchange);
+
+/* api_lists.c */
 void lw_api_entities(void *server, struct lw_http_exchange *exchange);
 void lw_api_entity_series(void *server, struct lw_http_exchange *exchange);
 void lw_api_series(void *server, struct lw_http_exchange *exchange);

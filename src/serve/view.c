@@ -1,6 +1,8 @@
 /* The engine's views as JSON: see serve/view.h. */
 #include "serve/view.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -212,12 +214,71 @@ void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, s
     lw_json_end(json);
 }
 
+static void view_dropped(struct lw_json *json, const struct lw_engine_totals *totals)
+{
+    lw_json_key(json, "dropped");
+    lw_json_begin_object(json);
+    member_int(json, "late", totals->late);
+    member_int(json, "duplicates", totals->duplicates);
+    member_int(json, "not_finite", totals->not_finite);
+    member_int(json, "overflow", totals->overflow);
+    member_int(json, "unmatched", totals->unmatched);
+    member_int(json, "series_refused", totals->series_refused);
+    lw_json_end(json);
+}
+
+static void view_state(struct lw_json *json, const struct lw_state_totals *state)
+{
+    lw_json_begin_object(json);
+    member_bool(json, "read_only", state->read_only);
+    member_bool(json, "checkpoint_failed", state->checkpoint_failed);
+    lw_json_key(json, "reason");
+    lw_json_text(json, state->reason[0] == '\0' ? NULL : state->reason);
+    member_time(json, "checkpoint", state->checkpoint_ns);
+    member_int(json, "checkpoint_bytes", state->checkpoint_bytes);
+    lw_json_key(json, "checkpoint_seconds");
+    lw_json_number(json, state->checkpoint_s);
+    member_int(json, "unsnapshot_points", state->unsnapshot_points);
+    member_int(json, "journal_pending_bytes", state->pending_bytes);
+    lw_json_end(json);
+}
+
+/* How many sinks could not be reached or have dead letters. */
+static uint64_t sinks_failing(struct lw_engine *engine)
+{
+    struct lw_sink_view *sinks = lw_mem_calloc(LW_SINKS_MAX, sizeof(*sinks));
+    size_t n = sinks == NULL ? 0 : lw_engine_sinks(engine, sinks, LW_SINKS_MAX);
+    uint64_t n_failing = 0;
+
+    for (size_t i = 0; i < n && i < LW_SINKS_MAX; i++) {
+        n_failing += !sinks[i].gone && (!sinks[i].up || sinks[i].dead_kept > 0) ? 1 : 0;
+    }
+    lw_mem_free(sinks);
+    return n_failing;
+}
+
+void lw_view_trouble(struct lw_json *json, struct lw_engine *engine,
+                     const struct lw_engine_totals *totals)
+{
+    struct lw_state_totals state;
+
+    view_dropped(json, totals);
+    lw_json_key(json, "state");
+    if (lw_engine_state(engine, &state) == LW_OK) {
+        view_state(json, &state);
+    } else {
+        lw_json_null(json); /* None is kept. */
+    }
+    member_int(json, "sinks_failing", sinks_failing(engine));
+}
+
 void lw_view_totals(struct lw_json *json, const struct lw_engine_totals *totals)
 {
     member_int(json, "n_detectors", totals->n_detectors);
     member_int(json, "n_entities", totals->n_entities);
     member_int(json, "n_series", totals->n_series);
     member_int(json, "n_models", totals->n_models);
+    member_time(json, "counted", totals->counted_ns);
     member_int(json, "samples", totals->samples);
     member_int(json, "verdicts", totals->verdicts);
     member_int(json, "anomalies_opened", totals->anomalies_opened);

@@ -19,5 +19,9 @@ void lw_view_anomaly(struct lw_json *json, const struct lw_anomaly_view *anomaly
 void lw_view_steps(struct lw_json *json, const struct lw_history_point *steps, size_t n_steps);
 /* Members of the open object: the counters that change all the time. */
 void lw_view_totals(struct lw_json *json, const struct lw_engine_totals *totals);
+/* Members "dropped", "state" and "sinks_failing" of the open object: what is not as it should be.
+ */
+void lw_view_trouble(struct lw_json *json, struct lw_engine *engine,
+                     const struct lw_engine_totals *totals);
 
 #endif

@@ -28,6 +28,9 @@ static struct {
     size_t n_steps;
     struct lw_anomaly_view anomalies[20]; /* Oldest first. */
     size_t n_anomalies;
+    struct lw_entity_query asked; /* The last ones. */
+    char asked_search[64];
+    struct lw_anomaly_query asked_anomalies;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What every source feeds; fake_feed_init() comes first. */
@@ -131,6 +134,11 @@ void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *ret_tot
     pthread_mutex_unlock(&fake.lock);
 }
 
+void lw_engine_recent_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals)
+{
+    lw_engine_totals(engine, ret_totals);
+}
+
 const double *lw_engine_delay_bounds(void)
 {
     static const double bounds[LW_ENGINE_DELAYS - 1] = {1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003,
@@ -164,6 +172,60 @@ size_t lw_engine_entities(struct lw_engine *engine, uint32_t from,
     }
     pthread_mutex_unlock(&fake.lock);
     return n;
+}
+
+size_t lw_engine_pick_entities(struct lw_engine *engine, const uint32_t *numbers, size_t n,
+                               struct lw_entity_view *ret_entities)
+{
+    size_t n_found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct lw_entity_view view;
+
+        if (lw_engine_entities(engine, numbers[i], &view, 1) == 1 && view.number == numbers[i]) {
+            ret_entities[n_found++] = view;
+        }
+    }
+    return n_found;
+}
+
+enum lw_status lw_engine_find_entity(struct lw_engine *engine, const char *detector,
+                                     const char *name, uint32_t *ret_number)
+{
+    enum lw_status status = LW_ENOTFOUND;
+
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    for (size_t i = 0; i < fake.n_entities; i++) {
+        if (strcmp(fake.entities[i].name, name) == 0 &&
+            strcmp(fake.entities[i].detector, detector) == 0) {
+            *ret_number = fake.entities[i].number;
+            status = LW_OK;
+        }
+    }
+    pthread_mutex_unlock(&fake.lock);
+    return status;
+}
+
+/* Keeps the question, and answers with the entities from the number asked for on. */
+enum lw_status lw_engine_find_entities(struct lw_engine *engine,
+                                       const struct lw_entity_query *query,
+                                       struct lw_entity_view *ret_entities, size_t capacity,
+                                       struct lw_entity_found *ret_found, struct lw_error *reterr)
+{
+    (void)reterr;
+    fake.asked = *query;
+    (void)snprintf(fake.asked_search, sizeof(fake.asked_search), "%s",
+                   query->search == NULL ? "" : query->search);
+    *ret_found = (struct lw_entity_found){.n_matches = (uint32_t)fake.n_entities, .counted_ns = 5};
+    ret_found->n = lw_engine_entities(engine, query->is_next ? query->number + 1 : 0, ret_entities,
+                                      capacity);
+    if (ret_found->n > 0) {
+        ret_found->number = ret_entities[ret_found->n - 1].number;
+        ret_found->key = 0xfedcba9876543210;
+        ret_found->has_more = ret_found->number != fake.entities[fake.n_entities - 1].number;
+    }
+    return LW_OK;
 }
 
 enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint32_t from,
@@ -203,6 +265,31 @@ enum lw_status lw_engine_series(struct lw_engine *engine, uint32_t entity, uint3
     return LW_OK;
 }
 
+enum lw_status lw_engine_find_series(struct lw_engine *engine, const struct lw_series_query *query,
+                                     struct lw_series_view *ret_series, size_t capacity,
+                                     struct lw_series_found *ret_found)
+{
+    struct lw_series_view all[FAKE_SERIES];
+    size_t n = 0;
+
+    if (lw_engine_series(engine, query->entity, query->from, all, FAKE_SERIES, &n) != LW_OK) {
+        return LW_ENOTFOUND;
+    }
+    *ret_found = (struct lw_series_found){.n_series = FAKE_SERIES};
+    for (size_t i = 0; i < n; i++) {
+        if (query->search != NULL && strstr(all[i].name, query->search) == NULL) {
+            continue;
+        }
+        ret_found->n_matches++;
+        if (ret_found->n < capacity) {
+            ret_series[ret_found->n++] = all[i];
+        } else {
+            ret_found->has_more = true;
+        }
+    }
+    return LW_OK;
+}
+
 enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint32_t series,
                                  int64_t since_ns, struct lw_history_point *ret_points,
                                  size_t capacity, size_t *ret_n)
@@ -225,20 +312,40 @@ enum lw_status lw_engine_history(struct lw_engine *engine, uint32_t entity, uint
     return LW_OK;
 }
 
-size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
-                           struct lw_anomaly_view *ret_anomalies, size_t capacity)
+size_t lw_engine_find_anomalies(struct lw_engine *engine, const struct lw_anomaly_query *query,
+                                struct lw_anomaly_view *ret_anomalies, size_t capacity)
 {
     size_t n = 0;
 
     (void)engine;
     pthread_mutex_lock(&fake.lock);
+    fake.asked_anomalies = *query;
     for (size_t i = fake.n_anomalies; i > 0 && n < capacity; i--) {
-        if (fake.anomalies[i - 1].change > after_change) {
+        if (fake.anomalies[i - 1].change > query->after_change) {
             ret_anomalies[n++] = fake.anomalies[i - 1];
         }
     }
     pthread_mutex_unlock(&fake.lock);
     return n;
+}
+
+size_t lw_engine_anomalies(struct lw_engine *engine, uint64_t after_change,
+                           struct lw_anomaly_view *ret_anomalies, size_t capacity)
+{
+    struct lw_anomaly_query query = {.after_change = after_change};
+
+    return lw_engine_find_anomalies(engine, &query, ret_anomalies, capacity);
+}
+
+uint64_t lw_engine_change(struct lw_engine *engine)
+{
+    uint64_t change;
+
+    (void)engine;
+    pthread_mutex_lock(&fake.lock);
+    change = fake.n_anomalies == 0 ? 0 : fake.anomalies[fake.n_anomalies - 1].change;
+    pthread_mutex_unlock(&fake.lock);
+    return change;
 }
 
 /* ---- telling it ---- */

@@ -201,6 +201,72 @@ static void test_entities__come_a_page_at_a_time(void **state)
     json_decref(page);
 }
 
+static void test_entities__are_searched_as_asked(void **state)
+{
+    fake_add_entity(0, "a");
+    fake_add_entity(3, "b");
+    fake_add_entity(4, "c");
+    json_t *page = get(
+        state, "/v1/entities?search=web%201&detector=host&alarm=yes&sort=score&limit=2", 200);
+
+    assert_string_equal(fake.asked_search, "web 1");
+    assert_int_equal(fake.asked.alarm, LW_ALARM_YES);
+    assert_int_equal(fake.asked.order, LW_BY_SCORE);
+    assert_false(fake.asked.reverse);
+    assert_false(fake.asked.is_next);
+    assert_int_equal(json_array_size(json_object_get(page, "entities")), 2);
+    assert_int_equal(whole(page, "n_matches"), 3);
+    assert_string_equal(text(page, "next"), "fedcba9876543210-00000003");
+    json_decref(page);
+    page = get(state, "/v1/entities?sort=name&order=desc&from=fedcba9876543210-00000003", 200);
+    assert_true(fake.asked.is_next && fake.asked.reverse);
+    assert_true(fake.asked.key == 0xfedcba9876543210);
+    assert_int_equal(fake.asked.number, 3);
+    assert_int_equal(json_array_size(json_object_get(page, "entities")), 1);
+    assert_true(is_null(page, "next"));
+    json_decref(page);
+    page = get(state, "/v1/entities?name=b&detector=host", 200);
+    assert_int_equal(whole(at(json_object_get(page, "entities"), 0), "entity"), 3);
+    json_decref(page);
+    page = get(state, "/v1/entities?name=nobody&detector=host", 200);
+    assert_int_equal(json_array_size(json_object_get(page, "entities")), 0);
+    json_decref(page);
+    json_decref(get(state, "/v1/entities?name=b", 400));
+    json_decref(get(state, "/v1/entities?sort=size", 400));
+    json_decref(get(state, "/v1/entities?alarm=maybe", 400));
+    json_decref(get(state, "/v1/entities?sort=name&from=4", 400));
+    json_decref(get(state, "/v1/entities?sort=name&from=fedcba9876543210-0000000-", 400));
+}
+
+static void test_series__are_searched_as_asked(void **state)
+{
+    json_t *page = get(state, "/v1/entities/0/series?search=c&limit=1", 200);
+
+    assert_int_equal(json_array_size(json_object_get(page, "series")), 1);
+    assert_int_equal(whole(page, "n_series"), FAKE_SERIES);
+    assert_int_equal(whole(page, "n_matches"), 2);
+    assert_int_equal(whole(page, "next"), 2);
+    json_decref(page);
+    json_decref(get(state, "/v1/entities/0/series?alarm=perhaps", 400));
+}
+
+static void test_anomalies__are_searched_as_asked(void **state)
+{
+    fake_add_anomaly(1, 5, "one");
+    json_decref(get(state, "/v1/anomalies?entity=3&type=spike&open=yes&since=10&until=20.5", 200));
+    assert_int_equal(fake.asked_anomalies.entity, 3);
+    assert_int_equal(fake.asked_anomalies.types, 1u << LW_TYPE_SPIKE);
+    assert_true(fake.asked_anomalies.open_only);
+    assert_true(fake.asked_anomalies.from_ns == 10000000000);
+    assert_true(fake.asked_anomalies.to_ns == 20500000000);
+    json_decref(get(state, "/v1/anomalies", 200));
+    assert_true(fake.asked_anomalies.entity == LW_ENTITY_ANY);
+    assert_int_equal(fake.asked_anomalies.types, 0);
+    json_decref(get(state, "/v1/anomalies?type=odd", 400));
+    json_decref(get(state, "/v1/anomalies?open=no", 400));
+    json_decref(get(state, "/v1/anomalies?until=later", 400));
+}
+
 static void test_series__show_their_newest_step(void **state)
 {
     fake_add_step(10, 1.0F);
@@ -499,18 +565,21 @@ static void test_events__tell_all_anomalies_when_there_are_many(void **state)
     (void)close(fd);
 }
 
-static void test_events__tell_entities_as_they_change(void **state)
+static void test_events__tell_of_the_entities_looked_at_alone(void **state)
 {
     int fd;
 
     fake_add_entity(0, "alpha");
+    fake_add_entity(1, "beta");
     fake_add_entity(2, "gamma");
-    fd = events_open(state, "", "");
-    client_read(fd, &answer, "gamma");
+    fd = events_open(state, "?entities=0,2,7", "");
+    client_read(fd, &answer, "\"removed\":[7]"); /* There is none. */
     assert_non_null(strstr(answer.text, "alpha"));
+    assert_non_null(strstr(answer.text, "gamma"));
     answer.n = 0;
     pthread_mutex_lock(&fake.lock);
     fake.entities[1].alarm = true;
+    fake.entities[2].alarm = true;
     pthread_mutex_unlock(&fake.lock);
     client_read(fd, &answer, "gamma");
     assert_non_null(strstr(answer.text, "\"alarm\":true"));
@@ -520,28 +589,20 @@ static void test_events__tell_entities_as_they_change(void **state)
     fake.n_entities = 1;
     pthread_mutex_unlock(&fake.lock);
     client_read(fd, &answer, "\"removed\":[2]");
-    assert_non_null(strstr(answer.text, "\"removed\":[2]"));
+    client_read(fd, &answer, "\"removed\":[]"); /* Once. */
+    assert_null(strstr(answer.text, "beta"));
     (void)close(fd);
 }
 
-static void test_events__tell_many_entities_over_several_events(void **state)
+static void test_events__tell_no_entity_when_none_is_looked_at(void **state)
 {
     int fd;
 
-    for (uint32_t i = 0; i < 450; i++) {
-        char name[16];
-
-        (void)snprintf(name, sizeof(name), "<%u>", i);
-        fake_add_entity(i, name);
-    }
+    fake_add_entity(0, "alpha");
     fd = events_open(state, "", "");
-    client_read(fd, &answer, "<449>");
-    for (uint32_t i = 0; i < 450; i++) {
-        char name[16];
-
-        (void)snprintf(name, sizeof(name), "<%u>", i);
-        assert_non_null(strstr(answer.text, name));
-    }
+    client_read(fd, &answer, "}\n\n");
+    assert_non_null(strstr(answer.text, "\"entities\":[],\"removed\":[]"));
+    assert_null(strstr(answer.text, "alpha"));
     (void)close(fd);
 }
 
@@ -565,10 +626,34 @@ static void test_events__send_the_steps_of_the_entity_asked_for(void **state)
     (void)close(fd);
 }
 
+static void test_events__send_the_steps_of_the_series_looked_at_alone(void **state)
+{
+    int fd;
+
+    fake_add_entity(0, "alpha");
+    fake_add_step(10, 1.0F);
+    fd = events_open(state, "?entity=0&series=1", "");
+    client_read(fd, &answer, "}\n\n");
+    fake_add_step(11, 2.0F);
+    client_read(fd, &answer, "\"time\":[11]");
+    assert_non_null(strstr(answer.text, "\"series\":1,\"confidence\""));
+    assert_null(strstr(answer.text, "\"series\":0,"));
+    (void)close(fd);
+}
+
 static void test_events__refuse_a_wrong_question(void **state)
 {
+    char many[512] = "/v1/events?entities=0";
+
+    for (int i = 0; i < 128; i++) { /* With the first, one too many. */
+        (void)strcat(many, ",1");
+    }
     json_decref(get(state, "/v1/events?entity=x", 400));
     json_decref(get(state, "/v1/events?after=-1", 400));
+    json_decref(get(state, "/v1/events?entities=1,x", 400));
+    json_decref(get(state, "/v1/events?entities=,", 400));
+    json_decref(get(state, "/v1/events?series=99999999999", 400));
+    json_decref(get(state, many, 400));
 }
 
 /* ---- the page ---- */
@@ -664,9 +749,15 @@ int main(int n_arguments, char **arguments)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_events__tell_all_anomalies_when_there_are_many, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_events__tell_entities_as_they_change, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_events__tell_many_entities_over_several_events, setup,
+        cmocka_unit_test_setup_teardown(test_events__tell_of_the_entities_looked_at_alone, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_events__tell_no_entity_when_none_is_looked_at, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events__send_the_steps_of_the_series_looked_at_alone,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_entities__are_searched_as_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_series__are_searched_as_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anomalies__are_searched_as_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events__send_the_steps_of_the_entity_asked_for, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_events__refuse_a_wrong_question, setup, teardown),

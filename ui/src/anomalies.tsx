@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Anomaly, Contribution } from "./api";
 import { formatDuration, formatMoment, formatValue, splitName } from "./format";
-import { entities, newestAnomalies, select, status } from "./store";
+import { newestAnomalies, select, status } from "./store";
 
 const PAGE = 30;
 const shown = signal(PAGE);
@@ -84,7 +84,7 @@ function Item({ anomaly }: { anomaly: Anomaly }) {
         <Sentence anomaly={anomaly} />
       </button>
       <dl>
-        {(entities.value.size > 1 || anomaly.entity === null) && (
+        {((status.value?.n_entities ?? 0) > 1 || anomaly.entity === null) && (
           <div>
             <dt>On</dt>
             <dd>

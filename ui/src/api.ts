@@ -13,6 +13,36 @@ export interface Status {
   alarms_promised_per_week: number | null;
   alarms_per_week: number | null;
   state_degraded: boolean;
+  /** When this was counted: at 100,000 entities that is a second or two ago. */
+  counted: number;
+  dropped: Record<string, number>;
+  state: StateOnDisk | null;
+  sinks_failing: number;
+}
+
+export interface StateOnDisk {
+  read_only: boolean;
+  checkpoint_failed: boolean;
+  reason: string | null;
+  checkpoint: number | null;
+  journal_pending_bytes: number;
+}
+
+export interface Sink {
+  sink: string;
+  gone: boolean;
+  up: boolean;
+  dead_letters: number;
+  last_error: string | null;
+}
+
+export type Sort = "score" | "name" | "last" | "anomalies";
+
+/** A page of entities, as searched and sorted by the server. */
+export interface EntityPage {
+  entities: Entity[];
+  n_matches: number;
+  next: string | number | null;
 }
 
 export interface Entity {
@@ -110,8 +140,46 @@ async function getAll<T>(path: string, member: string, most: number): Promise<T[
 }
 
 export const getStatus = () => get<Status & { version: string; started: number }>("/v1/status");
-export const getEntities = () => getAll<Entity>("/v1/entities", "entities", 10000);
-export const getSeries = (entity: number) => getAll<Series>(`/v1/entities/${entity}/series`, "series", 4096);
+export const getSinks = () => get<{ sinks: Sink[] }>("/v1/sinks");
+
+export function getEntities(wanted: { search: string; sort: Sort; alarm: boolean; limit: number; from: string | null }) {
+  const query = new URLSearchParams({ sort: wanted.sort, limit: String(wanted.limit) });
+  if (wanted.search.trim() !== "") {
+    query.set("search", wanted.search.trim());
+  }
+  if (wanted.alarm) {
+    query.set("alarm", "yes");
+  }
+  if (wanted.from !== null) {
+    query.set("from", wanted.from);
+  }
+  return get<EntityPage>(`/v1/entities?${query}`);
+}
+
+export async function getEntity(number: number): Promise<Entity | null> {
+  const { entities } = await get<EntityPage>(`/v1/entities?from=${number}&limit=1`);
+  return entities[0]?.entity === number ? entities[0] : null;
+}
+
+export async function getEntityByName(detector: string, name: string): Promise<Entity | null> {
+  const { entities } = await get<EntityPage>(`/v1/entities?${new URLSearchParams({ detector, name })}`);
+  return entities[0] ?? null;
+}
+
+/** All series of an entity, or of very many those in alarm and the first ones that hold the search. */
+export async function getSeries(entity: Entity, search: string, most: number): Promise<Series[]> {
+  const path = `/v1/entities/${entity.entity}/series`;
+  if (entity.n_series <= most) {
+    return getAll<Series>(path, "series", most);
+  }
+  const sought = search.trim() === "" ? "" : `&${new URLSearchParams({ search: search.trim() })}`;
+  const [unusual, first] = await Promise.all([
+    get<{ series: Series[] }>(`${path}?limit=50&alarm=yes${sought}`),
+    get<{ series: Series[] }>(`${path}?limit=${most}${sought}`),
+  ]);
+  const seen = new Set(first.series.map((series) => series.series));
+  return [...first.series, ...unusual.series.filter((series) => !seen.has(series.series))];
+}
 export const getAnomalies = () => get<{ anomalies: Anomaly[]; change: number }>("/v1/anomalies?limit=200");
 export const getSteps = (entity: number, series: number, since: number | null) =>
   get<Steps>(`/v1/series/${entity}/${series}${since === null ? "" : `?since=${since}`}`);

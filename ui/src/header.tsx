@@ -1,7 +1,7 @@
 // The bar at the top: whether the page is live, how much is watched, and how often it cries wolf.
 import { effect } from "@preact/signals";
-import { formatValue } from "./format";
-import { link, rate, status, version } from "./store";
+import { formatDuration, formatValue, plural } from "./format";
+import { link, rate, sinks, status, version } from "./store";
 
 effect(() => {
   const open = status.value?.anomalies_open ?? 0;
@@ -54,6 +54,72 @@ function Budget() {
   );
 }
 
+const DROPPED: Record<string, string> = {
+  late: "too late",
+  duplicates: "came twice",
+  not_finite: "no number",
+  overflow: "more than a step keeps",
+  unmatched: "no detector takes them",
+  series_refused: "series refused",
+};
+
+/** What does not go as it should, worst first, each with what is known of it. */
+function troubles(): { text: string; title: string; grave: boolean }[] {
+  const now = status.value;
+  if (now === null) {
+    return [];
+  }
+  const found: { text: string; title: string; grave: boolean }[] = [];
+  const reason = now.state?.reason ?? "The log says why.";
+  if (now.state?.read_only) {
+    found.push({ text: "Read-only: samples are refused", title: `The journal cannot be written. ${reason}`, grave: true });
+  } else if (now.state?.checkpoint_failed) {
+    found.push({ text: "Snapshots fail", title: `The one before and the journal are good. ${reason}`, grave: true });
+  } else if (now.state_degraded) {
+    found.push({ text: "State is not being saved", title: reason, grave: true });
+  }
+  if (now.sinks_failing > 0) {
+    const names = sinks.value.filter((sink) => !sink.gone && (!sink.up || sink.dead_letters > 0));
+    const title = names.map((sink) => `${sink.sink}: ${sink.last_error ?? `${sink.dead_letters} dead letters`}`).join("; ");
+    found.push({ text: `${plural(now.sinks_failing, "sink fails", "sinks fail")}`, title: title || "See /v1/sinks.", grave: true });
+  }
+  const dropped = Object.entries(now.dropped).filter(([, n]) => n > 0);
+  if (dropped.length > 0) {
+    const all = dropped.reduce((sum, [, n]) => sum + n, 0);
+    const title = dropped.map(([why, n]) => `${n.toLocaleString("en")} ${DROPPED[why] ?? why}`).join(", ");
+    found.push({ text: `${formatValue(all)} not scored`, title: `Since the state began: ${title}.`, grave: false });
+  }
+  return found;
+}
+
+function Troubles() {
+  return (
+    <>
+      {troubles().map(({ text, title, grave }) => (
+        <span key={text} class={grave ? "chip alarm" : "chip learning"} role={grave ? "alert" : undefined} title={title} tabIndex={0}>
+          {text}
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** How old the snapshot is, where the state is kept. */
+function Saved() {
+  const at = status.value?.state?.checkpoint;
+  if (at === undefined) {
+    return null;
+  }
+  const pending = status.value!.state!.journal_pending_bytes;
+  return (
+    <Figure
+      value={at === null || at === 0 ? "–" : `${formatDuration(Math.max(1, Math.round(status.value!.counted - at)))} ago`}
+      label="last snapshot"
+      title={`${formatValue(pending, "_bytes")} of the journal are not on the disk yet.`}
+    />
+  );
+}
+
 export function Header() {
   const now = status.value;
   return (
@@ -66,16 +132,13 @@ export function Header() {
         <i aria-hidden="true" />
         {LINKS[link.value]}
       </span>
-      {now?.state_degraded && (
-        <span class="chip alarm" role="alert" title="The last attempt to write the state to disk failed; the log says why.">
-          State is not being saved
-        </span>
-      )}
+      <Troubles />
       {now !== null && (
         <dl class="figures">
           <Figure value={rate.value === null ? "–" : formatValue(Math.round(rate.value))} label="samples a second" />
           <Figure value={now.n_series.toLocaleString("en")} label="series" />
           <Figure value={now.n_entities.toLocaleString("en")} label={now.n_entities === 1 ? "entity" : "entities"} />
+          <Saved />
           <Budget />
         </dl>
       )}

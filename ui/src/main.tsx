@@ -5,17 +5,18 @@ import { Anomalies } from "./anomalies";
 import { Entities } from "./entities";
 import { Header } from "./header";
 import { Metrics } from "./metrics";
-import { entities, start } from "./store";
+import { start, status } from "./store";
 
 function Page() {
+  const many = (status.value?.n_entities ?? 0) > 1;
   return (
     <>
       <a class="skip" href="#metrics">
         Skip to the metrics
       </a>
       <Header />
-      <div class={entities.value.size > 1 ? "columns" : "columns single"}>
-        {entities.value.size > 1 && <Entities />}
+      <div class={many ? "columns" : "columns single"}>
+        {many && <Entities />}
         <Metrics />
         <Anomalies />
       </div>

@@ -6,7 +6,8 @@ import { Chart } from "./chart";
 import { entityState } from "./entities";
 import { formatBand, formatClock, formatValue, plural, splitName } from "./format";
 import { Timeline } from "./timeline";
-import { anomalies, link, type Metric, metrics, select, selectedEntity, shown, span, status, target } from "./store";
+import { anomalies, link, type Metric, metrics, searchSeries, select, selectedEntity, SERIES_MAX, shown, span, status, target } from "./store";
+import { seriesSought as sought } from "./store";
 
 const SPANS: [string, number | null][] = [
   ["5 min", 300],
@@ -15,7 +16,6 @@ const SPANS: [string, number | null][] = [
   ["All", null],
 ];
 
-const sought = signal("");
 /** Grows when the system's light or dark changed: charts take their colours anew. */
 const theme = signal(0);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme.value++);
@@ -253,7 +253,7 @@ export function Metrics() {
           placeholder="Filter metrics"
           aria-label="Filter metrics"
           value={sought.value}
-          onInput={(event) => (sought.value = event.currentTarget.value)}
+          onInput={(event) => searchSeries(event.currentTarget.value)}
         />
         <p>
           {summary()} <span class="aside">{entity.has_model ? "A trained model also watches how the metrics play together." : ""}</span>
@@ -265,6 +265,12 @@ export function Metrics() {
           <Card key={`${entity.entity}/${metric.info.peek().series}`} metric={metric} />
         ))}
       </div>
+      {entity.n_series > SERIES_MAX && (
+        <p class="hint">
+          Shown are {ordered.value.length.toLocaleString("en")} of {entity.n_series.toLocaleString("en")} metrics, those in alarm among them: the
+          filter finds the others.
+        </p>
+      )}
       {ordered.value.length === 0 && sought.value !== "" && <p class="hint">No metric of that name.</p>}
     </main>
   );

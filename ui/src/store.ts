@@ -1,11 +1,19 @@
 // What the page knows: signals that the views read, kept current by one stream of events.
-import { batch, computed, signal } from "@preact/signals";
-import { type Anomaly, type Change, type Entity, type Series, type Status, type Steps } from "./api";
-import { getAnomalies, getEntities, getSeries, getStatus, getSteps } from "./api";
+import { batch, computed, effect, signal } from "@preact/signals";
+import { type Anomaly, type Change, type Entity, type Series, type Sink, type Sort, type Status, type Steps } from "./api";
+import { getAnomalies, getEntities, getEntity, getEntityByName, getSeries, getSinks, getStatus, getSteps } from "./api";
 
 /** Steps kept of a series in the page. */
 const STEPS_MAX = 8000;
 const ANOMALIES_MAX = 500;
+/** Entities of a page of the list; the server searches and sorts, so that 100,000 are no more to the page than 50. */
+const PAGE = 50;
+/** Series of one entity in the page; of more the search finds the others. */
+export const SERIES_MAX = 200;
+/** Rows of the list and series that the stream tells of, at most. */
+const WATCHED_MAX = 60;
+/** How often the list is sorted anew while nobody points at it. */
+const REFRESH_MS = 5000;
 
 export type Link = "connecting" | "live" | "lost";
 
@@ -13,7 +21,23 @@ export const link = signal<Link>("connecting");
 export const version = signal("");
 export const status = signal<Status | null>(null);
 export const rate = signal<number | null>(null);
+/** Those that are listed, and the one shown: not all there are. */
 export const entities = signal<ReadonlyMap<number, Entity>>(new Map());
+export const sinks = signal<Sink[]>([]);
+
+/** The list at the left: what is asked of the server, and what it gave. */
+export const sought = signal("");
+export const sort = signal<Sort>("score");
+export const onlyAlarm = signal(false);
+export const listed = signal<number[]>([]);
+export const matches = signal<number | null>(null);
+export const inAlarm = signal<number | null>(null);
+export const more = signal<string | null>(null);
+/** Rows of the list on the screen, first and behind the last. */
+export const rows = signal<[number, number]>([0, 40]);
+/** While somebody points at the list or is in it, it keeps its order. */
+export const holding = signal(false);
+export const seriesSought = signal("");
 export const anomalies = signal<ReadonlyMap<string, Anomaly>>(new Map());
 export const selected = signal<number | null>(null);
 export const metrics = signal<Metric[]>([]);
@@ -60,6 +84,7 @@ export class Metric {
 
   show(inView: boolean): void {
     this.inView = inView;
+    watch();
     if (inView) {
       void this.load();
     } else {
@@ -148,24 +173,59 @@ let loaded = false;
 let started: number | null = null;
 let counted: { samples: number; at: number }[] = [];
 
-/** Which entity to show when none was asked for: the one in most trouble. */
-function worst(): number | null {
-  let best: Entity | null = null;
-  for (const entity of entities.value.values()) {
-    if (best === null || rank(entity) > rank(best)) {
-      best = entity;
-    }
+let asking = 0;
+
+/** Asks for the list anew: as many as are shown, or the next page behind them. */
+export async function list(next = false): Promise<void> {
+  const turn = ++asking;
+  const limit = next ? PAGE : Math.min(500, Math.max(PAGE, Math.ceil(listed.peek().length / PAGE) * PAGE));
+  const wanted = { search: sought.peek(), sort: sort.peek(), alarm: onlyAlarm.peek(), limit, from: next ? more.peek() : null };
+  const [page, alarms] = await Promise.all([
+    getEntities(wanted),
+    getEntities({ search: "", sort: "score", alarm: true, limit: 1, from: null }),
+  ]);
+  if (turn !== asking) {
+    return;
   }
-  return best?.entity ?? null;
+  batch(() => {
+    const kept = next ? listed.value : [];
+    const known = new Set(kept);
+    const shown = selected.value === null ? undefined : entities.value.get(selected.value);
+    const map = new Map(next ? entities.value : []);
+    page.entities.forEach((entity) => map.set(entity.entity, entity));
+    if (shown !== undefined && !map.has(shown.entity)) {
+      map.set(shown.entity, shown);
+    }
+    entities.value = map;
+    listed.value = [...kept, ...page.entities.map((entity) => entity.entity).filter((number) => !known.has(number))];
+    matches.value = page.n_matches;
+    inAlarm.value = alarms.n_matches;
+    more.value = page.next === null ? null : String(page.next);
+  });
+  if (selected.peek() === null && page.entities.length > 0) {
+    select(page.entities[0]!.entity);
+  }
+  watch();
 }
 
-export function rank(entity: Entity): number {
-  return (entity.alarm ? 10 : 0) + (entity.open_anomaly !== null ? 5 : 0);
+let watching: ReturnType<typeof setTimeout> | undefined;
+
+/** What the page looks at may have changed: a moment later the stream is told, if it has. */
+function watch(): void {
+  clearTimeout(watching);
+  watching = setTimeout(() => {
+    if (loaded && !document.hidden && address() !== listening) {
+      listen();
+    }
+  }, 300);
 }
 
 /** Over the last ten seconds: steps close in bursts, and a shorter look would tremble. */
 function countRate(now: Status): void {
-  const at = performance.now() / 1000;
+  const at = now.counted;
+  if (at === counted.at(-1)?.at) {
+    return;
+  }
   counted.push({ samples: now.samples, at });
   while (counted.length > 2 && at - counted[1]!.at >= 10) {
     counted.shift();
@@ -192,8 +252,10 @@ function takeEntities(changed: Entity[], removed: number[]): void {
   }
   removed.forEach((number) => map.delete(number));
   entities.value = map;
-  if (selected.value === null || !map.has(selected.value)) {
-    select(worst());
+  listed.value = listed.value.filter((number) => map.has(number));
+  if (selected.value !== null && !map.has(selected.value)) {
+    select(null);
+    refresh();
   }
 }
 
@@ -231,11 +293,30 @@ function onChange(event: MessageEvent<string>): void {
   });
 }
 
-/** (Re)opens the stream for the selected entity; what was missed meanwhile is fetched by the charts in view. */
+/** What is looked at, as the stream is asked for it. */
+function address(): string {
+  const [first, last] = rows.peek();
+  const watched = new Set(listed.peek().slice(first, Math.min(last, first + WATCHED_MAX)));
+  const parts: string[] = [];
+  if (selected.peek() !== null) {
+    watched.add(selected.peek()!);
+    parts.push(`entity=${selected.peek()}`);
+    if ((selectedEntity.peek()?.n_series ?? 0) > SERIES_MAX) {
+      const inView = metrics.peek().filter((metric) => metric.inView);
+      parts.push(`series=${inView.slice(0, WATCHED_MAX).map((metric) => metric.info.peek().series).join(",")}`);
+    }
+  }
+  parts.push(`entities=${[...watched].sort((a, b) => a - b).join(",")}`);
+  return parts.join("&");
+}
+
+let listening = "";
+
+/** (Re)opens the stream for what is looked at; what was missed meanwhile is fetched by the charts in view. */
 function listen(): void {
   source?.close();
-  const entity = selected.value === null ? "" : `entity=${selected.value}&`;
-  source = new EventSource(`/v1/events?${entity}after=${change}`);
+  listening = address();
+  source = new EventSource(`/v1/events?${listening}&after=${change}`);
   source.addEventListener("change", onChange as EventListener);
   source.onopen = () => {
     void resume();
@@ -265,7 +346,8 @@ async function loadSeries(): Promise<void> {
     return;
   }
   try {
-    const list = await getSeries(entity);
+    const shown = entities.value.get(entity) ?? (await getEntity(entity));
+    const list = shown === null ? [] : await getSeries(shown, seriesSought.peek(), SERIES_MAX);
     if (selected.value === entity) {
       const known = new Map(metrics.value.filter((m) => m.entity === entity).map((m) => [m.info.value.series, m]));
       metrics.value = list.map((info) => known.get(info.series) ?? new Metric(entity, info));
@@ -278,6 +360,12 @@ async function loadSeries(): Promise<void> {
 /** Shows an entity, and of it a series; an entity that is gone cannot be shown. */
 export function select(entity: number | null, series: number | null = null): void {
   if (entity !== null && !entities.value.has(entity)) {
+    void getEntity(entity).then((found) => {
+      if (found !== null) {
+        entities.value = new Map(entities.value).set(entity, found);
+        select(entity, series);
+      }
+    });
     return;
   }
   if (entity !== selected.peek()) {
@@ -298,42 +386,92 @@ export function select(entity: number | null, series: number | null = null): voi
   }
 }
 
-function selectFromAddress(): void {
+/** `#12/3`: entity 12 and of it series 3. `#/entity?detector=D&entity=NAME`: by name, as links of alerts have it. */
+async function selectFromAddress(): Promise<void> {
   const asked = /^#(\d+)(?:\/(\d+))?$/.exec(location.hash);
-  const entity = asked === null ? null : Number(asked[1]);
-  if (entity !== null && entities.value.has(entity)) {
-    select(entity, asked![2] === undefined ? null : Number(asked![2]));
-  } else if (selected.value === null || !entities.value.has(selected.value)) {
-    select(worst());
+  const named = /^#\/entity\?(.*)$/.exec(location.hash);
+  let found: Entity | null = null;
+  if (asked !== null) {
+    found = await getEntity(Number(asked[1]));
+  } else if (named !== null) {
+    const query = new URLSearchParams(named[1]);
+    found = await getEntityByName(query.get("detector") ?? "", query.get("entity") ?? "");
+  }
+  if (found !== null) {
+    entities.value = new Map(entities.value).set(found.entity, found);
+    select(found.entity, asked?.[2] === undefined ? null : Number(asked[2]));
   }
 }
 
-/** Fetches all there is and opens the stream; tries again until the server is there. */
+/** What the stream does not tell: the order of the list, and which sink fails. */
+function refresh(): void {
+  if (document.hidden || link.peek() !== "live") {
+    return;
+  }
+  if (!holding.peek()) {
+    list().catch(() => undefined); /* The next turn asks again. */
+  }
+  if ((status.peek()?.sinks_failing ?? 0) > 0) {
+    getSinks().then((told) => (sinks.value = told.sinks), () => undefined);
+  }
+}
+
+/** Fetches what is looked at and opens the stream; tries again until the server is there. */
 export async function start(): Promise<void> {
   try {
-    const [totals, list, told] = await Promise.all([getStatus(), getEntities(), getAnomalies()]);
+    const [totals, told] = await Promise.all([getStatus(), getAnomalies()]);
     batch(() => {
       version.value = totals.version;
       started = totals.started;
       status.value = totals;
       countRate(totals);
-      entities.value = new Map(list.map((entity) => [entity.entity, entity]));
       anomalies.value = new Map(told.anomalies.map((anomaly) => [anomaly.id, anomaly]));
     });
     change = told.change;
-    selectFromAddress();
-    loaded = true;
-    listen();
-    window.addEventListener("hashchange", selectFromAddress);
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) {
-        source?.close();
-      } else {
-        listen();
-      }
-    });
+    if (location.hash !== "") {
+      await selectFromAddress();
+    }
+    await list();
   } catch {
     link.value = "lost";
     setTimeout(() => void start(), 3000);
+    return;
+  }
+  loaded = true;
+  listen();
+  window.addEventListener("hashchange", () => void selectFromAddress().catch(() => undefined));
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source?.close();
+    } else {
+      listen();
+      refresh();
+    }
+  });
+  setInterval(refresh, REFRESH_MS);
+  effect(() => {
+    rows.value;
+    metrics.value;
+    watch();
+  });
+}
+
+let typing: ReturnType<typeof setTimeout> | undefined;
+
+/** The search, the order or the choice changed: from the first page on. */
+export function searchEntities(): void {
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    listed.value = [];
+    list().catch(() => undefined);
+  }, 150);
+}
+
+/** The same for the series of an entity that has too many for the page. */
+export function searchSeries(text: string): void {
+  seriesSought.value = text;
+  if ((selectedEntity.peek()?.n_series ?? 0) > SERIES_MAX) {
+    clearTimeout(typing);
+    typing = setTimeout(() => void loadSeries(), 150);
   }
 }
