@@ -17,6 +17,16 @@
 #define RUN_FILES 8
 #define LONG_CHUNK (LW_CHUNK_SAMPLES_MAX / 2)
 
+/* Columns of times that were decoded last, by where they lie in memory: neighbours in the order of
+ * names often have the same few. */
+#define COLUMNS_KEPT 128
+
+struct kept_column {
+    const uint8_t *bytes; /* NULL: none. A cursor keeps the blocks of times where they are. */
+    int64_t *times_ns;    /* [capacity] */
+    size_t n, capacity;
+};
+
 struct merge {
     struct lw_history_file *files[RUN_FILES];
     struct lw_history_cursor *cursors[RUN_FILES];
@@ -26,6 +36,7 @@ struct merge {
     struct lw_history_output *output;
     struct lw_history_builder *builder; /* The output's. */
     struct lw_chunk_coder *coder;
+    struct kept_column columns[COLUMNS_KEPT];
     struct lw_history_samples pending; /* Of the series: decoded, not yet in a chunk. */
 };
 
@@ -106,6 +117,60 @@ static enum lw_status pending_flush(struct merge *merge, struct lw_error *reterr
     return status;
 }
 
+/* The times of a chunk. LW_EFORMAT; LW_ENOMEM. */
+static enum lw_status column_decode(struct merge *merge, const struct lw_history_chunk *chunk,
+                                    const struct kept_column **ret_column)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)chunk->times * UINT64_C(0x9E3779B97F4A7C15);
+    struct kept_column *column = &merge->columns[(mixed >> 32) % COLUMNS_KEPT];
+    struct lw_chunk_span span;
+    struct lw_reader reader;
+
+    if (column->bytes != chunk->times) {
+        column->bytes = NULL;
+        if (column->capacity < chunk->span.n) {
+            int64_t *grown = lw_mem_realloc(column->times_ns, chunk->span.n * sizeof(int64_t));
+
+            if (grown == NULL) {
+                return LW_ENOMEM;
+            }
+            column->times_ns = grown;
+            column->capacity = chunk->span.n;
+        }
+        lw_reader_init(&reader, chunk->times, chunk->n_times);
+        if (lw_chunk_times_read(&reader, &span, column->times_ns) != LW_OK) {
+            return LW_EFORMAT;
+        }
+        column->bytes = chunk->times;
+        column->n = span.n;
+    }
+    *ret_column = column;
+    return LW_OK;
+}
+
+/* A chunk's samples to the pending ones. */
+static enum lw_status chunk_decode(struct merge *merge, const struct lw_history_chunk *chunk)
+{
+    struct lw_history_samples *pending = &merge->pending;
+    const struct kept_column *column;
+    struct lw_reader reader;
+    enum lw_status status = column_decode(merge, chunk, &column);
+
+    if (status != LW_OK) {
+        return status;
+    }
+    if (lw_history_samples_reserve(pending, column->n) != LW_OK) {
+        return LW_ENOMEM;
+    }
+    lw_reader_init(&reader, chunk->values, chunk->n_values);
+    status = lw_chunk_values_read(merge->coder, &reader, column->n, pending->values + pending->n);
+    if (status == LW_OK) {
+        memcpy(pending->times_ns + pending->n, column->times_ns, column->n * sizeof(int64_t));
+        pending->n += column->n;
+    }
+    return status;
+}
+
 static enum lw_status chunk_take(struct merge *merge, const struct lw_history_chunk *chunk,
                                  struct lw_error *reterr)
 {
@@ -120,7 +185,7 @@ static enum lw_status chunk_take(struct merge *merge, const struct lw_history_ch
     if (chunk->span.n >= LONG_CHUNK) {
         return lw_history_builder_chunk(merge->builder, chunk, reterr);
     }
-    status = lw_history_samples_decode(&merge->pending, merge->coder, chunk);
+    status = chunk_decode(merge, chunk);
     return status == LW_OK ? LW_OK
                            : lw_error_set(reterr, status, "%s: a chunk cannot be merged",
                                           merge->files[merge->culprit]->path);
@@ -219,6 +284,9 @@ static void merge_fini(struct merge *merge)
     lw_history_output_close(merge->output);
     lw_chunk_coder_destroy(merge->coder);
     lw_history_samples_fini(&merge->pending);
+    for (size_t i = 0; i < COLUMNS_KEPT; i++) {
+        lw_mem_free(merge->columns[i].times_ns);
+    }
 }
 
 /* All of it but the place in the history. */
