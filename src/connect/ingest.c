@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/ingest/lanes.h"
 #include "connect/ingest/names.h"
+#include "connect/ingest/order.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -31,9 +33,11 @@ struct lw_ingest {
     struct lw_names names;
     pthread_mutex_t feed_lock;
     int64_t newest_ns;  /* Event time of the newest sample; INT64_MIN before the first. */
+    int64_t period_ns;  /* Between samples of a series, by the last request with several; or 0. */
     int64_t arrived_ns; /* By the clock: when samples last came. */
-    int64_t told_ns;    /* The watermark told last. */
-    int64_t told_at_ns; /* By the clock. */
+    struct lw_lanes lanes; /* Of long requests. */
+    int64_t told_ns;       /* The watermark told last. */
+    int64_t told_at_ns;    /* By the clock. */
 };
 
 struct dropped {
@@ -50,7 +54,11 @@ struct lw_ingest_request {
     uint32_t now_min;
     struct lw_point *points;
     size_t n_points, capacity;
-    int64_t newest_ns;
+    int64_t oldest_ns, newest_ns;
+    bool has_lane; /* It is long, or far behind the clock. */
+    uint32_t lane;
+    int64_t slice_ns;  /* Its points go in slices of so much event time; 0: all at once. */
+    int64_t period_ns; /* Between samples of a series, about; 0: no series has several. */
     uint64_t *touched; /* A bit for each series number: whether the request has it. */
     size_t n_words;
     uint64_t n_touched;
@@ -109,6 +117,7 @@ void lw_ingest_destroy(struct lw_ingest *ingest)
         return;
     }
     lw_names_fini(&ingest->names);
+    lw_lanes_fini(&ingest->lanes);
     (void)pthread_mutex_destroy(&ingest->feed_lock);
     (void)pthread_rwlock_destroy(&ingest->names_lock);
     lw_mem_free(ingest);
@@ -140,6 +149,7 @@ enum lw_status lw_ingest_request_create(struct lw_ingest *ingest,
     }
     request->ingest = ingest;
     request->last_series = LW_INGEST_UNKNOWN;
+    request->oldest_ns = INT64_MAX;
     request->newest_ns = INT64_MIN;
     *ret_request = request;
     return LW_OK;
@@ -158,6 +168,7 @@ void lw_ingest_request_reset(struct lw_ingest_request *request)
     struct lw_ingest_request fresh = {.ingest = request->ingest,
                                       .points = request->points,
                                       .capacity = request->capacity,
+                                      .oldest_ns = INT64_MAX,
                                       .newest_ns = INT64_MIN,
                                       .touched = request->touched,
                                       .n_words = request->n_words,
@@ -463,19 +474,41 @@ bool lw_ingest_sample(struct lw_ingest_request *request, uint32_t series, int64_
     }
     request->points[request->n_points++] = (struct lw_point){
         .series = series, .time_ns = time_ns, .value = value};
+    request->oldest_ns = time_ns < request->oldest_ns ? time_ns : request->oldest_ns;
     request->newest_ns = time_ns > request->newest_ns ? time_ns : request->newest_ns;
     return true;
 }
 
 /* ---- event time and the end of a request ---- */
 
+/* How far event time stays behind the newest sample: `delay`, or while the source catches up more,
+ * as long as its connections may overtake each other (see the head of ingest.h). */
+static int64_t hold_ns(const struct lw_ingest *ingest, int64_t now_ns)
+{
+    int64_t period_ns = ingest->period_ns < LW_INGEST_HOLD_NS ? ingest->period_ns
+                                                              : LW_INGEST_HOLD_NS;
+    int64_t most_ns = LW_INGEST_HOLD_STEPS * period_ns;
+    int64_t lag_ns = now_ns - ingest->newest_ns - LW_INGEST_BEHIND_NS;
+
+    if (ingest->period_ns < LW_INGEST_HOLD_PERIOD_NS) {
+        return ingest->limits.delay_ns;
+    }
+    most_ns = most_ns < LW_INGEST_HOLD_NS ? most_ns : LW_INGEST_HOLD_NS;
+    most_ns = lag_ns < most_ns ? lag_ns : most_ns;
+    return now_ns - ingest->arrived_ns < LW_INGEST_PAUSE_NS && most_ns > ingest->limits.delay_ns
+               ? most_ns
+               : ingest->limits.delay_ns;
+}
+
 /* Tells the feed how far event time is, if it went on. */
 static void watermark_tell(struct lw_ingest *ingest, int64_t event_ns, int64_t now_ns)
 {
-    int64_t delayed_ns = event_ns < INT64_MIN + 1 + ingest->limits.delay_ns
-                             ? INT64_MIN + 1
-                             : event_ns - ingest->limits.delay_ns;
+    int64_t behind_ns = hold_ns(ingest, now_ns);
+    int64_t delayed_ns = event_ns < INT64_MIN + 1 + behind_ns ? INT64_MIN + 1
+                                                              : event_ns - behind_ns;
+    int64_t slowest_ns = lw_lanes_slowest(&ingest->lanes, now_ns - LW_INGEST_BEHIND_NS, now_ns);
 
+    delayed_ns = slowest_ns < delayed_ns ? slowest_ns : delayed_ns;
     if (delayed_ns > ingest->told_ns) {
         ingest->told_ns = delayed_ns;
         ingest->told_at_ns = now_ns;
@@ -483,14 +516,105 @@ static void watermark_tell(struct lw_ingest *ingest, int64_t event_ns, int64_t n
     }
 }
 
+/* A request in which some series has several samples, further apart than a slice, is put in order
+ * of time, to go in slices; of others slice_ns stays 0. */
+static enum lw_status request_order(struct lw_ingest_request *request)
+{
+    uint64_t each = request->n_touched == 0
+                        ? 0
+                        : (request->n_points + request->n_touched - 1) / request->n_touched;
+    uint64_t span_ns = (uint64_t)request->newest_ns - (uint64_t)request->oldest_ns;
+    struct lw_point *spare;
+
+    if (request->n_points <= request->n_touched || span_ns < (uint64_t)LW_ORDER_SLICE_NS) {
+        return LW_OK;
+    }
+    spare = lw_mem_alloc(request->n_points * sizeof(*spare));
+    if (spare == NULL) {
+        return LW_ENOMEM;
+    }
+    lw_points_order(request->points, request->n_points, spare);
+    lw_mem_free(spare);
+    request->slice_ns = LW_ORDER_SLICE_NS;
+    if (each > 1) {
+        uint64_t period_ns = span_ns / (each - 1);
+
+        request->period_ns = period_ns < (uint64_t)LW_INGEST_HOLD_NS ? (int64_t)period_ns
+                                                                     : LW_INGEST_HOLD_NS;
+        if (request->period_ns < LW_ORDER_SLICE_NS / LW_ORDER_SLICE_STEPS) {
+            request->slice_ns = LW_ORDER_SLICE_STEPS * request->period_ns;
+        }
+    }
+    return LW_OK;
+}
+
+/* Samples came, the newest of that time. */
+static void event_time_reach(const struct lw_ingest_request *request, int64_t newest_ns,
+                             int64_t now_ns)
+{
+    struct lw_ingest *ingest = request->ingest;
+
+    if (request->has_lane) {
+        lw_lanes_reach(&ingest->lanes, request->lane, newest_ns, now_ns);
+    }
+    ingest->arrived_ns = now_ns;
+    ingest->newest_ns = newest_ns > ingest->newest_ns ? newest_ns : ingest->newest_ns;
+}
+
+/* Which lane of a source that catches up it belongs to, and how far apart samples are there. */
+static enum lw_status lane_enter(struct lw_ingest_request *request)
+{
+    struct lw_ingest *ingest = request->ingest;
+    int64_t now_ns = ingest->now_ns(), period_ns = request->period_ns;
+    enum lw_status status;
+
+    request->has_lane = request->n_points > 0 &&
+                        (request->slice_ns > 0 ||
+                         request->newest_ns < now_ns - LW_INGEST_BEHIND_NS);
+    if (!request->has_lane) {
+        return LW_OK;
+    }
+    status = lw_lanes_enter(&ingest->lanes, request->points, request->n_points, now_ns,
+                            &request->lane);
+    if (status != LW_OK) {
+        return status;
+    }
+    if (period_ns == 0 && ingest->lanes.lanes[request->lane].arrived_ns != 0) {
+        period_ns = request->newest_ns - ingest->lanes.lanes[request->lane].newest_ns;
+    }
+    ingest->period_ns = period_ns > 0 ? period_ns : ingest->period_ns;
+    return LW_OK;
+}
+
+/* Hands the points over: at once, or in slices with event time told between them. */
+static enum lw_status request_push(struct lw_ingest_request *request)
+{
+    struct lw_ingest *ingest = request->ingest;
+    bool is_long = request->slice_ns > 0;
+    enum lw_status status = lane_enter(request);
+    size_t n;
+
+    for (size_t at = 0; status == LW_OK && at < request->n_points; at += n) {
+        n = is_long
+                ? lw_points_slice(request->points + at, request->n_points - at, request->slice_ns)
+                : request->n_points;
+        status = ingest->feed.push(ingest->feed.context, request->points + at, n);
+        if (status == LW_OK && is_long && at + n < request->n_points) {
+            int64_t now_ns = ingest->now_ns();
+            int64_t newest_ns = request->points[at + n - 1].time_ns;
+
+            event_time_reach(request, newest_ns, now_ns);
+            watermark_tell(ingest, newest_ns, now_ns); /* Not past what is yet to come. */
+        }
+    }
+    return status;
+}
+
 static enum lw_status request_deliver(struct lw_ingest_request *request)
 {
     struct lw_ingest *ingest = request->ingest;
-    enum lw_status status = LW_OK;
+    enum lw_status status = request_push(request);
 
-    if (request->n_points > 0) {
-        status = ingest->feed.push(ingest->feed.context, request->points, request->n_points);
-    }
     if (status != LW_OK) {
         return status;
     }
@@ -501,10 +625,9 @@ static enum lw_status request_deliver(struct lw_ingest_request *request)
     if (request->n_points > 0) {
         int64_t now_ns = ingest->now_ns();
 
-        ingest->arrived_ns = now_ns;
-        ingest->newest_ns = request->newest_ns > ingest->newest_ns ? request->newest_ns
-                                                                   : ingest->newest_ns;
-        if (now_ns - ingest->told_at_ns >= LW_INGEST_TELL_NS || now_ns < ingest->told_at_ns) {
+        event_time_reach(request, request->newest_ns, now_ns);
+        if (now_ns - ingest->told_at_ns >= LW_INGEST_TELL_NS || now_ns < ingest->told_at_ns ||
+            request->slice_ns > 0) {
             watermark_tell(ingest, ingest->newest_ns, now_ns);
         }
     }
@@ -519,6 +642,9 @@ enum lw_status lw_ingest_commit(struct lw_ingest_request *request,
 
     request_end_reading(request);
     if (!request->busy) {
+        status = request_order(request);
+    }
+    if (!request->busy && status == LW_OK) {
         (void)pthread_mutex_lock(&request->ingest->feed_lock);
         status = request_deliver(request);
         (void)pthread_mutex_unlock(&request->ingest->feed_lock);

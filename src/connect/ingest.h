@@ -13,6 +13,23 @@
  * LW_INGEST_TELL_NS. When no samples have come for LW_INGEST_IDLE_NS it goes on with the clock, so
  * far behind it, so that silence is noticed.
  *
+ * A request in which a series has several samples (a sender that catches up, a table uploaded in
+ * one piece) is put in order of time and handed over in slices of LW_ORDER_SLICE_NS
+ * (connect/ingest/ order.h), event time being told between them: steps close as they would have,
+ * had the samples come one by one. Should the host become read-only in the midst, the whole request
+ * fails; what it took already is recognised, or late, when the client sends it again.
+ *
+ * Several connections of one sender that catches up (the shards of Prometheus' remote write) carry
+ * different series of the same times, and are not in step. Such requests belong to lanes, by their
+ * series (connect/ingest/lanes.h): event time does not pass the slowest lane that is active and
+ * more than LW_INGEST_BEHIND_NS behind the clock. Lanes that did not show yet are waited for so:
+ * while the newest sample is that far behind, event time stays behind it, but not more than
+ * LW_INGEST_HOLD_STEPS times the time between samples of a series (open steps hold `max_samples`)
+ * nor than LW_INGEST_HOLD_NS; samples closer than LW_INGEST_HOLD_PERIOD_NS are too many to be held
+ * open. Once nothing has come for LW_INGEST_PAUSE_NS that ends. A lane that shows later than that,
+ * or not for LW_LANES_ACTIVE_NS, loses samples as late; one that is further ahead of the slowest
+ * than open steps have room for, as overflow.
+ *
  * A request holds the source's series for reading from its first look-up to its commit or reset: a
  * thread has one request of a source under way at a time, and does not wait within.
  */
@@ -30,6 +47,11 @@
 #define LW_INGEST_REASONS 16
 #define LW_INGEST_TELL_NS INT64_C(5000000)
 #define LW_INGEST_IDLE_NS (INT64_C(60) * 1000000000)
+#define LW_INGEST_BEHIND_NS (INT64_C(60) * 1000000000)
+#define LW_INGEST_HOLD_NS (INT64_C(300) * 1000000000)
+#define LW_INGEST_HOLD_STEPS 20
+#define LW_INGEST_HOLD_PERIOD_NS (INT64_C(2) * 1000000000)
+#define LW_INGEST_PAUSE_NS (INT64_C(2) * 1000000000)
 
 struct lw_ingest;
 struct lw_ingest_request;
@@ -128,7 +150,8 @@ struct lw_ingest_outcome {
     uint64_t position; /* The answer may be given once the feed is durable up to here. */
 };
 /* Hands what was gathered to the feed, in the order it was added, with its event time. LW_EBUSY
- * when the host became read-only, or LW_ENOMEM: nothing was taken, and the outcome is empty. */
+ * when the host became read-only, or LW_ENOMEM: the client is to send all of it again, and the
+ * outcome is empty. */
 enum lw_status lw_ingest_commit(struct lw_ingest_request *request,
                                 struct lw_ingest_outcome *ret_outcome);
 

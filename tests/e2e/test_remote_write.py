@@ -206,13 +206,13 @@ def recorded(path):
 class Sender:
     """A Prometheus that scrapes itself and writes what it finds to a port; context manager."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, scrape="scrape_interval: 500ms", queue="batch_send_deadline: 500ms"):
         self.address = ("127.0.0.1", free_port())
         config = os.path.join(folder, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write("global: {scrape_interval: 500ms}\nscrape_configs:\n  - job_name: prometheus\n    static_configs: "
+            file.write(f"global: {{{scrape}}}\nscrape_configs:\n  - job_name: prometheus\n    static_configs: "
                        f"[{{targets: ['127.0.0.1:{self.address[1]}']}}]\nremote_write:\n  - url: http://127.0.0.1:{port}/api/v1/write\n"
-                       "    queue_config: {batch_send_deadline: 500ms, min_backoff: 50ms, max_backoff: 500ms}\n")
+                       f"    queue_config: {{{queue}, min_backoff: 50ms, max_backoff: 500ms}}\n")
         self.log = open(os.path.join(folder, "prometheus.log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={os.path.join(folder, 'prometheus')}",

@@ -343,19 +343,142 @@ static void test_event_time__follows_the_newest_sample_then_the_clock(void **sta
     now_ns += LW_INGEST_TELL_NS - 1; /* Too soon to be told again ... */
     (void)lw_ingest_sample(request, series, newest_ns + SECOND_NS, 1);
     (void)commit(request);
-    assert_int_equal(feed.n_watermarks, 1);
+    assert_int_equal(feed.n_watermarks, 2);
     lw_ingest_tick(ingest); /* ... but a tick tells it. */
     assert_true(feed.watermark_ns == newest_ns - 4 * SECOND_NS);
     now_ns += LW_INGEST_IDLE_NS;
     lw_ingest_tick(ingest);
-    assert_int_equal(feed.n_watermarks, 2); /* Idle, but not for long enough. */
+    assert_int_equal(feed.n_watermarks, 3); /* Idle, but not for long enough. */
     now_ns += 10 * SECOND_NS;
     lw_ingest_tick(ingest);
     assert_true(feed.watermark_ns == newest_ns + 6 * SECOND_NS);
     (void)lw_ingest_sample(request, series, newest_ns + 2 * SECOND_NS, 1);
     (void)commit(request);
-    assert_int_equal(feed.n_watermarks, 3); /* Event time does not go back. */
+    assert_int_equal(feed.n_watermarks, 4); /* Event time does not go back. */
     lw_ingest_request_destroy(request);
+    lw_ingest_destroy(ingest);
+}
+
+/* What the feed was called with: points by their series and second, watermarks by their second. */
+static char heard[4096];
+
+static enum lw_status heard_push(void *context, const struct lw_point *points, size_t n)
+{
+    struct fake_feed *fake = context;
+
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%u@%d ",
+                       points[i].series, (int)((points[i].time_ns - START_NS) / SECOND_NS));
+    }
+    return fake->on_push;
+}
+
+static enum lw_status heard_watermark(void *context, int64_t time_ns)
+{
+    (void)context;
+    (void)snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "[%d] ",
+                   (int)((time_ns - START_NS) / SECOND_NS));
+    return LW_OK;
+}
+
+static struct lw_ingest *ingest_heard(struct lw_ingest_limits limits)
+{
+    struct lw_feed made = fake_feed_make(&feed);
+    const struct lw_ingest_config config = {
+        .feed = &made, .source = "test", .limits = limits, .now_ns = clock_now};
+    struct lw_ingest *ingest = NULL;
+
+    made.push = heard_push;
+    made.watermark = heard_watermark;
+    heard[0] = '\0';
+    assert_int_equal(lw_ingest_create(&config, &ingest, NULL), LW_OK);
+    return ingest;
+}
+
+/* A request of some series, each with samples from a second to another. */
+static void send_steps(struct lw_ingest_request *request, const char *series, int from, int to,
+                       int every)
+{
+    uint32_t number;
+
+    for (; *series != '\0'; series++) {
+        const char name[2] = {*series, '\0'};
+
+        assert_int_equal(ask(request, name, "x", &number), LW_OK);
+        for (int at = from; at <= to; at += every) {
+            assert_true(lw_ingest_sample(request, number, START_NS + at * SECOND_NS, 1));
+        }
+    }
+    (void)commit(request);
+}
+
+static void test_long_request__goes_in_slices_of_event_time(void **state)
+{
+    struct lw_ingest *ingest = ingest_heard((struct lw_ingest_limits){.delay_ns = SECOND_NS});
+    struct lw_ingest_request *request = request_make(ingest);
+
+    (void)state;
+    send_steps(request, "ab", -40, -10, 15); /* By series; not far behind the clock. */
+    assert_string_equal(heard, "0@-40 1@-40 [-41] 0@-25 1@-25 [-26] 0@-10 1@-10 [-11] ");
+    heard[0] = '\0';
+    now_ns += SECOND_NS;
+    send_steps(request, "ab", -5, -5, 15); /* One step: as it comes. */
+    assert_string_equal(heard, "0@-5 1@-5 [-6] ");
+    lw_ingest_request_destroy(request);
+    lw_ingest_destroy(ingest);
+}
+
+static void test_long_request__keeps_a_series_in_order_and_slices_dense_ones_finer(void **state)
+{
+    struct lw_ingest *ingest = ingest_heard((struct lw_ingest_limits){0});
+    struct lw_ingest_request *request = request_make(ingest);
+    unsigned n = 0, most = 0;
+    uint32_t series;
+
+    (void)state;
+    assert_int_equal(ask(request, "a", "x", &series), LW_OK);
+    for (int i = 0; i < 400; i++) { /* 100 a second, a pair for each time. */
+        assert_true(lw_ingest_sample(request, series,
+                                     START_NS - 5 * SECOND_NS + i / 2 * SECOND_NS / 50, i));
+    }
+    (void)commit(request);
+    for (const char *at = heard; *at != '\0'; at++) {
+        n = *at == '[' ? 0 : n + (*at == '@');
+        most = n > most ? n : most;
+    }
+    assert_in_range(most, 1, 32);
+    lw_ingest_request_destroy(request);
+    lw_ingest_destroy(ingest);
+}
+
+/* The shards of a sender that catches up carry different series of the same times, in parallel. */
+static void test_catching_up__waits_for_connections_that_are_behind(void **state)
+{
+    struct lw_ingest *ingest = ingest_heard((struct lw_ingest_limits){0});
+    struct lw_ingest_request *first = request_make(ingest), *second = request_make(ingest);
+
+    (void)state;
+    now_ns += 1000 * SECOND_NS;
+    send_steps(first, "a", 0, 285, 15);
+    assert_null(strstr(heard, "[0]")); /* Event time stays behind the first: 20 steps. */
+    now_ns += SECOND_NS;
+    send_steps(second, "b", 0, 285, 15);
+    send_steps(first, "a", 300, 585, 15);
+    assert_non_null(strstr(heard, "[285]"));
+    assert_null(strstr(heard, "[300]"));
+    now_ns += SECOND_NS;
+    lw_ingest_tick(ingest);
+    assert_null(strstr(heard, "[585]"));
+    now_ns += 10 * SECOND_NS;
+    lw_ingest_tick(ingest); /* Nothing more comes. */
+    assert_non_null(strstr(heard, "[585]"));
+    send_steps(first, "a", 600, 990, 15); /* At the clock there is nothing to wait for. */
+    heard[0] = '\0';
+    now_ns += SECOND_NS;
+    send_steps(first, "a", 1000, 1000, 15);
+    assert_string_equal(heard, "0@1000 [1000] ");
+    lw_ingest_request_destroy(first);
+    lw_ingest_request_destroy(second);
     lw_ingest_destroy(ingest);
 }
 
@@ -456,7 +579,8 @@ static void test_ingest__survives_each_failed_allocation(void **state)
                 all = all && ask(request, name, "x", &series) == LW_OK &&
                       lw_ingest_sample(request, series, START_NS, 1);
             }
-            assert_int_equal(lw_ingest_commit(request, &outcome), all ? LW_OK : LW_ENOMEM);
+            all = lw_ingest_commit(request, &outcome) == LW_OK && all;
+            assert_int_equal(all, lw_test_mem_has_failed() == 0);
         }
         failed = lw_test_mem_has_failed() != 0;
         lw_test_mem_fail_at(0);
@@ -481,6 +605,9 @@ int main(void)
         TEST(test_samples__are_refused_by_time_value_and_number),
         TEST(test_reject__keeps_the_first_texts_whole),
         TEST(test_event_time__follows_the_newest_sample_then_the_clock),
+        TEST(test_long_request__goes_in_slices_of_event_time),
+        TEST(test_long_request__keeps_a_series_in_order_and_slices_dense_ones_finer),
+        TEST(test_catching_up__waits_for_connections_that_are_behind),
         TEST(test_commit__takes_nothing_of_a_read_only_host),
         TEST(test_ingest__takes_many_requests_at_once),
         TEST(test_ingest__survives_each_failed_allocation),

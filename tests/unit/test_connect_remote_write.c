@@ -160,14 +160,14 @@ static void test_write_1__takes_samples(void **state)
     assert_int_equal(take("application/x-protobuf"), 204);
     assert_int_equal(answer.body.n_bytes, 1);
     assert_int_equal(answer.n_fields, 0);
-    assert_int_equal(answer.position, 1);
+    assert_int_equal(answer.position, 3);
     assert_int_equal(feed.n_points, 3);
-    assert_string_equal(feed.names[feed.points[0].series], "up{job=\"node\"}");
-    assert_string_equal(feed.names[feed.points[2].series],
+    assert_string_equal(feed.names[feed.points[1].series], "up{job=\"node\"}");
+    assert_string_equal(feed.names[feed.points[0].series], /* In order of time. */
                         "other.metric with spaces{job=\"node\"}");
-    assert_true(feed.points[0].value == 1.5 && feed.points[1].value == 2.5);
-    assert_true(feed.points[0].time_ns == TIME_MS * 1000000);
-    assert_true(isnan(feed.points[2].value) && feed.points[2].time_ns == -1000000);
+    assert_true(feed.points[1].value == 1.5 && feed.points[2].value == 2.5);
+    assert_true(feed.points[1].time_ns == TIME_MS * 1000000);
+    assert_true(isnan(feed.points[0].value) && feed.points[0].time_ns == -1000000);
     assert_int_equal(feed.n_dropped, 0);
 }
 
