@@ -171,8 +171,7 @@ static enum lw_status take_series(struct recovery *recovery, uint32_t number, co
     }
     status = lw_registry_name(recovery->engine, &name, text, &series, &why);
     if (status == LW_ENOMEM) {
-        *reterr = why;
-        return status;
+        return lw_error_set(reterr, status, "%s", why.message);
     }
     /* That a detector refuses it, as it may have done then, is no damage. */
     return series == number ? LW_OK : damaged(reterr, "list of series");
