@@ -23,9 +23,9 @@ const LINKS = {
   lost: "No connection, trying again",
 };
 
-function Figure(props: { value: string; label: string; title?: string }) {
+function Figure(props: { value: string; label: string; title?: string; kind?: string }) {
   return (
-    <div class="figure" title={props.title}>
+    <div class={`figure ${props.kind ?? ""}`} title={props.title}>
       <dd>{props.value}</dd>
       <dt>{props.label}</dt>
     </div>
@@ -115,6 +115,7 @@ function Saved() {
     <Figure
       value={at === null || at === 0 ? "–" : `${formatDuration(Math.max(1, Math.round(status.value!.counted - at)))} ago`}
       label="last snapshot"
+      kind="saved"
       title={`${formatValue(pending, "_bytes")} of the journal are not on the disk yet.`}
     />
   );

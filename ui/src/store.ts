@@ -177,6 +177,9 @@ let asking = 0;
 
 /** Asks for the list anew: as many as are shown, or the next page behind them. */
 export async function list(next = false): Promise<void> {
+  if (next && more.peek() === null) {
+    return;
+  }
   const turn = ++asking;
   const limit = next ? PAGE : Math.min(500, Math.max(PAGE, Math.ceil(listed.peek().length / PAGE) * PAGE));
   const wanted = { search: sought.peek(), sort: sort.peek(), alarm: onlyAlarm.peek(), limit, from: next ? more.peek() : null };
@@ -461,6 +464,8 @@ let typing: ReturnType<typeof setTimeout> | undefined;
 /** The search, the order or the choice changed: from the first page on. */
 export function searchEntities(): void {
   clearTimeout(typing);
+  asking++; /* An answer under way is to another question. */
+  more.value = null;
   typing = setTimeout(() => {
     listed.value = [];
     list().catch(() => undefined);
