@@ -121,7 +121,7 @@ static const char *other_value(const struct lw_option *option, char ret_text[64]
     case LW_OPTION_DURATION:
         return strcmp(option->fallback, "2h") == 0 ? "3h" : "2h";
     case LW_OPTION_SIZE:
-        return "3KiB";
+        return option->max < 3 << 20 ? "3KiB" : "3MiB";
     default:
         (void)snprintf(ret_text, 64, "%.0f", option->min > -1e9 ? option->min + 1 : 7.0);
         return ret_text;
