@@ -18,6 +18,7 @@
 #include "cli/simulate.h"
 #include "connect/recording.h"
 #include "serve/serve.h"
+#include "lapwing/state.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -394,8 +395,7 @@ static enum lw_status load_state(struct daemon *daemon, struct lw_error *reterr)
                                            .checkpoint_ns = options->save_every_ns,
                                            .relaxed = options->durability == 1,
                                            .history_ns = options->history_retention_ns,
-                                           .history_bytes =
-                                               (uint64_t)options->history_disk_bytes,
+                                           .history_bytes = (uint64_t)options->history_disk_bytes,
                                            .synced = on_synced,
                                            .context = daemon};
     struct lw_state_report report;
