@@ -370,16 +370,21 @@ static bool path_matches(struct lw_http_exchange *exchange, const char *pattern)
     return true;
 }
 
-static const struct lw_http_route *route_find(struct lw_http_exchange *exchange)
+/* A path may be read by one route and written by another. */
+static const struct lw_http_route *route_find(struct lw_http_exchange *exchange, bool posts)
 {
     const struct lw_http_config *config = &exchange->http->config;
+    const struct lw_http_route *other = NULL;
 
     for (size_t i = 0; i < config->n_routes; i++) {
         if (path_matches(exchange, config->routes[i].path)) {
-            return &config->routes[i];
+            if ((config->routes[i].upload != NULL) == posts) {
+                return &config->routes[i];
+            }
+            other = &config->routes[i];
         }
     }
-    return NULL;
+    return other;
 }
 
 /* Finds the route of a request; answers and returns false where there is none for it. */
@@ -394,7 +399,7 @@ static bool exchange_route(struct lw_http_exchange *exchange, const char *url, c
         return false;
     }
     memcpy(exchange->path, url, n_url + 1);
-    exchange->route = route_find(exchange);
+    exchange->route = route_find(exchange, strcmp(method, "POST") == 0);
     if (exchange->route == NULL) {
         lw_http_send_problem(exchange, 404,
                              "There is nothing at this path; /v1/status is a good place to start.");
