@@ -1,6 +1,6 @@
 # The front door: each target is one line of `make help`. CMake and Ninja do the work (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: help run build test check fmt bench bench-quality test-asan test-tsan test-oom test-io test-host torture fuzz-smoke ui docs \
+.PHONY: help run build test check fmt bench bench-quality soak test-asan test-tsan test-oom test-io test-host torture fuzz-smoke ui docs \
 	install clean deps
 
 PREFIX ?= /usr/local
@@ -38,6 +38,12 @@ bench: ## Run the benches (BENCH=glob picks); one JSON object a line
 bench-quality: ## Measure detection on public data: DATA=dir OUT=dir EVALUATOR=evaluate.py
 	@tools/deps build test
 	@tools/bench_quality
+
+soak: ## Half an hour under load, ten restarts, ten kills: memory stays and nothing is lost
+	@tools/deps build test
+	@cmake --preset release -B $(BUILD) -DLAPWING_BENCHES=ON >/dev/null
+	@cmake --build $(BUILD)
+	@LW_BUILD=$(abspath $(BUILD)) LAPWING=$(abspath $(BUILD)/lapwing) bench/soak.py
 
 test-asan: ## Run the tests under address, leak and undefined behaviour sanitizers
 	@tools/deps build test

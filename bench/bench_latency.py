@@ -63,7 +63,7 @@ class Receiver:
 def start_text(time_ms):
     """A time as events have it."""
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms // 1000))
-    rest = f".{time_ms % 1000:03d}".rstrip("0") if time_ms % 1000 else ""
+    rest = f".{time_ms % 1000:03d}" if time_ms % 1000 else ""
     return f"{text}{rest}Z"
 
 
