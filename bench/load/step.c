@@ -13,7 +13,7 @@
 #include "histogram.h"
 #include "series.h"
 
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

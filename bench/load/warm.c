@@ -9,7 +9,7 @@
  */
 #include "series.h"
 
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 
 #include <stdbool.h>
 #include <unistd.h>

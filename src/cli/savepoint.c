@@ -3,7 +3,7 @@
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/data_dir.h"
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>

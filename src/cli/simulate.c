@@ -2,7 +2,7 @@
 #include "cli/simulate.h"
 
 #include "cli/command.h"
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* `lapwing state`: what is damaged in a stopped daemon's folder, and how it goes on. */
+#include "lapwing/state.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/data_dir.h"
-#include "lapwing/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -14,6 +14,7 @@
 #include "cli/train_labels.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
+#include "lapwing/state.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "lapwing/state.h"
 
 #include <stdio.h>
 

@@ -16,6 +16,7 @@
 #include "engine/advance.h"
 #include "engine/durable.h"
 #include "engine/outbox.h"
+#include "lapwing/state.h"
 
 #include <string.h>
 #include <time.h>
@@ -211,7 +212,7 @@ static enum lw_status write_pieces(struct checkpoint *snapshot, bool *ret_more,
 {
     struct lw_engine *engine = snapshot->engine;
     enum lw_status status = LW_OK;
-    uint64_t wanted[LW_ENGINE_SHARDS_MAX];
+    uint64_t wanted[LW_ENGINE_SHARDS_MAX] = {0};
     struct item item = {.kind = ITEM_SNAPSHOT};
 
     (void)pthread_mutex_lock(&engine->route);

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,35 +135,45 @@ static bool sight_begin(struct lw_directory *directory)
 
 /* ---- names in order ---- */
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
+}
+
+/* Two runs of digits by their value; both pointers go behind theirs. */
+static int digits_compare(const char **a, const char **b)
+{
+    size_t n_a, n_b;
+    int order;
+
+    *a += strspn(*a, "0");
+    *b += strspn(*b, "0");
+    n_a = strspn(*a, "0123456789");
+    n_b = strspn(*b, "0123456789");
+    order = n_a != n_b ? (n_a < n_b ? -1 : 1) : memcmp(*a, *b, n_a);
+    *a += n_a;
+    *b += n_b;
+    return order;
+}
+
 /* Runs of digits by their value, letters of ASCII without case. */
 static int name_compare(const char *a, const char *b)
 {
-    while (*a != '\0' && *b != '\0') {
-        if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {
-            size_t n_a, n_b;
-            int order;
+    int order = 0;
 
-            a += strspn(a, "0");
-            b += strspn(b, "0");
-            n_a = strspn(a, "0123456789");
-            n_b = strspn(b, "0123456789");
-            order = n_a != n_b ? (n_a < n_b ? -1 : 1) : memcmp(a, b, n_a);
-            if (order != 0) {
-                return order;
-            }
-            a += n_a;
-            b += n_b;
+    while (order == 0 && *a != '\0' && *b != '\0') {
+        if (is_digit(*a) && is_digit(*b)) {
+            order = digits_compare(&a, &b);
         } else {
-            int order = tolower((unsigned char)*a) - tolower((unsigned char)*b);
-
-            if (order != 0) {
-                return order;
-            }
-            a++;
-            b++;
+            order = lower(*a++) - lower(*b++);
         }
     }
-    return (unsigned char)*a - (unsigned char)*b;
+    return order != 0 ? order : (unsigned char)*a - (unsigned char)*b;
 }
 
 static int number_compare(const void *a, const void *b, void *context)

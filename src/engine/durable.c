@@ -16,6 +16,7 @@
 #include "engine/archive.h"
 #include "engine/checkpoint.h"
 #include "engine/outbox.h"
+#include "lapwing/state.h"
 
 #include <errno.h>
 #include <stdio.h>

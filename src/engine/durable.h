@@ -11,6 +11,7 @@
 #define LW_ENGINE_DURABLE_H
 
 #include "engine/engine_internal.h"
+#include "lapwing/state.h"
 #include "store/journal.h"
 #include "store/snapshot.h"
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/checkpoint.h"
 #include "engine/durable.h"
+#include "lapwing/state.h"
 #include "store/keyed.h"
 
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #ifndef LW_ENGINE_INSPECT_H
 #define LW_ENGINE_INSPECT_H
 
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 #include "store/history.h"
 #include "store/journal.h"
 #include "store/snapshot.h"

@@ -18,6 +18,7 @@
 #include "engine/identity.h"
 #include "engine/ladder.h"
 #include "engine/target.h"
+#include "lapwing/state.h"
 #include "stream/series_name.h"
 
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/durable.h"
 #include "engine/inspect.h"
+#include "lapwing/state.h"
 
 #include <errno.h>
 #include <fcntl.h>

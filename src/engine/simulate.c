@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "engine/advance.h"
 #include "engine/archive.h"
+#include "lapwing/state.h"
 #include "store/simulated_disk.h"
 
 #include <stdarg.h>

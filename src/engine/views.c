@@ -9,6 +9,7 @@
 #include "engine/entity.h"
 #include "engine/ladder.h"
 #include "engine/outbox.h"
+#include "lapwing/state.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* The samples of a series as they came in, from the history on the disk. */
 #include "base/clock.h"
 #include "base/time_text.h"
+#include "lapwing/state.h"
 #include "serve/server_internal.h"
 #include "serve/view.h"
 

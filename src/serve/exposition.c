@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "connect/scores.h"
+#include "lapwing/state.h"
 #include "serve/server_internal.h"
 
 #include <dirent.h>

@@ -2,6 +2,7 @@
 #include "serve/view.h"
 
 #include "base/mem.h"
+#include "lapwing/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,6 +12,7 @@
 
 #include "engine/advance.h"
 #include "engine/archive.h"
+#include "lapwing/state.h"
 #include "store/simulated_disk.h"
 
 #include <stdlib.h>

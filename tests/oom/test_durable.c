@@ -9,6 +9,7 @@
 
 #include "engine/advance.h"
 #include "engine/archive.h"
+#include "lapwing/state.h"
 
 #include <fcntl.h>
 #include <ftw.h>

@@ -7,7 +7,7 @@
 #ifndef LW_TESTS_SUPPORT_ENGINE_FAKE_H
 #define LW_TESTS_SUPPORT_ENGINE_FAKE_H
 
-#include "lapwing/engine.h"
+#include "lapwing/state.h"
 #include "support/feed_fake.h"
 
 #include <math.h>

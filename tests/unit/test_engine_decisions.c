@@ -6,6 +6,7 @@
 #include "engine/advance.h"
 #include "engine/expire.h"
 #include "engine/ladder.h"
+#include "lapwing/state.h"
 
 #include <ftw.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 #include "support/mem_faulty.h"
 
 #include "engine/advance.h"
+#include "lapwing/state.h"
 
 #include <ftw.h>
 #include <stdlib.h>

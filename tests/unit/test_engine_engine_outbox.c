@@ -1,6 +1,7 @@
 /* An engine's anomalies on their way to sinks, over restarts that know the detector and one that
  * does not. */
 #define _GNU_SOURCE
+#include "lapwing/state.h"
 #include "support/engine.h"
 #include "support/mem_faulty.h"
 #include "support/test.h"
