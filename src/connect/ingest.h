@@ -46,7 +46,7 @@
 /* Reasons a request tells apart; more are counted as "other". */
 #define LW_INGEST_REASONS 16
 #define LW_INGEST_TELL_NS INT64_C(5000000)
-#define LW_INGEST_IDLE_NS (INT64_C(60) * 1000000000)
+#define LW_INGEST_IDLE_NS (INT64_C(900) * 1000000000)
 #define LW_INGEST_BEHIND_NS (INT64_C(60) * 1000000000)
 #define LW_INGEST_HOLD_NS (INT64_C(300) * 1000000000)
 #define LW_INGEST_HOLD_STEPS 20
