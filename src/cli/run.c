@@ -17,8 +17,8 @@
 #include "cli/outputs.h"
 #include "cli/simulate.h"
 #include "connect/recording.h"
-#include "serve/serve.h"
 #include "lapwing/state.h"
+#include "serve/serve.h"
 
 #include <argp.h>
 #include <errno.h>
