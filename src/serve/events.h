@@ -4,7 +4,7 @@
 
 #include "lapwing/engine.h"
 
-/* What one stream looks at; 400 beyond. A stream holds about 100 KiB. */
+/* What one stream looks at; 400 beyond. A stream holds about 180 KiB. */
 #define LW_EVENTS_ENTITIES_MAX 128
 #define LW_EVENTS_SERIES_MAX 256
 /* Anomalies in one event, the newest; an event says when there were more. */
