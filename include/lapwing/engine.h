@@ -181,6 +181,54 @@ LW_API void lw_engine_totals(struct lw_engine *engine, struct lw_engine_totals *
  */
 LW_API void lw_engine_recent_totals(struct lw_engine *engine, struct lw_engine_totals *ret_totals);
 
+/** What lw_engine_plan_memory() is asked. */
+struct lw_memory_need {
+    uint32_t n_entities; /**< 1 to LW_ENGINE_SERIES_MAX. */
+    uint32_t n_series;   /**< Of each entity, 1 to LW_ENTITY_SERIES_MAX. */
+    uint32_t n_shards;   /**< As in lw_engine_config, as are the two below. */
+    uint32_t history_steps;
+    size_t history_bytes;
+    uint32_t entity_name_bytes; /**< Of a typical entity's name; 0: 24. */
+    uint32_t series_name_bytes; /**< Of a typical series' canonical text; 0: 72. */
+};
+
+/** Memory in bytes, as lw_engine_totals.memory_bytes counts it. */
+struct lw_memory_plan {
+    size_t series_tier0; /**< Each series: baseline, open samples, and its share of names and
+                            tables. */
+    size_t entity_tier1; /**< Each entity: rows kept, vectors, its own model once it has learnt. */
+    bool shares_model;   /**< A model file serves: entities have no model of their own. */
+    size_t series_history; /**< Each series with a history. */
+    size_t fixed;          /**< Whatever there is to watch: queues, the ring of anomalies. */
+    size_t total_tier0;    /**< All of it at tier 0, without history. */
+    size_t total_tier1;    /**< With tier 1, without history. */
+    size_t total_history;  /**< Of all series, within history_bytes. */
+};
+
+/**
+ * What a detector would take, before it is enabled: builds two of its entities in memory of their
+ * own, trains one, and counts.
+ *
+ * The model is measured after one training on train_rows rows of noise, 4,096 of them at most; one
+ * of real data may be larger or smaller, as its members depend on the rows.
+ *
+ * @param spec      Borrowed.
+ * @param need      Borrowed.
+ * @param ret_plan  Filled on LW_OK.
+ * @return LW_OK; LW_EINVAL for a spec that does not hold, or a need out of its range; LW_ENOMEM.
+ *
+ * Cost  With tier 1 a training: about a second with ten series.
+ */
+LW_API enum lw_status lw_engine_plan_memory(const struct lw_spec *spec,
+                                            const struct lw_memory_need *need,
+                                            struct lw_memory_plan *ret_plan,
+                                            struct lw_error *reterr) LW_MUST_USE;
+
+/** Entities of such a plan that fit into limit bytes with nothing stepping down: up to nine tenths
+ * of it are used. `tier`: 0 or 1; the history is left out. */
+LW_API uint32_t lw_memory_plan_entities(const struct lw_memory_plan *plan,
+                                        const struct lw_memory_need *need, size_t limit, int tier);
+
 /** What lw_engine_fit_memory() did. */
 struct lw_memory_change {
     uint32_t n_stepped_down, n_stepped_up; /**< Entities whose tier 1 went, or came back. */

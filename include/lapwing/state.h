@@ -223,8 +223,9 @@ struct lw_simulation_report {
     uint64_t kills, power_cuts, cuts_in_snapshots; /**< Of the process; of the disk; while a
                                                      snapshot was written. */
     uint64_t disk_faults, full_disks, refusals;    /**< Refusals: calls of feeds while read-only. */
-    uint64_t checkpoints, recoveries, replayed;    /**< Replayed: records. */
-    uint64_t trace;                                /**< A hash of all that happened. */
+    uint64_t decisions; /**< Entities that expired, lost tier 1 or got it back. */
+    uint64_t checkpoints, recoveries, replayed; /**< Replayed: records. */
+    uint64_t trace;                             /**< A hash of all that happened. */
 };
 
 /**

@@ -21,6 +21,7 @@ int lw_command_eval(int argc, char **argv);
 int lw_command_train(int argc, char **argv);
 int lw_command_models(int argc, char **argv);
 int lw_command_sinks(int argc, char **argv);
+int lw_command_plan(int argc, char **argv);
 int lw_command_state(int argc, char **argv);
 int lw_command_savepoint(int argc, char **argv);
 
@@ -31,6 +32,7 @@ const struct argp *lw_eval_argp(void);
 const struct argp *lw_train_argp(void);
 const struct argp *lw_models_argp(void);
 const struct argp *lw_sinks_argp(void);
+const struct argp *lw_plan_argp(void);
 const struct argp *lw_state_argp(void);
 const struct argp *lw_savepoint_argp(void);
 

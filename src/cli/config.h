@@ -39,6 +39,7 @@ struct lw_config_options {
     int64_t threads;
     int64_t history_steps;
     int64_t history_bytes;
+    int64_t memory_bytes; /* 0: four fifths of what the process may have. */
     int64_t history_retention_ns, history_disk_bytes;
     int64_t save_every_ns, sync_every_ns;
     int durability; /* 0: synced, 1: relaxed. */

@@ -24,6 +24,8 @@ static const struct lw_command COMMANDS[] = {
      lw_models_argp},
     {"sinks", "Say how sinks do; replay or drop what they refused", lw_command_sinks,
      lw_sinks_argp},
+    {"plan", "Say how much memory detectors would take, and how many entities a limit holds",
+     lw_command_plan, lw_plan_argp},
     {"state", "Verify or repair the folder of a stopped daemon's state", lw_command_state,
      lw_state_argp},
     {"savepoint", "Move a daemon's state: one file that any data_dir can begin from",

@@ -13,6 +13,7 @@
 #include "cli/config.h"
 #include "cli/data_dir.h"
 #include "cli/inputs.h"
+#include "cli/memory_limit.h"
 #include "cli/models_file.h"
 #include "cli/outputs.h"
 #include "cli/simulate.h"
@@ -453,6 +454,31 @@ static void tell_state(struct daemon *daemon)
     daemon->trouble = trouble;
 }
 
+/* What entities do without, or have again. One line a second at most. */
+static void fit_memory(struct daemon *daemon)
+{
+    struct lw_memory_change change;
+
+    if (lw_engine_fit_memory(daemon->engine, &change) != LW_OK) {
+        return; /* A snapshot is under way, or the disk fails: the next second will do. */
+    }
+    if (change.n_stepped_down > 0 || change.history_after < change.history_before) {
+        lw_log(&daemon->log, LW_LOG_WARN, "memory runs short: entities step down to tier 0",
+               LW_LOG_INT("entities", change.n_stepped_down),
+               LW_LOG_INT("history_bytes", change.history_after));
+    }
+    if (change.n_stepped_up > 0 || change.history_after > change.history_before) {
+        lw_log(&daemon->log, LW_LOG_INFO, "there is memory again: entities get tier 1 back",
+               LW_LOG_INT("entities", change.n_stepped_up),
+               LW_LOG_INT("history_bytes", change.history_after));
+    }
+    if (change.refused_after != change.refused_before) {
+        lw_log(&daemon->log, change.refused_after ? LW_LOG_ERROR : LW_LOG_INFO,
+               change.refused_after ? "no memory left: new series are refused"
+                                    : "new series are taken again");
+    }
+}
+
 /* Rows that the store of scores did not get. */
 static void tell_scores(struct daemon *daemon)
 {
@@ -518,6 +544,9 @@ static enum lw_status start_engine(struct daemon *daemon, struct lw_error *reter
     const struct lw_engine_config config = {.n_shards = (uint32_t)options->threads,
                                             .history_steps = (uint32_t)options->history_steps,
                                             .history_bytes = (size_t)options->history_bytes,
+                                            .memory_bytes = options->memory_bytes == 0
+                                                                ? lw_memory_limit()
+                                                                : (size_t)options->memory_bytes,
                                             .listener = &listener};
     char folder[PATH_MAX];
     enum lw_status status = lw_engine_create(&config, &daemon->engine, reterr);
@@ -667,6 +696,7 @@ static void serve_until_told(struct daemon *daemon, const sigset_t *signals)
             reload(daemon);
         }
         tell_state(daemon);
+        fit_memory(daemon);
         if (lw_clock_monotonic_ns() >= next_look_ns) {
             tell_trainings(daemon);
             tell_scores(daemon);

@@ -73,14 +73,15 @@ static uint64_t hours_of(const struct lw_simulate_options *options)
 
 static void numbers_print(const struct lw_simulation_report *report)
 {
-    (void)printf(
-        "%" PRIu64 " samples (%" PRIu64 " late, %" PRIu64 " repeated), %" PRIu64
-        " anomalies, %" PRIu64 " kills, %" PRIu64 " power cuts (%" PRIu64 " in snapshots), %" PRIu64
-        " disk faults, %" PRIu64 " full disks, %" PRIu64 " refusals, %" PRIu64
-        " snapshots, %" PRIu64 " recoveries, %" PRIu64 " records replayed",
-        report->samples, report->late, report->repeated, report->anomalies, report->kills,
-        report->power_cuts, report->cuts_in_snapshots, report->disk_faults, report->full_disks,
-        report->refusals, report->checkpoints, report->recoveries, report->replayed);
+    (void)printf("%" PRIu64 " samples (%" PRIu64 " late, %" PRIu64 " repeated), %" PRIu64
+                 " anomalies, %" PRIu64 " kills, %" PRIu64 " power cuts (%" PRIu64
+                 " in snapshots), %" PRIu64 " disk faults, %" PRIu64 " full disks, %" PRIu64
+                 " refusals, %" PRIu64 " decisions, %" PRIu64 " snapshots, %" PRIu64
+                 " recoveries, %" PRIu64 " records replayed",
+                 report->samples, report->late, report->repeated, report->anomalies, report->kills,
+                 report->power_cuts, report->cuts_in_snapshots, report->disk_faults,
+                 report->full_disks, report->refusals, report->decisions, report->checkpoints,
+                 report->recoveries, report->replayed);
 }
 
 static void report_print(const struct lw_simulate_options *options, uint64_t seed,
@@ -110,6 +111,7 @@ static void report_add(struct lw_simulation_report *sum, const struct lw_simulat
     sum->disk_faults += report->disk_faults;
     sum->full_disks += report->full_disks;
     sum->refusals += report->refusals;
+    sum->decisions += report->decisions;
     sum->checkpoints += report->checkpoints;
     sum->recoveries += report->recoveries;
     sum->replayed += report->replayed;

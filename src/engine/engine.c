@@ -29,7 +29,7 @@ static enum lw_status config_check(const struct lw_engine_config *config, struct
     return LW_OK;
 }
 
-static uint32_t processors(void)
+uint32_t lw_engine_processors(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -72,7 +72,7 @@ enum lw_status lw_engine_create(const struct lw_engine_config *config,
     if (engine == NULL) {
         return lw_error_set(reterr, LW_ENOMEM, "no memory for an engine");
     }
-    engine->n_shards = config->n_shards == 0 ? processors() : config->n_shards;
+    engine->n_shards = config->n_shards == 0 ? lw_engine_processors() : config->n_shards;
     engine->saved_ns = INT64_MIN;
     engine->free_target = UINT32_MAX;
     engine->history_steps = config->history_steps;

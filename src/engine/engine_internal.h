@@ -289,6 +289,8 @@ struct lw_engine {
 
 /* engine.c: hand over and wait until every shard is idle. Caller holds engine->route. */
 void lw_engine_drain(struct lw_engine *engine);
+/* Shards of an engine that is not told how many: one a processor. */
+uint32_t lw_engine_processors(void);
 /* The detector of that name, or UINT32_MAX. Caller holds engine->route. */
 uint32_t lw_engine_find_detector(const struct lw_engine *engine, const char *name);
 

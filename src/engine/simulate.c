@@ -19,6 +19,8 @@
 #include "base/rng.h"
 #include "engine/advance.h"
 #include "engine/archive.h"
+#include "engine/expire.h"
+#include "engine/ladder.h"
 #include "lapwing/state.h"
 #include "store/simulated_disk.h"
 
@@ -37,13 +39,23 @@
 #define UNSENT_MAX 512u
 #define CALLS_MAX 8192u
 
-enum call_kind { CALL_PUSH, CALL_WATERMARK, CALL_RESUME };
+/* Steps after which entities are replaced by others of their family. */
+#define GENERATION 1500
+
+enum call_kind {
+    CALL_PUSH,
+    CALL_WATERMARK,
+    CALL_RESUME,
+    CALL_EXPIRE,
+    CALL_STEP_DOWN,
+    CALL_STEP_UP
+};
 
 /* Something the engine was told, until the second engine has been told it too. */
 struct call {
     uint64_t sequence; /* In the journal, once up to this is durable. */
     uint8_t kind, sender;
-    int64_t step;
+    int64_t step; /* Of a decision: which entity, of those there are. */
 };
 
 struct sender {
@@ -134,6 +146,13 @@ static void request_fill(uint32_t sender, int64_t step, const uint32_t series[PO
     }
 }
 
+/* Named as pods are, replaced now and then. */
+static void entity_name(uint32_t sender, uint32_t entity, int64_t step, char ret_name[48])
+{
+    (void)snprintf(ret_name, 48, "host-%u-%u-7d9f8b6c5-x2x%cz", sender, entity,
+                   "2456789bcd"[step / GENERATION % 10]);
+}
+
 /* One request to a feed, with its series named first, as a client does after every connection. */
 static enum lw_status request_deliver(const struct lw_feed *feed, uint32_t sender, int64_t step)
 {
@@ -142,11 +161,11 @@ static enum lw_status request_deliver(const struct lw_feed *feed, uint32_t sende
     enum lw_status status = LW_OK;
 
     for (uint32_t i = 0; status == LW_OK && i < POINTS; i++) {
-        char entity[32];
+        char entity[48];
         const struct lw_label label = {"instance", entity};
         const struct lw_series_key key = {i % METRICS == 0 ? "load" : "latency", &label, 1};
 
-        (void)snprintf(entity, sizeof(entity), "host-%u-%u", sender, i / METRICS);
+        entity_name(sender, i / METRICS, step, entity);
         status = feed->series(feed->context, &key, &series[i], NULL);
     }
     if (status == LW_OK) {
@@ -170,6 +189,27 @@ static void call_keep(struct world *world, enum call_kind kind, uint32_t sender,
                                                    .step = step};
 }
 
+/* An entity expires, or loses or gets tier 1; `which` says which. */
+static enum lw_status decide(struct lw_engine *engine, enum call_kind kind, int64_t which)
+{
+    const char *detector = which % 2 == 0 ? "timed" : "direct";
+    struct engine_entity *owner;
+    enum lw_status status = LW_ENOTFOUND;
+    char name[48];
+
+    entity_name((uint32_t)(which / 2 % SENDERS), (uint32_t)(which / 16 % ENTITIES),
+                which / 64 * GENERATION, name);
+    (void)pthread_mutex_lock(&engine->route);
+    owner = lw_registry_find(engine, detector, name);
+    if (owner != NULL) {
+        status = kind == CALL_EXPIRE
+                     ? lw_expire_entities(engine, &owner, 1)
+                     : lw_ladder_step(engine, &owner, 1, kind == CALL_STEP_UP ? 1 : 0);
+    }
+    (void)pthread_mutex_unlock(&engine->route);
+    return status;
+}
+
 static void call_give(struct world *world, const struct call *call)
 {
     const struct lw_feed *feed = &world->second_feeds[call->sender];
@@ -179,6 +219,8 @@ static void call_give(struct world *world, const struct call *call)
         world->given += POINTS;
     } else if (call->kind == CALL_WATERMARK) {
         (void)!feed->watermark(feed->context, START_NS + call->step * STEP_NS);
+    } else if (call->kind != CALL_RESUME) {
+        (void)!decide(world->second, (enum call_kind)call->kind, call->step);
     } else {
         (void)pthread_mutex_lock(&world->second->route);
         lw_engine_resume(world->second);
@@ -281,12 +323,13 @@ static enum lw_status engine_make(const struct world *world, uint32_t n_shards,
                                   struct lw_engine **ret_engine, struct lw_error *reterr)
 {
     bool trains = world->simulation->seed % 8 == 0;
-    const char *const timed[] = {"step",        "10s",    "operating_point",
-                                 "benchmark",   "models", trains ? "linear, knn" : "none",
-                                 "train_after", "300",    "lateness",
-                                 "30s",         NULL};
-    static const char *const DIRECT[] = {"step", "sample", "alarm_budget", "1h", "match",
-                                         "lat*", "models", "none",         NULL};
+    const char *const timed[] = {"step",        "10s",          "operating_point",
+                                 "benchmark",   "models",       trains ? "linear, knn" : "none",
+                                 "train_after", "300",          "lateness",
+                                 "30s",         "expire_after", "0s",
+                                 NULL};
+    static const char *const DIRECT[] = {"step",   "sample", "alarm_budget", "1h", "match", "lat*",
+                                         "models", "none",   "expire_after", "0s", NULL};
     const struct lw_engine_config config = {.n_shards = n_shards};
     enum lw_status status = lw_engine_create(&config, ret_engine, reterr);
 
@@ -494,6 +537,20 @@ static void senders_turn(struct world *world)
     }
 }
 
+/* What the engine would decide by itself, by clocks and memory that are not in a simulation. */
+static void decision_turn(struct world *world)
+{
+    enum call_kind kind = (enum call_kind)(CALL_EXPIRE + lw_rng_below(&world->rng, 3));
+    int64_t generation = world->step / GENERATION % 10;
+    int64_t which = (int64_t)lw_rng_below(&world->rng, 64) +
+                    64 * (once_in(world, 3) && generation > 0 ? generation - 1 : generation);
+
+    if (decide(world->engine, kind, which) == LW_OK) {
+        call_keep(world, kind, 0, which);
+        world->report->decisions++;
+    }
+}
+
 /* A fault of the disk for a while. */
 static void disk_turn(struct world *world)
 {
@@ -548,6 +605,9 @@ static enum lw_status step_turn(struct world *world, struct lw_error *reterr)
 
     disk_turn(world);
     senders_turn(world);
+    if (once_in(world, 40)) {
+        decision_turn(world);
+    }
     if (!once_in(world, 3)) {
         sync_now(world);
     }

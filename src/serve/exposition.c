@@ -106,6 +106,17 @@ static void write_entities(struct scrape *scrape)
 {
     put_labelled(scrape, (const char *const[4]){"tier", "0"}, scrape->totals.n_entities);
     put_labelled(scrape, (const char *const[4]){"tier", "1"}, (double)scrape->n_modelled);
+    put_labelled(scrape, (const char *const[4]){"tier", "stepped_down"},
+                 scrape->totals.n_stepped_down);
+    put_labelled(scrape, (const char *const[4]){"tier", "expired"}, scrape->totals.n_gone);
+}
+
+static void write_series_refused(struct scrape *scrape)
+{
+    put_labelled(scrape, (const char *const[4]){"reason", "memory"},
+                 (double)scrape->totals.series_refused_memory);
+    put_labelled(scrape, (const char *const[4]){"reason", "other"},
+                 (double)(scrape->totals.series_refused - scrape->totals.series_refused_memory));
 }
 
 static void write_samples(struct scrape *scrape)
@@ -436,6 +447,22 @@ static double from_unread(const struct scrape *scrape)
 {
     return (double)scrape->totals.n_series_unread;
 }
+static double from_expired(const struct scrape *scrape)
+{
+    return (double)scrape->totals.entities_expired;
+}
+static double from_inherited(const struct scrape *scrape)
+{
+    return (double)scrape->totals.entities_inherited;
+}
+static double from_memory(const struct scrape *scrape)
+{
+    return (double)scrape->totals.memory_bytes;
+}
+static double from_memory_limit(const struct scrape *scrape)
+{
+    return (double)scrape->totals.memory_limit;
+}
 static double from_state(const struct scrape *scrape)
 {
     return (double)scrape->totals.state_bytes;
@@ -557,9 +584,29 @@ static const struct metric {
      NULL},
     {{"lapwing_series", "gauge", "", "", "Series watched."}, from_series, NULL},
     {{"lapwing_entities", "gauge", "", "tier",
-      "Entities watched: by their series alone (0), and also by a trained model (1)."},
+      "Entities watched: by their series alone (0), and also by a trained model (1); without "
+      "the tier 1 they would have, for want of memory; and those that expired."},
      NULL,
      write_entities},
+    {{"lapwing_entities_expired_total", "counter", "", "",
+      "Entities forgotten after expire_after without a sample."},
+     from_expired,
+     NULL},
+    {{"lapwing_entities_inherited_total", "counter", "", "",
+      "Entities that began with what another of their family had learnt."},
+     from_inherited,
+     NULL},
+    {{"lapwing_series_refused_total", "counter", "", "reason",
+      "Series that no detector could take: for want of memory, or for a limit or a name."},
+     NULL,
+     write_series_refused},
+    {{"lapwing_memory_bytes", "gauge", "bytes", "",
+      "Memory of the engine that counts against its limit."},
+     from_memory,
+     NULL},
+    {{"lapwing_memory_limit_bytes", "gauge", "bytes", "", "The option memory; 0: none."},
+     from_memory_limit,
+     NULL},
     {{"lapwing_models", "gauge", "", "", "Tier 1 models in service."}, from_models, NULL},
     {{"lapwing_trainings_failed_total", "counter", "", "",
       "Tier 1 trainings that failed, for want of memory or of known rows."},

@@ -29,7 +29,7 @@ def test_fifty_seeds_keep_every_promise():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda seed: simulate("--simulate", seed, "--hours", HOURS), range(1, SEEDS + 1)))
     sums = dict.fromkeys(("kills", "power cuts", "in snapshots", "disk faults", "full disks", "refusals", "anomalies",
-                          "records replayed"), 0)
+                          "records replayed", "decisions"), 0)
     for seed, (code, lines, said) in enumerate(runs, 1):
         assert code == 0, f"seed {seed}: {lines} {said}"
         assert lines[0].startswith(f"seed {seed}: held; "), lines
