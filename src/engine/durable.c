@@ -552,18 +552,22 @@ static enum lw_status go_on(struct lw_durable *durable, struct lw_state_report *
 
     if (status == LW_OK) {
         status = journal_open(durable, reterr);
+        report->last = durable->engine->sequence;
     }
     return status == LW_OK ? resume(durable, &report->resumed, reterr) : status;
 }
 
 /* What was taken up was all that was wanted. */
-static enum lw_status let_go(struct lw_durable *durable, const struct lw_state_report *report,
+static enum lw_status let_go(struct lw_durable *durable, struct lw_state_report *report,
                              struct lw_error *reterr)
 {
+    uint64_t replayed = durable->engine->sequence;
+
     enum lw_status status = report->fresh ? lw_error_set(reterr, LW_ENOTFOUND,
                                                          "there is no state in %s", durable->dir)
                                           : LW_OK;
 
+    report->last = report->records > 0 ? replayed : report->snapshot - (report->snapshot > 0);
     durable->engine->durable = NULL;
     lw_durable_destroy(durable);
     return status;
@@ -587,7 +591,6 @@ enum lw_status lw_engine_open_state(struct lw_engine *engine, const struct lw_st
     }
     if (status == LW_OK) {
         status = lw_durable_recover(durable, &report, reterr);
-        report.last = engine->sequence;
     }
     if (status == LW_OK && !config->read_only) {
         status = go_on(durable, &report, reterr);
