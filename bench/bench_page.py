@@ -49,10 +49,13 @@ def start(program, folder, port):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:
-            ask(port, "/ready")
-            return daemon
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+            link.request("GET", "/ready")
+            if link.getresponse().status == 200:  # 503 until the state is loaded.
+                return daemon
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     daemon.kill()
     sys.exit("bench_page: the daemon did not come up")
 
