@@ -55,9 +55,13 @@ class Link:
         self.link, self.path, self.headers = http.client.HTTPConnection(*daemon.address, timeout=60), path, headers
 
     def post(self, body):
-        self.link.request("POST", self.path, body=body, headers=self.headers)
-        answer = self.link.getresponse()
-        answer.read()
+        for _ in range(200):
+            self.link.request("POST", self.path, body=body, headers=self.headers)
+            answer = self.link.getresponse()
+            answer.read()
+            if answer.status not in (429, 503):
+                break
+            time.sleep(0.1)  # As every sender does.
         assert answer.status in (200, 204), answer.status
 
 
