@@ -12,6 +12,7 @@ with which the receiver learns the names. The clock stops when the receiver has 
 A run counts only if every sample sent was taken and gave its verdict, none was dropped, and the newest verdicts of 1,000 series
 picked at random (LW_SEED, which is said) equal those of `lapwing replay`. Each figure is the best of RUNS runs.
 """
+import http.client
 import os
 import pathlib
 import re
@@ -74,8 +75,8 @@ class Prometheus:
         config.write_text("scrape_configs: []\n")
         with open(pathlib.Path(self.folder) / "log", "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [self.program, f"--config.file={config}", "--web.enable-remote-write-receiver", f"--storage.tsdb.path={self.folder}/data",
-                 "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{self.port}"], stdout=log, stderr=log)
+                [self.program, f"--config.file={config}", "--web.enable-remote-write-receiver",
+                 f"--storage.tsdb.path={self.folder}/data", "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{self.port}"], stdout=log, stderr=log)
         end = time.monotonic() + 60
         while self.ask("/-/ready") is None:
             if self.process.poll() is not None or time.monotonic() > end:
@@ -85,7 +86,6 @@ class Prometheus:
 
     def ask(self, path):
         """The body, or None."""
-        import http.client  # pylint: disable=import-outside-toplevel
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             connection.request("GET", path)
@@ -145,8 +145,8 @@ def main():
         if protocol not in wanted:
             continue
         best, fastest, runs = best_of(protocol)
-        rig.tell(figure, best["per_cpu_s"], "1/s of CPU", wall=fastest["per_s"], runs=[float(f"{one['per_cpu_s']:.5g}") for one in runs],
-                 snapshots=best["snapshots"], busy=best["others"])
+        rig.tell(figure, best["per_cpu_s"], "1/s of CPU", wall=fastest["per_s"],
+                 runs=[float(f"{one['per_cpu_s']:.5g}") for one in runs], snapshots=best["snapshots"], busy=best["others"])
         if protocol == "remote_write":
             rig.tell("remote_write_samples_per_s", fastest["per_s"], "1/s", sender_cpu_s=fastest["sender_cpu_s"],
                      daemon_cpu_s=fastest["cpu_s"], answer_p99_ms=fastest["p99_ms"])

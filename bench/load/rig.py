@@ -11,7 +11,6 @@ import os
 import pathlib
 import random
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -36,8 +35,8 @@ SOURCES = ["nab_ec2_cpu_c6585a_2000", "nab_elb_request_count_8c0756", "nab_iio_n
            "mscloud_ingress_02_excerpt", "mscloud_app1_04", "mscloud_purchase_02", "mscloud_outbound_23"]
 # The detector; each series has a budget for itself, as in a replay of some of them alone.
 OPTIONS = {"match": "*", "entity": "instance", "step": "sample", "models": "none", "budget_scope": "series"}
+# By protocol, which is also the name of its feed.
 PATHS = {"remote_write": "/api/v1/write", "otlp": "/v1/metrics", "influx": "/write", "json": "/v1/samples?precision=ms"}
-FEEDS = {"remote_write": "remote_write", "otlp": "otlp", "influx": "influx", "json": "json"}
 N_CHECKED = 1_000
 QUIET_SHARE = 0.25  # Of the processors, used by others.
 QUIET_WAIT_S = float(os.environ.get("BENCH_WAIT", "120"))
@@ -281,7 +280,7 @@ def sent(process):
 def account(daemon, before, protocol, n_sent):
     """Ends the bench unless every sample sent since `before` (metrics) was taken and scored, and none dropped."""
     after = daemon.metrics()
-    taken = total(after, "lapwing_samples_total", source=FEEDS[protocol]) - total(before, "lapwing_samples_total", source=FEEDS[protocol])
+    taken = total(after, "lapwing_samples_total", source=protocol) - total(before, "lapwing_samples_total", source=protocol)
     verdicts = after["lapwing_verdicts_total"] - before["lapwing_verdicts_total"]
     dropped = total(after, "lapwing_samples_dropped_total") - total(before, "lapwing_samples_dropped_total")
     if taken != n_sent or verdicts != n_sent or dropped != 0:
@@ -370,8 +369,3 @@ def percentile(values, share):
 
 def median(values):
     return statistics.median(values)
-
-
-def children_cpu_s():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
