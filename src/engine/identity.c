@@ -66,6 +66,16 @@ static bool has_digit(const char *text, size_t n_bytes)
     return false;
 }
 
+static bool has_letter(const char *text, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (isalpha((unsigned char)text[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Where the last part of a name begins, behind its last "-"; 0: it has none, or nothing before. */
 static size_t last_part(const char *text, size_t n_bytes)
 {
@@ -83,8 +93,9 @@ static size_t chosen_part(const char *text, size_t n_bytes, bool needs_digit, un
     size_t at = last_part(text, n_bytes), before;
 
     *ret_n_made = 0;
+    /* A number is a name that somebody gave: host-25776. */
     if (at == 0 || n_bytes - at != 5 || !made_of(text + at, 5, RANDOM) ||
-        (needs_digit && !has_digit(text + at, 5))) {
+        !has_letter(text + at, 5) || (needs_digit && !has_digit(text + at, 5))) {
         return n_bytes;
     }
     *ret_n_made = 1;

@@ -33,6 +33,8 @@ static void test_identity__knows_what_the_platform_made(void **state)
         {"pod", "", NULL},
         {"pod_name", "api-7d9f8b6c5-x2x4z", "api-*-*"},
         {"host", "api-7d9f8b6c5-x2x4z", NULL},
+        {"instance", "host-25776:9100", NULL}, /* A number is no random part. */
+        {"pod", "kafka-24579", NULL},
         {"instance", "api-7d9f8b6c5-x2x4z", "api-*-*"},
         {"instance", "api-7d9f8b6c5-x2x4z:9100", "api-*-*:9100"},
         {"instance", "10.0.0.17:9100", NULL},
