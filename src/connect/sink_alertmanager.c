@@ -299,7 +299,7 @@ static void alert_write(struct lw_json *json, const struct sink *sink,
     const struct lw_anomaly *anomaly = &event->anomaly->anomaly;
     int64_t start_ns = anomaly->start_ns < now_ns ? anomaly->start_ns : now_ns;
     int64_t end_ns = anomaly->last_ns < now_ns ? anomaly->last_ns : now_ns;
-    char link[sizeof(sink->options.external_url) + 32];
+    char link[LW_SINK_LINK_BYTES];
 
     lw_json_begin_object(json);
     labels_write(json, sink, event->anomaly);
@@ -307,7 +307,7 @@ static void alert_write(struct lw_json *json, const struct sink *sink,
     time_member(json, "startsAt", start_ns);
     time_member(json, "endsAt",
                 lw_sink_is_closed(event) ? end_ns : now_ns + 2 * sink->options.resend_ns);
-    (void)lw_sink_link(event->anomaly, sink->options.external_url, link, sizeof(link));
+    lw_sink_link(event->anomaly, sink->options.external_url, link);
     member(json, "generatorURL", link);
     lw_json_end(json);
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time_text.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,19 +32,36 @@ static void float_write(struct lw_json *json, const char *key, float value)
     lw_json_float(json, value);
 }
 
-int lw_sink_link(const struct lw_anomaly_view *anomaly, const char *external_url, char *ret_text,
-                 size_t capacity)
+/* Appends text as a part of a query: all but unreserved characters as %XX. */
+static void escape(char *ret_text, size_t capacity, const char *text)
+{
+    size_t n = strlen(ret_text);
+
+    for (; *text != '\0' && n + 4 < capacity; text++) {
+        if (isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL) {
+            ret_text[n++] = *text;
+        } else {
+            n += (size_t)snprintf(ret_text + n, capacity - n, "%%%02X", (unsigned char)*text);
+        }
+    }
+    ret_text[n] = '\0';
+}
+
+void lw_sink_link(const struct lw_anomaly_view *anomaly, const char *external_url,
+                  char ret_link[LW_SINK_LINK_BYTES])
 {
     size_t length = strlen(external_url);
 
     while (length > 0 && external_url[length - 1] == '/') {
         length--;
     }
-    if (length == 0 || anomaly->entity_number == UINT32_MAX) {
-        return snprintf(ret_text, capacity, "%.*s", (int)length, external_url);
+    (void)snprintf(ret_link, LW_SINK_LINK_BYTES, "%.*s", (int)length, external_url);
+    if (length > 0) {
+        (void)strncat(ret_link, "/#/entity?detector=", LW_SINK_LINK_BYTES - strlen(ret_link) - 1);
+        escape(ret_link, LW_SINK_LINK_BYTES, anomaly->detector);
+        (void)strncat(ret_link, "&entity=", LW_SINK_LINK_BYTES - strlen(ret_link) - 1);
+        escape(ret_link, LW_SINK_LINK_BYTES, anomaly->entity);
     }
-    return snprintf(ret_text, capacity, "%.*s/#%u", (int)length, external_url,
-                    anomaly->entity_number);
 }
 
 bool lw_sink_is_closed(const struct lw_sink_event *event)
@@ -74,9 +92,9 @@ void lw_sink_event_write(struct lw_json *json, const struct lw_sink_event *event
     const struct lw_anomaly_view *view = event->anomaly;
     const struct lw_anomaly *anomaly = &view->anomaly;
     bool is_closed = lw_sink_is_closed(event);
-    char link[LW_HTTP_URL_MAX + 32];
+    char link[LW_SINK_LINK_BYTES];
 
-    (void)lw_sink_link(view, external_url, link, sizeof(link));
+    lw_sink_link(view, external_url, link);
     lw_json_begin_object(json);
     text_write(json, "type", is_closed ? "anomaly.closed" : "anomaly.opened");
     time_write(json, "timestamp", is_closed ? anomaly->last_ns : anomaly->start_ns);

@@ -13,9 +13,12 @@
  */
 void lw_sink_event_write(struct lw_json *json, const struct lw_sink_event *event,
                          const char *external_url);
-/* The page of the anomaly's entity; "" without an external_url. Returns the length, as snprintf. */
-int lw_sink_link(const struct lw_anomaly_view *anomaly, const char *external_url, char *ret_text,
-                 size_t capacity);
+/* Room for a link: the address of the page, and two names of which every byte is escaped. */
+#define LW_SINK_LINK_BYTES (LW_HTTP_URL_MAX + 3 * (LW_NAME_MAX + LW_SHORT_NAME_MAX) + 64)
+/* Where people see the entity on the page, by its names, so that it holds over restarts; "" without
+ * an address of the page. */
+void lw_sink_link(const struct lw_anomaly_view *anomaly, const char *external_url,
+                  char ret_link[LW_SINK_LINK_BYTES]);
 /* Is the anomaly over? */
 bool lw_sink_is_closed(const struct lw_sink_event *event);
 /*

@@ -89,7 +89,7 @@ static void test_alertmanager__labels_are_the_same_from_open_to_end(void **state
                     60 * SECOND);
     assert_string_equal(
         json_string_value(json_object_get(json_array_get(opened, 0), "generatorURL")),
-        "https://lapwing.example/#7");
+        "https://lapwing.example/#/entity?detector=hosts&entity=web-1");
     json_decref(opened);
     json_decref(closed);
     json_decref(wanted);

@@ -151,7 +151,7 @@ static void body_check(const char *body)
     assert_string_equal(at, "2026-01-01T00:02:30Z");
     assert_string_equal(id, "1234567890abcdef");
     assert_string_equal(end, "2026-01-01T00:02:30Z");
-    assert_string_equal(url, "https://lapwing.example/x/#7");
+    assert_string_equal(url, "https://lapwing.example/x/#/entity?detector=hosts&entity=web-1");
     assert_string_equal(series, "node_load1");
     assert_true(score == 0.97 && expected == 0.3);
     json_decref(root);
