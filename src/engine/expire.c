@@ -138,34 +138,34 @@ static void targets_lead_nowhere(struct lw_engine *engine, const struct engine_e
     lw_gone_set(engine, owner->number, true);
 }
 
-/* The entities of a shard that are leaving go. */
-static void shard_drop(struct shard *shard, struct engine_entity *const *owners, size_t n)
+/* It is told what it was spared, and its open anomaly ends. */
+static void say_goodbye(struct engine_entity *owner)
 {
+    struct shard *shard = owner->shard;
+
     (void)pthread_mutex_lock(&shard->lock);
     shard->sequence = shard->engine->sequence; /* What is told now belongs to this record. */
-    for (size_t i = 0; i < n; i++) {
-        if (owners[i]->shard == shard) {
-            lw_shard_catch_up(owners[i]);
-            lw_entity_life_finish(owners[i]->entity, &shard->sink);
-            owners[i]->leaving = true;
-        }
-    }
-    lw_registry_drop_leaving(shard, true);
+    lw_shard_catch_up(owner);
+    lw_entity_life_finish(owner->entity, &shard->sink);
+    owner->leaving = true;
     (void)pthread_mutex_unlock(&shard->lock);
 }
 
-/* The record is written, and every shard drained. */
+/* The record is written, and every shard drained. The entities are freed. */
 static void drop(struct lw_engine *engine, struct engine_entity *const *owners, size_t n)
 {
     uint64_t shards = 0;
 
     for (size_t i = 0; i < n; i++) {
         targets_lead_nowhere(engine, owners[i]);
+        say_goodbye(owners[i]);
         shards |= UINT64_C(1) << owners[i]->shard->number;
     }
     for (uint32_t i = 0; i < engine->n_shards; i++) {
         if ((shards >> i & 1) != 0) {
-            shard_drop(&engine->shards[i], owners, n);
+            (void)pthread_mutex_lock(&engine->shards[i].lock);
+            lw_registry_drop_leaving(&engine->shards[i], true);
+            (void)pthread_mutex_unlock(&engine->shards[i].lock);
         }
     }
 }
@@ -242,32 +242,40 @@ void lw_expire_settle(struct lw_engine *engine)
 
 /* ---- replaying ---- */
 
+/* The next of a record's entities, NULL where its detector is gone or has other options. */
+static enum lw_status read_owner(struct lw_engine *engine, struct lw_reader *reader,
+                                 struct engine_entity **ret_owner)
+{
+    char detector[LW_NAME_MAX], name[LW_NAME_MAX];
+
+    lw_read_text(reader, detector, sizeof(detector));
+    lw_read_text(reader, name, sizeof(name));
+    if (reader->status != LW_OK) {
+        return LW_EFORMAT;
+    }
+    *ret_owner = lw_registry_find(engine, detector, name);
+    return *ret_owner == NULL || lw_gone_room(engine, (*ret_owner)->number) ? LW_OK : LW_ENOMEM;
+}
+
 enum lw_status lw_expire_replay(struct lw_engine *engine, struct lw_reader *reader)
 {
     uint32_t n_left = lw_read_u32(reader);
+    enum lw_status status = LW_OK;
 
     lw_engine_drain(engine);
-    while (n_left > 0) {
+    while (n_left > 0 && status == LW_OK) {
         struct engine_entity *owners[LW_IDLE_MAX];
         size_t n = 0;
 
-        for (; n_left > 0 && n < LW_IDLE_MAX; n_left--) {
-            char detector[LW_NAME_MAX], name[LW_NAME_MAX];
-
-            lw_read_text(reader, detector, sizeof(detector));
-            lw_read_text(reader, name, sizeof(name));
-            if (reader->status != LW_OK) {
-                return LW_EFORMAT;
-            }
-            owners[n] = lw_registry_find(engine, detector, name);
-            if (owners[n] != NULL) { /* NULL: its detector is gone, or has other options. */
-                if (!lw_gone_room(engine, owners[n]->number)) {
-                    return LW_ENOMEM;
-                }
-                n++;
-            }
+        for (; n_left > 0 && n < LW_IDLE_MAX && status == LW_OK; n_left--) {
+            owners[n] = NULL;
+            status = read_owner(engine, reader, &owners[n]);
+            n += owners[n] != NULL ? 1 : 0;
         }
-        drop(engine, owners, n);
+        if (status == LW_OK) {
+            drop(engine, owners, n);
+        }
     }
-    return reader->status == LW_OK && lw_reader_left(reader) == 0 ? LW_OK : LW_EFORMAT;
+    return status == LW_OK && (reader->status != LW_OK || lw_reader_left(reader) != 0) ? LW_EFORMAT
+                                                                                       : status;
 }
