@@ -5,13 +5,7 @@
  * name does not exist. Counters count from the start of the process.
  */
 #include "serve/exposition.h"
-
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/text.h"
-#include "connect/scores.h"
-#include "lapwing/state.h"
-#include "serve/server_internal.h"
+#include "serve/exposition_internal.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -19,330 +13,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-/* What one scrape works with: the engine is asked once. */
-struct scrape {
-    struct lw_server *server;
-    struct lw_http *http;
-    struct lw_writer *out;
-    const char *name; /* Of the metric being written. */
-    struct lw_engine_totals totals;
-    struct lw_feed_totals *feeds;
-    size_t n_feeds;
-    struct lw_sink_view *sinks;
-    size_t n_sinks;
-    uint64_t n_modelled; /* Entities with a tier 1 model. */
-    struct lw_http_totals uploads;
-    bool has_state; /* The engine keeps its state in a folder. */
-    struct lw_state_totals state;
-    struct lw_archive_totals archive; /* Of the history on the disk. */
-};
-
-static void put(struct scrape *scrape, const char *text)
-{
-    lw_write_raw(scrape->out, text, strlen(text));
-}
-
-static void put_label(struct scrape *scrape, const char *name, const char *value)
-{
-    put(scrape, name);
-    put(scrape, "=\"");
-    for (const char *c = value; *c != '\0'; c++) {
-        if (*c == '\\' || *c == '"') {
-            lw_write_u8(scrape->out, '\\');
-        }
-        if (*c == '\n') {
-            put(scrape, "\\n");
-        } else {
-            lw_write_u8(scrape->out, (uint8_t)*c);
-        }
-    }
-    put(scrape, "\"");
-}
-
-static void put_value(struct scrape *scrape, double value)
-{
-    char text[LW_DOUBLE_TEXT_MAX];
-
-    if (isnan(value)) {
-        put(scrape, " NaN\n");
-        return;
-    }
-    (void)lw_double_format(value, text);
-    put(scrape, " ");
-    put(scrape, isinf(value) ? (value > 0 ? "+Inf" : "-Inf") : text);
-    put(scrape, "\n");
-}
-
-/* One sample without labels. */
-static void put_plain(struct scrape *scrape, double value)
-{
-    put(scrape, scrape->name);
-    put_value(scrape, value);
-}
-
-/* One sample with one label, or with two when the second has a name. */
-static void put_labelled(struct scrape *scrape, const char *const labels[4], double value)
-{
-    put(scrape, scrape->name);
-    put(scrape, "{");
-    put_label(scrape, labels[0], labels[1]);
-    if (labels[2] != NULL) {
-        put(scrape, ",");
-        put_label(scrape, labels[2], labels[3]);
-    }
-    put(scrape, "}");
-    put_value(scrape, value);
-}
-
-/* ---- writers, one for each metric that is more than a number of the totals ---- */
-
-static void write_build_info(struct scrape *scrape)
-{
-    put_labelled(scrape, (const char *const[4]){"version", scrape->server->version}, 1);
-}
-
-static void write_entities(struct scrape *scrape)
-{
-    put_labelled(scrape, (const char *const[4]){"tier", "0"}, scrape->totals.n_entities);
-    put_labelled(scrape, (const char *const[4]){"tier", "1"}, (double)scrape->n_modelled);
-    put_labelled(scrape, (const char *const[4]){"tier", "stepped_down"},
-                 scrape->totals.n_stepped_down);
-    put_labelled(scrape, (const char *const[4]){"tier", "expired"}, scrape->totals.n_gone);
-}
-
-static void write_series_refused(struct scrape *scrape)
-{
-    put_labelled(scrape, (const char *const[4]){"reason", "memory"},
-                 (double)scrape->totals.series_refused_memory);
-    put_labelled(scrape, (const char *const[4]){"reason", "other"},
-                 (double)(scrape->totals.series_refused - scrape->totals.series_refused_memory));
-}
-
-static void write_samples(struct scrape *scrape)
-{
-    for (size_t i = 0; i < scrape->n_feeds; i++) {
-        put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source},
-                     (double)scrape->feeds[i].samples);
-    }
-}
-
-static void write_dropped(struct scrape *scrape)
-{
-    const struct lw_engine_totals *totals = &scrape->totals;
-    const struct {
-        const char *reason;
-        uint64_t n;
-    } engine[] = {{"late", totals->late},
-                  {"duplicate", totals->duplicates},
-                  {"not_finite", totals->not_finite},
-                  {"overflow", totals->overflow},
-                  {"unmatched", totals->unmatched},
-                  {"series_refused", totals->series_refused}};
-
-    for (size_t i = 0; i < sizeof(engine) / sizeof(engine[0]); i++) {
-        put_labelled(scrape, (const char *const[4]){"source", "engine", "reason", engine[i].reason},
-                     (double)engine[i].n);
-    }
-    for (size_t i = 0; i < scrape->n_feeds; i++) {
-        for (uint32_t r = 0; r < scrape->feeds[i].n_reasons; r++) {
-            put_labelled(scrape,
-                         (const char *const[4]){"source", scrape->feeds[i].source, "reason",
-                                                scrape->feeds[i].dropped[r].reason},
-                         (double)scrape->feeds[i].dropped[r].n);
-        }
-    }
-}
-
-static void write_watermarks(struct scrape *scrape)
-{
-    for (size_t i = 0; i < scrape->n_feeds; i++) {
-        if (scrape->feeds[i].watermark_ns != INT64_MIN) {
-            put_labelled(scrape, (const char *const[4]){"source", scrape->feeds[i].source},
-                         (double)scrape->feeds[i].watermark_ns / 1e9);
-        }
-    }
-}
-
-/* One sample a sink. */
-static void write_sinks(struct scrape *scrape, double (*number)(const struct lw_sink_view *sink))
-{
-    for (size_t i = 0; i < scrape->n_sinks; i++) {
-        put_labelled(scrape, (const char *const[4]){"sink", scrape->sinks[i].name},
-                     number(&scrape->sinks[i]));
-    }
-}
-
-static double sink_delivered(const struct lw_sink_view *sink)
-{
-    return (double)sink->delivered;
-}
-
-static double sink_retried(const struct lw_sink_view *sink)
-{
-    return (double)sink->retried;
-}
-
-static double sink_dead(const struct lw_sink_view *sink)
-{
-    return (double)sink->dead;
-}
-
-static double sink_dead_dropped(const struct lw_sink_view *sink)
-{
-    return (double)sink->dead_dropped;
-}
-
-static double sink_pending(const struct lw_sink_view *sink)
-{
-    return (double)sink->pending;
-}
-
-static double sink_oldest(const struct lw_sink_view *sink)
-{
-    return (double)sink->oldest_ns / 1e9;
-}
-
-static double sink_up(const struct lw_sink_view *sink)
-{
-    return sink->up ? 1 : 0;
-}
-
-static void write_sink_delivered(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_delivered);
-}
-
-static void write_sink_retried(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_retried);
-}
-
-static void write_sink_dead(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_dead);
-}
-
-static void write_sink_dead_dropped(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_dead_dropped);
-}
-
-static void write_sink_pending(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_pending);
-}
-
-static void write_sink_oldest(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_oldest);
-}
-
-static void write_sink_up(struct scrape *scrape)
-{
-    write_sinks(scrape, sink_up);
-}
-
-/* Rows of scores by what became of them. */
-static void write_scores(struct scrape *scrape)
-{
-    struct lw_scores_totals totals;
-
-    if (scrape->server->scores == NULL) {
-        return;
-    }
-    lw_scores_totals(scrape->server->scores, &totals);
-    put_labelled(scrape, (const char *const[4]){"outcome", "written"}, (double)totals.rows_written);
-    put_labelled(scrape, (const char *const[4]){"outcome", "dropped"}, (double)totals.rows_dropped);
-    put_labelled(scrape, (const char *const[4]){"outcome", "refused"}, (double)totals.rows_refused);
-}
-
-static void write_scores_failed(struct scrape *scrape)
-{
-    struct lw_scores_totals totals;
-
-    if (scrape->server->scores != NULL) {
-        lw_scores_totals(scrape->server->scores, &totals);
-        put_plain(scrape, (double)totals.requests_failed);
-    }
-}
-
-/* The buckets of the text format count all that is at most their bound, the engine's do not. */
-static void write_delays(struct scrape *scrape)
-{
-    const double *bounds = lw_engine_delay_bounds();
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < LW_ENGINE_DELAYS; i++) {
-        char bound[LW_DOUBLE_TEXT_MAX] = "+Inf";
-
-        if (i + 1 < LW_ENGINE_DELAYS) {
-            (void)lw_double_format(bounds[i], bound);
-        }
-        n += scrape->totals.verdict_delays[i];
-        put(scrape, scrape->name);
-        put(scrape, "_bucket{");
-        put_label(scrape, "le", bound);
-        put(scrape, "}");
-        put_value(scrape, (double)n);
-    }
-    put(scrape, scrape->name);
-    put(scrape, "_sum");
-    put_value(scrape, scrape->totals.verdict_delay_sum_s);
-    put(scrape, scrape->name);
-    put(scrape, "_count");
-    put_value(scrape, (double)n);
-}
-
-static void write_anomalies(struct scrape *scrape)
-{
-    const size_t n = sizeof(scrape->totals.anomalies_by_type) /
-                     sizeof(scrape->totals.anomalies_by_type[0]);
-
-    for (size_t type = 1; type < n && type <= LW_TYPE_RANGE; type++) {
-        put_labelled(
-            scrape,
-            (const char *const[4]){"type", lw_anomaly_type_name((enum lw_anomaly_type)type)},
-            (double)scrape->totals.anomalies_by_type[type]);
-    }
-}
-
-static void write_requests(struct scrape *scrape)
-{
-    size_t n_routes;
-    const struct lw_http_route *routes = lw_routes(scrape->server->routes, &n_routes);
-
-    for (size_t route = 0; route <= n_routes; route++) {
-        for (size_t i = 0; i < LW_HTTP_CODES; i++) {
-            unsigned code;
-            uint64_t n = lw_http_answers(scrape->http, route, i, &code);
-            char text[16];
-
-            if (code == 0 || n == 0) {
-                continue;
-            }
-            (void)snprintf(text, sizeof(text), "%u", code);
-            put_labelled(scrape,
-                         (const char *const[4]){"route",
-                                                route == n_routes ? "none" : routes[route].path,
-                                                "code", text},
-                         (double)n);
-        }
-    }
-}
-
-static void write_push_series(struct scrape *scrape)
-{
-    struct lw_push *push = scrape->server->push;
-    const char *source;
-    uint64_t n_series;
-
-    for (size_t i = 0; push != NULL && (source = lw_push_source(push, i, &n_series)) != NULL; i++) {
-        if (n_series != UINT64_MAX) {
-            put_labelled(scrape, (const char *const[4]){"source", source}, (double)n_series);
-        }
-    }
-}
 
 /* ---- plain numbers ---- */
 
@@ -578,7 +248,7 @@ static const struct metric {
 } metrics[] = {
     {{"lapwing_build_info", "gauge", "", "version", "Always 1; the label says which version runs."},
      NULL,
-     write_build_info},
+     lw_scrape_write_build_info},
     {{"lapwing_ready", "gauge", "", "", "1 when the state is loaded and the sources run."},
      from_ready,
      NULL},
@@ -587,7 +257,7 @@ static const struct metric {
       "Entities watched: by their series alone (0), and also by a trained model (1); without "
       "the tier 1 they would have, for want of memory; and those that expired."},
      NULL,
-     write_entities},
+     lw_scrape_write_entities},
     {{"lapwing_entities_expired_total", "counter", "", "",
       "Entities forgotten after expire_after without a sample."},
      from_expired,
@@ -599,7 +269,7 @@ static const struct metric {
     {{"lapwing_series_refused_total", "counter", "", "reason",
       "Series that no detector could take: for want of memory, or for a limit or a name."},
      NULL,
-     write_series_refused},
+     lw_scrape_write_series_refused},
     {{"lapwing_memory_bytes", "gauge", "bytes", "",
       "Memory of the engine that counts against its limit."},
      from_memory,
@@ -618,65 +288,65 @@ static const struct metric {
      NULL},
     {{"lapwing_samples_total", "counter", "", "source", "Samples a source delivered."},
      NULL,
-     write_samples},
+     lw_scrape_write_samples},
     {{"lapwing_samples_dropped_total", "counter", "", "source, reason",
       "Samples not scored: by a source, or by the engine when its rules leave them out."},
      NULL,
-     write_dropped},
+     lw_scrape_write_dropped},
     {{"lapwing_push_series", "gauge", "", "source",
       "Series that clients of a push protocol have brought and not abandoned."},
      NULL,
-     write_push_series},
+     lw_scrape_write_push_series},
     {{"lapwing_source_watermark_timestamp_seconds", "gauge", "seconds", "source",
       "Event time up to which a source is complete."},
      NULL,
-     write_watermarks},
+     lw_scrape_write_watermarks},
     {{"lapwing_resets_total", "counter", "", "", "Counter resets bridged."}, from_resets, NULL},
     {{"lapwing_verdicts_total", "counter", "", "", "Verdicts given."}, from_verdicts, NULL},
     {{"lapwing_verdict_seconds", "histogram", "seconds", "",
       "From a sample's delivery to its step's verdict."},
      NULL,
-     write_delays},
+     lw_scrape_write_delays},
     {{"lapwing_anomalies_total", "counter", "", "type", "Anomalies opened."},
      NULL,
-     write_anomalies},
+     lw_scrape_write_anomalies},
     {{"lapwing_anomalies_open", "gauge", "", "", "Anomalies open now."}, from_open, NULL},
     {{"lapwing_sink_delivered_total", "counter", "", "sink",
       "Tellings that a sink took, repeats of open anomalies among them."},
      NULL,
-     write_sink_delivered},
+     lw_scrape_write_sink_delivered},
     {{"lapwing_sink_retries_total", "counter", "", "sink",
       "Attempts to tell a sink that have to be made again."},
      NULL,
-     write_sink_retried},
+     lw_scrape_write_sink_retried},
     {{"lapwing_sink_dead_letters_total", "counter", "", "sink",
       "Events that a sink refused or that grew too old for it."},
      NULL,
-     write_sink_dead},
+     lw_scrape_write_sink_dead},
     {{"lapwing_sink_dead_letters_dropped_total", "counter", "", "sink",
       "Dead letters dropped because there were too many, and events that cannot be read."},
      NULL,
-     write_sink_dead_dropped},
+     lw_scrape_write_sink_dead_dropped},
     {{"lapwing_sink_pending", "gauge", "", "sink", "Events that a sink has yet to be told."},
      NULL,
-     write_sink_pending},
+     lw_scrape_write_sink_pending},
     {{"lapwing_sink_oldest_pending_seconds", "gauge", "seconds", "sink",
       "Age of the oldest of them; 0: there is none."},
      NULL,
-     write_sink_oldest},
+     lw_scrape_write_sink_oldest},
     {{"lapwing_sink_up", "gauge", "", "sink",
       "1 when the last attempt reached the sink, and before the first."},
      NULL,
-     write_sink_up},
+     lw_scrape_write_sink_up},
     {{"lapwing_scores_rows_total", "counter", "", "outcome",
       "Rows of scores for the store that takes them: written, dropped as its buffers were full, or "
       "refused by it."},
      NULL,
-     write_scores},
+     lw_scrape_write_scores},
     {{"lapwing_scores_requests_failed_total", "counter", "", "",
       "Requests to that store without success."},
      NULL,
-     write_scores_failed},
+     lw_scrape_write_scores_failed},
     {{"lapwing_alarm_budget_promised", "gauge", "alarms a week", "",
       "False alarms a week that the detectors promise at most."},
      from_promised,
@@ -757,7 +427,7 @@ static const struct metric {
      NULL},
     {{"lapwing_http_requests_total", "counter", "", "route, code", "HTTP requests answered."},
      NULL,
-     write_requests},
+     lw_scrape_write_requests},
     {{"lapwing_http_bodies_total", "counter", "", "", "Bodies of requests read to their end."},
      from_bodies,
      NULL},
@@ -799,19 +469,19 @@ const struct lw_metric_text *lw_exposition_metric(size_t index)
 static void metric_write(struct scrape *scrape, const struct metric *metric)
 {
     scrape->name = metric->text.name;
-    put(scrape, "# HELP ");
-    put(scrape, metric->text.name);
-    put(scrape, " ");
-    put(scrape, metric->text.help);
-    put(scrape, "\n# TYPE ");
-    put(scrape, metric->text.name);
-    put(scrape, " ");
-    put(scrape, metric->text.type);
-    put(scrape, "\n");
+    lw_scrape_put(scrape, "# HELP ");
+    lw_scrape_put(scrape, metric->text.name);
+    lw_scrape_put(scrape, " ");
+    lw_scrape_put(scrape, metric->text.help);
+    lw_scrape_put(scrape, "\n# TYPE ");
+    lw_scrape_put(scrape, metric->text.name);
+    lw_scrape_put(scrape, " ");
+    lw_scrape_put(scrape, metric->text.type);
+    lw_scrape_put(scrape, "\n");
     if (metric->write != NULL) {
         metric->write(scrape);
     } else {
-        put_plain(scrape, metric->number(scrape));
+        lw_scrape_put_plain(scrape, metric->number(scrape));
     }
 }
 
