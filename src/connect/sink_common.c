@@ -33,10 +33,8 @@ static void float_write(struct lw_json *json, const char *key, float value)
 }
 
 /* Appends text as a part of a query: all but unreserved characters as %XX. */
-static void escape(char *ret_text, size_t capacity, const char *text)
+static size_t escape(char *ret_text, size_t n, size_t capacity, const char *text)
 {
-    size_t n = strlen(ret_text);
-
     for (; *text != '\0' && n + 4 < capacity; text++) {
         if (isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL) {
             ret_text[n++] = *text;
@@ -45,23 +43,26 @@ static void escape(char *ret_text, size_t capacity, const char *text)
         }
     }
     ret_text[n] = '\0';
+    return n;
 }
 
 void lw_sink_link(const struct lw_anomaly_view *anomaly, const char *external_url,
                   char ret_link[LW_SINK_LINK_BYTES])
 {
-    size_t length = strlen(external_url);
+    size_t length = strlen(external_url), n;
 
     while (length > 0 && external_url[length - 1] == '/') {
         length--;
     }
-    (void)snprintf(ret_link, LW_SINK_LINK_BYTES, "%.*s", (int)length, external_url);
-    if (length > 0) {
-        (void)strncat(ret_link, "/#/entity?detector=", LW_SINK_LINK_BYTES - strlen(ret_link) - 1);
-        escape(ret_link, LW_SINK_LINK_BYTES, anomaly->detector);
-        (void)strncat(ret_link, "&entity=", LW_SINK_LINK_BYTES - strlen(ret_link) - 1);
-        escape(ret_link, LW_SINK_LINK_BYTES, anomaly->entity);
+    ret_link[0] = '\0';
+    if (length == 0 || length > LW_HTTP_URL_MAX) {
+        return;
     }
+    n = (size_t)snprintf(ret_link, LW_SINK_LINK_BYTES, "%.*s/#/entity?detector=", (int)length,
+                         external_url);
+    n = escape(ret_link, n, LW_SINK_LINK_BYTES, anomaly->detector);
+    n += (size_t)snprintf(ret_link + n, LW_SINK_LINK_BYTES - n, "&entity=");
+    (void)escape(ret_link, n, LW_SINK_LINK_BYTES, anomaly->entity);
 }
 
 bool lw_sink_is_closed(const struct lw_sink_event *event)
