@@ -8,7 +8,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How often a folder that changes under the reader is read again. */
+#define ATTEMPTS 10
 
 struct savepoint_command {
     const char *verb, *file;
@@ -26,8 +30,10 @@ static const struct argp_option OPTIONS[] = {
 };
 
 static const char ABOUT[] =
-    "Move the state of a daemon that does not run.\v"
-    "Verbs: create FILE writes all that entities have learnt into one file; verify FILE proves it "
+    "Move the state of a daemon.\v"
+    "Verbs: create FILE writes all that entities have learnt into one file, as the folder has it "
+    "on "
+    "the disk now, whether a daemon runs on it or not; verify FILE proves it "
     "whole and says what is in it; restore FILE makes a folder that has no state begin with it, "
     "whatever the number of threads. The two formats before this program's are read too. History, "
     "journal and what sinks have yet to be told stay where they are. Exit codes: 0 done; 1 in use, "
@@ -112,11 +118,15 @@ static enum lw_status read_config(struct savepoint_command *command, struct lw_e
     return status;
 }
 
-static enum lw_status engine_open(struct savepoint_command *command, struct lw_error *reterr)
+/* `reads`: the folder stays as it is, and may be a running daemon's. */
+static enum lw_status engine_open(struct savepoint_command *command, bool reads,
+                                  struct lw_error *reterr)
 {
     const struct lw_engine_config config = {.n_shards = (uint32_t)command->config.options.threads};
-    const struct lw_state_config state = {
-        .dir = command->config.options.data_dir, .manual = true, .real_ns = no_time};
+    const struct lw_state_config state = {.dir = command->config.options.data_dir,
+                                          .manual = true,
+                                          .read_only = reads,
+                                          .real_ns = no_time};
     enum lw_status status = lw_engine_create(&config, &command->engine, reterr);
 
     for (size_t i = 0; status == LW_OK && i < command->config.n_detectors; i++) {
@@ -145,9 +155,27 @@ static enum lw_status verify(const struct savepoint_command *command, struct lw_
     return status;
 }
 
+/* A daemon may write, or drop, what is being read: then it is read again. */
+static enum lw_status engine_read(struct savepoint_command *command, struct lw_error *reterr)
+{
+    const struct timespec nap = {.tv_nsec = 200000000};
+    enum lw_status status = engine_open(command, true, reterr);
+
+    for (int i = 0; i < ATTEMPTS && (status == LW_EFORMAT || status == LW_EIO); i++) {
+        (void)nanosleep(&nap, NULL);
+        lw_engine_destroy(command->engine);
+        command->engine = NULL;
+        status = engine_open(command, true, reterr);
+    }
+    if (status == LW_OK && reterr != NULL) {
+        reterr->message[0] = '\0';
+    }
+    return status;
+}
+
 static enum lw_status create(struct savepoint_command *command, struct lw_error *reterr)
 {
-    enum lw_status status = engine_open(command, reterr);
+    enum lw_status status = engine_read(command, reterr);
 
     if (status == LW_OK && command->report.skipped > 0) {
         return lw_error_set(reterr, LW_EFORMAT,
@@ -167,7 +195,7 @@ static enum lw_status restore(struct savepoint_command *command, struct lw_error
     enum lw_status status = verify(command, reterr);
 
     if (status == LW_OK) {
-        status = engine_open(command, reterr);
+        status = engine_open(command, false, reterr);
     }
     if (status == LW_OK && !command->report.fresh) {
         return lw_error_set(reterr, LW_EEXIST, "%s has a state already",
@@ -200,8 +228,9 @@ static int work_on_folder(struct savepoint_command *command, struct lw_error *re
     int result = status == LW_OK ? LW_EXIT_OK : LW_EXIT_USAGE;
 
     if (status == LW_OK) {
-        status = lw_data_dir_claim(command->config.options.data_dir, restores, &command->lock_fd,
-                                   reterr);
+        status = restores ? lw_data_dir_claim(command->config.options.data_dir, true,
+                                              &command->lock_fd, reterr)
+                          : LW_OK;
         if (status == LW_OK) {
             status = restores ? restore(command, reterr) : create(command, reterr);
         }

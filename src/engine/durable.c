@@ -450,6 +450,24 @@ static enum lw_status durable_create(struct lw_engine *engine, const struct lw_s
     return LW_OK;
 }
 
+static void pass_over(void *visitor, const char *name)
+{
+    (void)visitor;
+    (void)name;
+}
+
+/* Who only reads makes nothing. */
+static enum lw_status find_folders(const struct lw_durable *durable, struct lw_error *reterr)
+{
+    const struct lw_io *io = durable->io;
+    int answer = io->list(io->context, durable->journal_dir, pass_over, NULL);
+
+    if (answer == -ENOENT || answer == -ENOTDIR) {
+        return lw_error_set(reterr, LW_ENOTFOUND, "there is no state in %s", durable->dir);
+    }
+    return answer < 0 ? lw_io_fail(answer, "read folder", durable->journal_dir, reterr) : LW_OK;
+}
+
 /* The folders, made when they are not there. */
 static enum lw_status durable_folders(struct lw_durable *durable, const char *dir,
                                       struct lw_error *reterr)
@@ -468,6 +486,9 @@ static enum lw_status durable_folders(struct lw_durable *durable, const char *di
         .io = durable->io, .dir = durable->journal_dir, .pending_bytes = PENDING_BYTES};
     durable->snapshot_config = (struct lw_snapshot_config){.io = durable->io,
                                                            .dir = durable->snapshot_dir};
+    if (durable->config.read_only) {
+        return find_folders(durable, reterr);
+    }
     status = lw_io_make_dir(durable->io, durable->dir, reterr);
     if (status == LW_OK) {
         status = lw_io_make_dir(durable->io, durable->journal_dir, reterr);

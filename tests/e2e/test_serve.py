@@ -179,7 +179,7 @@ def events(daemon, path, n, headers=None):
 
 def test_events_carry_entities_and_steps(daemon):
     entity = first_entity(daemon)["entity"]
-    told = [data for _, data in events(daemon, f"/v1/events?entity={entity}", 5)]
+    told = [data for _, data in events(daemon, f"/v1/events?entity={entity}&entities={entity}", 5)]
     assert any(one["entity"] == entity for data in told for one in data["entities"])
     steps = [(series["series"], at) for data in told for series in data["series"] for at in series["time"]]
     assert len(steps) > 20, "a host has more series than that, every second"

@@ -118,10 +118,12 @@ def test_a_savepoint_moves_to_other_threads(folder):
     daemon = start(folder)
     assert sender.send(daemon, 200)
     torture.wait_settled(daemon)
+    running = digest(folder, "of-a-running-daemon")
     daemon.end()
     moved = os.path.join(folder, "moved")
     os.mkdir(moved)
     before = digest(folder, "savepoint")
+    assert running == before, "a running daemon's savepoint is not what it stands at"
     savepoint = os.path.join(folder, "savepoint")
     code, said = torture.command("savepoint", "verify", savepoint)
     assert code == 0 and before in said and "format 2" in said, said
