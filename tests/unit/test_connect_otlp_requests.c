@@ -3,6 +3,7 @@
  * a second reading of them (tests/data/otlp/make.py), and a series is one series however it is
  * sent.
  */
+#define _GNU_SOURCE
 #include "connect/otlp/push_otlp.h"
 
 #include "support/otlp.h"
@@ -28,20 +29,43 @@ static char *file_read(int request, const char *ending, size_t *ret_n_bytes)
     return data;
 }
 
-/* Every line is the expected one; says which is not. */
-static void lines_compare(int request, const char *encoding, const char *lines,
-                          const char *expected)
+static int line_order(const void *left, const void *right)
 {
-    for (size_t line = 1; *lines != '\0' || *expected != '\0'; line++) {
-        size_t n = strcspn(lines, "\n"), n_expected = strcspn(expected, "\n");
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
 
-        if (n != n_expected || memcmp(lines, expected, n) != 0) {
-            fail_msg("request %d in %s, line %zu:\n%.*s\nis not\n%.*s", request, encoding, line,
-                     (int)n, lines, (int)n_expected, expected);
-        }
-        lines += n + (lines[n] == '\n');
-        expected += n_expected + (expected[n_expected] == '\n');
+/* The lines of a text, in the order of their bytes: requests of long times are handed over by time.
+ * The text is cut up; the caller frees the list. */
+static char **lines_sort(char *text, size_t *ret_n)
+{
+    char **lines = calloc(strlen(text) + 1, sizeof(*lines)), *rest = NULL;
+
+    *ret_n = 0;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        lines[(*ret_n)++] = line;
     }
+    qsort(lines, *ret_n, sizeof(*lines), line_order);
+    return lines;
+}
+
+/* Every line is the expected one; says which is not. */
+static void lines_compare(int request, const char *encoding, const char *got, char *expected)
+{
+    char *copy = strdup(got);
+    size_t n, n_expected;
+    char **lines = lines_sort(copy, &n), **wanted = lines_sort(expected, &n_expected);
+
+    assert_int_equal(n, n_expected);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(lines[i], wanted[i]) != 0) {
+            fail_msg("request %d in %s, line %zu in order:\n%s\nis not\n%s", request, encoding, i,
+                     lines[i], wanted[i]);
+        }
+    }
+    free(lines);
+    free(wanted);
+    free(copy);
 }
 
 static void request_compare(struct otlp_kept *kept, int request, const char *ending,
