@@ -25,7 +25,6 @@ from load import rig
 
 RUNS = int(os.environ.get("BENCH_RUNS", "2"))
 ROUNDS = 150
-PROMETHEUS_ROUNDS = 40
 PROTOCOLS = {"remote_write": "daemon_samples_per_cpu_s", "otlp": "ingest_otlp", "influx": "ingest_influx", "json": "ingest_json"}
 
 
@@ -54,14 +53,6 @@ def run(protocol, rounds):
     return {"per_cpu_s": said["samples"] / cpu_s, "per_s": said["samples_per_s"], "rss": rss / rig.N_SERIES, "wall_s": wall_s,
             "snapshots": int(after["lapwing_checkpoints_total"] - before["lapwing_checkpoints_total"]), "others": others,
             "sender_cpu_s": said["cpu_s"], "cpu_s": cpu_s, "again": said["again"], "p99_ms": said["p99_ms"]}
-
-
-def best_of(protocol, rounds=ROUNDS):
-    runs = []
-    for _ in range(RUNS):
-        runs.append(run(protocol, rounds))
-        rig.say(f"{protocol}: {runs[-1]}")
-    return max(runs, key=lambda one: one["per_cpu_s"]), max(runs, key=lambda one: one["per_s"]), runs
 
 
 class Prometheus:
@@ -124,35 +115,47 @@ def run_prometheus(program, rounds):
     return said["samples"] / cpu_s, said["samples_per_s"]
 
 
-def compare(ours):
+def prometheus_found():
+    """Program and version, or two times None."""
     program = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
     if program is None:
         rig.say("no prometheus, no ratio")
-        return
-    version = re.search(r"version (\S+)", subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-                        or "version ?").group(1)
-    runs = [run_prometheus(program, PROMETHEUS_ROUNDS) for _ in range(RUNS)]
-    rig.say(f"prometheus {version}: {runs}")
-    best = max(per_cpu_s for per_cpu_s, _ in runs)
-    rig.tell("remote_write_vs_prometheus", ours / best, "times", ours=ours, peer="prometheus", peer_version=version, peer_value=best,
-             peer_wall=max(per_s for _, per_s in runs))
+        return None, None
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return program, re.search(r"version (\S+)", said).group(1)
+
+
+def measure(protocol, program=None):
+    """Runs of ours, and of Prometheus by turns, so that both meet the same machine."""
+    ours, peers = [], []
+    for _ in range(RUNS):
+        ours.append(run(protocol, ROUNDS))
+        rig.say(f"{protocol}: {ours[-1]}")
+        if program is not None:
+            peers.append(run_prometheus(program, ROUNDS))
+            rig.say(f"prometheus: {peers[-1]}")
+    best = max(ours, key=lambda one: one["per_cpu_s"])
+    rig.tell(PROTOCOLS[protocol], best["per_cpu_s"], "1/s of CPU", wall=max(one["per_s"] for one in ours),
+             runs=[float(f"{one['per_cpu_s']:.5g}") for one in ours], snapshots=best["snapshots"], busy=best["others"])
+    return ours, peers
 
 
 def main():
     rig.first_in_line()
-    wanted = sys.argv[1:] or [*PROTOCOLS, "prometheus"]
-    for protocol, figure in PROTOCOLS.items():
-        if protocol not in wanted:
+    for protocol in sys.argv[1:] or PROTOCOLS:
+        if protocol != "remote_write":
+            measure(protocol)
             continue
-        best, fastest, runs = best_of(protocol)
-        rig.tell(figure, best["per_cpu_s"], "1/s of CPU", wall=fastest["per_s"],
-                 runs=[float(f"{one['per_cpu_s']:.5g}") for one in runs], snapshots=best["snapshots"], busy=best["others"])
-        if protocol == "remote_write":
-            rig.tell("remote_write_samples_per_s", fastest["per_s"], "1/s", sender_cpu_s=fastest["sender_cpu_s"],
-                     daemon_cpu_s=fastest["cpu_s"], answer_p99_ms=fastest["p99_ms"])
-            rig.tell("rss_bytes_per_series", max(one["rss"] for one in runs), "bytes")
-            if "prometheus" in wanted:
-                compare(best["per_cpu_s"])
+        program, version = prometheus_found()
+        ours, peers = measure(protocol, program)
+        fastest = max(ours, key=lambda one: one["per_s"])
+        rig.tell("remote_write_samples_per_s", fastest["per_s"], "1/s", sender_cpu_s=fastest["sender_cpu_s"],
+                 daemon_cpu_s=fastest["cpu_s"], answer_p99_ms=fastest["p99_ms"])
+        rig.tell("rss_bytes_per_series", max(one["rss"] for one in ours), "bytes")
+        if peers:
+            best, peer = max(one["per_cpu_s"] for one in ours), max(per_cpu_s for per_cpu_s, _ in peers)
+            rig.tell("remote_write_vs_prometheus", best / peer, "times", ours=best, peer="prometheus", peer_version=version,
+                     peer_value=peer, peer_wall=max(per_s for _, per_s in peers))
 
 
 if __name__ == "__main__":
