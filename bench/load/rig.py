@@ -186,7 +186,11 @@ class Daemon:
             self.process = subprocess.Popen([LAPWING, "run", "--json", "--config", self.config], stdout=subprocess.DEVNULL,
                                             stderr=log, cwd=self.folder)
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except SystemExit:
+                self.__exit__()
+                raise
         return self
 
     def wait_ready(self, patience=60):
