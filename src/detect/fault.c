@@ -210,6 +210,11 @@ void lw_fault_resume(struct lw_fault *fault, int64_t now_ns)
     }
 }
 
+bool lw_fault_is_resumed(const struct lw_fault *fault)
+{
+    return fault_has(fault, FLAG_RESUMED);
+}
+
 /* ---- stuck ---- */
 
 /* The number of repeats that this series has never come near. */

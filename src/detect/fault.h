@@ -68,6 +68,8 @@ bool lw_fault_gone(const struct lw_fault_config *config, const struct lw_fault *
  * sample counts neither as silence nor as an interval of the series.
  */
 void lw_fault_resume(struct lw_fault *fault, int64_t now_ns);
+/* Is the last moment such a resumption, and no sample's? */
+bool lw_fault_is_resumed(const struct lw_fault *fault);
 /* A sample arrived and was taken, while the watermark was at watermark_ns (INT64_MIN: none yet).
  * SKEW or NONE. */
 enum lw_anomaly_type lw_fault_arrival(const struct lw_fault_config *config, struct lw_fault *fault,

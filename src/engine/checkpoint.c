@@ -5,7 +5,8 @@
  * router's own tables are written as of that number. Entities follow some at a time, by items in
  * the shards' queues, so each piece stands at an exact, later place of the input; a replay that
  * begins at the snapshot's number passes over what an entity holds already. A shard is stopped for
- * one piece, about a megabyte, at a time. The snapshot becomes valid only when the journal is on
+ * one piece, about a quarter of a
+ * megabyte, at a time. The snapshot becomes valid only when the journal is on
  * the disk up to the place of its last piece.
  */
 #include "engine/checkpoint.h"
@@ -22,7 +23,7 @@
 #include <time.h>
 
 /* Of one shard, at a time. */
-#define PIECE_BYTES ((size_t)1 << 19)
+#define PIECE_BYTES ((size_t)1 << 18)
 #define NAMES_AT_ONCE 2048u
 #define KEPT 2u
 /* Flags of an entity's record: what follows. */

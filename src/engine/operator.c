@@ -263,14 +263,17 @@ static void observe_now(struct lw_entity *entity, const struct lw_sample *sample
                         const struct lw_sink *sink)
 {
     struct lw_series *series = entity->series[sample->series];
+    /* A resumption is that of the entity: one of its series may have samples from before it. */
+    int64_t newest_ns = lw_fault_is_resumed(&series->fault) ? series->newest.time_ns
+                                                            : series->fault.last_time_ns;
 
     if (refuse_infinite(entity, sample)) {
         return;
     }
-    if (series->fault.n_samples > 0 && sample->time_ns <= series->fault.last_time_ns) {
+    if (series->fault.n_samples > 0 && sample->time_ns <= newest_ns) {
         bool same_value = sample->value == series->fault.last_value || isnan(sample->value);
 
-        if (sample->time_ns == series->fault.last_time_ns && same_value) {
+        if (sample->time_ns == newest_ns && same_value) {
             refuse_duplicate(entity, sample, sink);
         } else {
             refuse_late(entity, sample, sink);

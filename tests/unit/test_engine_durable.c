@@ -18,6 +18,8 @@ static const char *const TIMED[] = {"step",        "10s", "operating_point", "be
 static const char *const SHARED[] = {
     "step", "10s", "alarm_budget", "1h", "models", "none", "metric load watch", "no", NULL};
 
+static const char *const DIRECT[] = {"step", "sample", "models", "none", "match", "x, y", NULL};
+
 static char folder[64], dir[96];
 
 static int make_folder(void **state)
@@ -68,6 +70,7 @@ static struct lw_test_engine *engine_new(uint32_t n_shards, const char *state_di
     assert_int_equal(lw_engine_create(&engine, &self->engine, &error), LW_OK);
     lw_test_engine_detector(self, "timed", TIMED);
     lw_test_engine_detector(self, "shared", SHARED);
+    lw_test_engine_detector(self, "direct", DIRECT);
     if (state_dir != NULL &&
         lw_engine_open_state(self->engine, &config, ret_report, &error) != LW_OK) {
         fail_msg("%s", error.message);
@@ -313,6 +316,33 @@ static void test_durable__a_long_pause_is_no_silence(void **state)
     engine_kill(self);
 }
 
+/* After a pause the series of one entity come back one after the other, and not in order of time.
+ */
+static void test_durable__no_series_is_late_because_another_came_back_first(void **state)
+{
+    struct lw_test_engine *self = NULL;
+    int64_t start_s = 1000;
+
+    (void)state;
+    now_ns = INT64_C(1700000000000000000);
+    for (int life = 0; life < 3; life++) {
+        uint32_t x, y;
+
+        self = engine_new(2, dir, NULL);
+        x = lw_test_feed_series(&self->feed, "x", "host");
+        y = lw_test_feed_series(&self->feed, "y", "host");
+        for (int64_t i = 0; i < 40; i++) {
+            lw_test_feed_push(&self->feed, x, start_s + 10 + i * 10, (double)(i % 7));
+            lw_test_feed_push(&self->feed, y, start_s + 5 + i * 10, (double)(i % 5));
+        }
+        sync_good(self);
+        assert_int_equal(lw_test_engine_totals(self).late, 0);
+        start_s += 4000;
+        now_ns += INT64_C(3600000000000);
+        engine_kill(self);
+    }
+}
+
 static void test_durable__an_engine_in_use_opens_no_state(void **state)
 {
     struct lw_test_engine *self = engine_new(2, NULL, NULL);
@@ -336,6 +366,9 @@ int main(void)
                                         make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_durable__a_long_pause_is_no_silence, make_folder,
                                         drop_folder),
+        cmocka_unit_test_setup_teardown(
+            test_durable__no_series_is_late_because_another_came_back_first, make_folder,
+            drop_folder),
         cmocka_unit_test_setup_teardown(test_durable__an_engine_in_use_opens_no_state, make_folder,
                                         drop_folder),
     };
