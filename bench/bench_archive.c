@@ -6,7 +6,7 @@
 #include "support/bench.h"
 
 #include "base/rng.h"
-#include "engine/archive.h"
+#include "engine/state/archive.h"
 
 #include <sys/resource.h>
 #include <unistd.h>

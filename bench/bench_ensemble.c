@@ -13,7 +13,7 @@
 #include "support/table.h"
 
 #include "base/mem.h"
-#include "engine/model_file.h"
+#include "engine/fleet/model_file.h"
 #include "train/ensemble_fit.h"
 
 #include <math.h>

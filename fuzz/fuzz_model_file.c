@@ -3,7 +3,7 @@
  * must serve: its entities are found and scored, and it saves the very bytes it came from.
  */
 #include "base/hash.h"
-#include "engine/model_file.h"
+#include "engine/fleet/model_file.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef LW_ENGINE_ADVANCE_H
 #define LW_ENGINE_ADVANCE_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 /* The entity got a sample of that feed. */
 void lw_shard_fed(struct engine_entity *owner, uint16_t feed);

@@ -1,11 +1,11 @@
 /* The ring of the newest anomalies with their names and sentences, told to the listener as they
  * change. */
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/anomaly_view.h"
-#include "engine/outbox.h"
+#include "engine/outbox/outbox.h"
 #include "explain/sentence.h"
 
 #include <math.h>

@@ -9,7 +9,7 @@
 #ifndef LW_ENGINE_DIRECTORY_H
 #define LW_ENGINE_DIRECTORY_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 struct lw_directory;
 

@@ -2,9 +2,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/directory.h"
-#include "engine/durable.h"
 #include "engine/expire.h"
-#include "engine/outbox.h"
+#include "engine/outbox/outbox.h"
+#include "engine/state/durable.h"
 
 #include <assert.h>
 #include <stdio.h>

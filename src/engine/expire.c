@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "engine/advance.h"
-#include "engine/durable.h"
+#include "engine/state/durable.h"
 #include "engine/target.h"
 
 #include <string.h>

@@ -16,7 +16,7 @@
 #ifndef LW_ENGINE_EXPIRE_H
 #define LW_ENGINE_EXPIRE_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 /* On the shard's thread, with shard->lock held, at a watermark: looks at some entities. */
 void lw_expire_look(struct shard *shard, int64_t watermark_ns);

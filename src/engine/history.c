@@ -1,6 +1,6 @@
 /* The newest steps of each series, for the page and explanations: rings on the heap within one
  * bound. */
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 #include "base/error.h"
 #include "base/mem.h"

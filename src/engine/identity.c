@@ -6,8 +6,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/advance.h"
-#include "engine/durable.h"
 #include "engine/expire.h"
+#include "engine/state/durable.h"
 #include "stream/series_name.h"
 
 #include <ctype.h>

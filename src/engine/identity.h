@@ -27,7 +27,7 @@
 #ifndef LW_ENGINE_IDENTITY_H
 #define LW_ENGINE_IDENTITY_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 /* The family of an entity's name under a key (option "entity"); false: it has none. */
 bool lw_identity_family(const char *key, const char *name, char ret_family[LW_NAME_MAX]);

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/advance.h"
-#include "engine/durable.h"
+#include "engine/state/durable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #ifndef LW_ENGINE_LADDER_H
 #define LW_ENGINE_LADDER_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 /* All: caller holds engine->route. */
 

@@ -6,7 +6,7 @@
  * the same structs and the same rule of growth as ladder.c counts.
  */
 #include "base/error.h"
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 #include <stdio.h>
 #include <string.h>

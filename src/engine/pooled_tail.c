@@ -9,7 +9,7 @@
  * none. In a replay of the journal the pool is not made but read: entities may stand beyond this
  * place.
  */
-#include "engine/durable.h"
+#include "engine/state/durable.h"
 
 /* Before that many points there is nothing to learn from. */
 #define FIRST_POINTS 2048u

@@ -9,9 +9,9 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/advance.h"
-#include "engine/durable.h"
 #include "engine/identity.h"
 #include "engine/ladder.h"
+#include "engine/state/durable.h"
 #include "engine/target.h"
 #include "stream/series_name.h"
 

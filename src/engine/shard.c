@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/advance.h"
-#include "engine/checkpoint.h"
+#include "engine/state/checkpoint.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef LW_ENGINE_TARGET_H
 #define LW_ENGINE_TARGET_H
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 /* Appends a target to a series' chain; `row` and `next` are filled here. LW_ENOMEM. */
 enum lw_status lw_target_add(struct lw_engine *engine, uint32_t series, const struct target *target,

@@ -6,9 +6,9 @@
  */
 #include "base/clock.h"
 #include "engine/directory.h"
-#include "engine/entity.h"
 #include "engine/ladder.h"
-#include "engine/outbox.h"
+#include "engine/operator/entity.h"
+#include "engine/outbox/outbox.h"
 #include "lapwing/state.h"
 
 #include <math.h>

@@ -11,7 +11,7 @@
 #include "support/mem_faulty.h"
 
 #include "engine/advance.h"
-#include "engine/archive.h"
+#include "engine/state/archive.h"
 #include "lapwing/state.h"
 #include "store/simulated_disk.h"
 

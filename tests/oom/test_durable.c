@@ -8,7 +8,7 @@
 #include "support/oom.h"
 
 #include "engine/advance.h"
-#include "engine/archive.h"
+#include "engine/state/archive.h"
 #include "lapwing/state.h"
 
 #include <fcntl.h>

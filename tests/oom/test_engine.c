@@ -4,7 +4,7 @@
 #include "support/model_file.h"
 #include "support/oom.h"
 
-#include "engine/entity.h"
+#include "engine/operator/entity.h"
 #include "store/file.h"
 
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
-#include "engine/entity.h"
+#include "engine/operator/entity.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #define LW_TESTS_SUPPORT_MODEL_FILE_H
 
 #include "base/hash.h"
-#include "engine/model_file.h"
+#include "engine/fleet/model_file.h"
 #include "train/ensemble_fit.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include "support/test.h"
 
-#include "engine/outbox.h"
+#include "engine/outbox/outbox.h"
 
 #include <ftw.h>
 #include <stdatomic.h>

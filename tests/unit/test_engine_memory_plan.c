@@ -1,7 +1,7 @@
 /* What a plan says is what an engine filled that way takes. */
 #include "support/engine.h"
 
-#include "engine/engine_internal.h"
+#include "engine/core.h"
 
 #include <malloc.h>
 #include <unistd.h>

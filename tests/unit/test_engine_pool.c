@@ -2,7 +2,7 @@
 #include "support/mem_faulty.h"
 #include "support/operator.h"
 
-#include "engine/pool.h"
+#include "engine/operator/pool.h"
 
 static struct lw_pool *pool;
 static int64_t live;

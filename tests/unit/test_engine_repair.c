@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "engine/advance.h"
-#include "engine/archive.h"
+#include "engine/state/archive.h"
 #include "lapwing/state.h"
 #include "store/simulated_disk.h"
 

@@ -5,8 +5,8 @@
 #include "support/engine.h"
 #include "support/mem_faulty.h"
 
-#include "engine/engine_internal.h"
-#include "engine/model_file.h"
+#include "engine/core.h"
+#include "engine/fleet/model_file.h"
 #include "lapwing/train.h"
 
 #include <math.h>

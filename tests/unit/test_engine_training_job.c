@@ -11,7 +11,7 @@
 #include "support/test.h"
 
 #include "base/error.h"
-#include "engine/training_job.h"
+#include "engine/operator/training_job.h"
 #include "model/ecod.h"
 
 #include <math.h>
