@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/first_line.h"
 #include "lapwing/lapwing.h"
 
 #include <curl/curl.h>
@@ -69,38 +70,19 @@ static size_t body_take(char *bytes, size_t size, size_t n, void *context)
 static enum lw_status line_read(const char *path, char ret_line[LW_HTTP_HEADER_MAX],
                                 struct lw_error *reterr)
 {
-    FILE *file = fopen(path, "re");
-    size_t n;
-    bool is_read;
+    enum lw_status status = lw_first_line_read(path, "a header", ret_line, LW_HTTP_HEADER_MAX,
+                                               reterr);
 
-    if (file == NULL) {
-        return lw_error_set(reterr, errno == ENOENT ? LW_ENOTFOUND : LW_EIO, "%.200s: %s", path,
-                            strerror(errno));
+    if (status == LW_OK) {
+        status = lw_first_line_check(path, ret_line, reterr);
     }
-    n = fread(ret_line, 1, LW_HTTP_HEADER_MAX - 1, file);
-    is_read = ferror(file) == 0;
-    (void)fclose(file);
-    if (!is_read) {
-        return lw_error_set(reterr, LW_EIO, "%.200s: it cannot be read", path);
+    if (status == LW_OK && ret_line[0] == '\0') {
+        return lw_error_set(reterr, LW_EFORMAT,
+                            "%.200s: expected a header, as \"Authorization: Bearer ...\", or a "
+                            "token in the first line",
+                            path);
     }
-    ret_line[n] = '\0';
-    n = strcspn(ret_line, "\r\n");
-    if (n == LW_HTTP_HEADER_MAX - 1) {
-        return lw_error_set(reterr, LW_EFORMAT, "%.200s: a header has at most %d bytes", path,
-                            LW_HTTP_HEADER_MAX - 2);
-    }
-    ret_line[n] = '\0';
-    for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)ret_line[i] < ' ' || ret_line[i] == 0x7f) {
-            return lw_error_set(reterr, LW_EFORMAT, "%.200s: byte %zu may not stand in a header",
-                                path, i + 1);
-        }
-    }
-    return n > 0 ? LW_OK
-                 : lw_error_set(reterr, LW_EFORMAT,
-                                "%.200s: expected a header, as \"Authorization: Bearer ...\", or a "
-                                "token in the first line",
-                                path);
+    return status;
 }
 
 static enum lw_status header_add(struct curl_slist **headers, const char *text,

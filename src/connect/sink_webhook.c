@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/first_line.h"
 #include "connect/sink_common.h"
 
 #include <errno.h>
@@ -77,33 +78,6 @@ static const struct lw_option OPTIONS[] = {
 
 /* ---- the secret ---- */
 
-static enum lw_status secret_read(const char *path, char ret_secret[SECRET_MAX],
-                                  struct lw_error *reterr)
-{
-    FILE *file = fopen(path, "re");
-    size_t n;
-    bool is_read;
-
-    if (file == NULL) {
-        return lw_error_set(reterr, errno == ENOENT ? LW_ENOTFOUND : LW_EIO, "%.200s: %s", path,
-                            strerror(errno));
-    }
-    n = fread(ret_secret, 1, SECRET_MAX - 1, file);
-    is_read = ferror(file) == 0;
-    (void)fclose(file);
-    if (!is_read) {
-        return lw_error_set(reterr, LW_EIO, "%.200s: it cannot be read", path);
-    }
-    ret_secret[n] = '\0';
-    n = strcspn(ret_secret, "\r\n");
-    if (n == SECRET_MAX - 1) {
-        return lw_error_set(reterr, LW_EFORMAT, "%.200s: a secret has at most %d bytes", path,
-                            SECRET_MAX - 2);
-    }
-    ret_secret[n] = '\0';
-    return LW_OK;
-}
-
 /* "whsec_" and base64 of 24 to 64 bytes. What is wrong with it is told without showing it. */
 static enum lw_status key_take(struct sink *sink, struct lw_error *reterr)
 {
@@ -146,7 +120,8 @@ static enum lw_status secret_take(struct sink *sink, struct lw_error *reterr)
                             ", or set signature: none");
     }
     if (has_file) {
-        status = secret_read(options->secret_file, sink->secret, reterr);
+        status = lw_first_line_read(options->secret_file, "a secret", sink->secret, SECRET_MAX,
+                                    reterr);
     } else {
         const char *value = getenv(options->secret_env);
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "connect/first_line.h"
 #include "lapwing/lapwing.h"
 
 #include <errno.h>
@@ -54,33 +55,17 @@ static size_t body_take(char *bytes, size_t size, size_t n, void *context)
 static enum lw_status line_read(const char *path, char ret_line[LINE_MAX_BYTES],
                                 struct lw_error *reterr)
 {
-    FILE *file = fopen(path, "re");
-    size_t n;
-    bool is_read;
+    enum lw_status status = lw_first_line_read(path, "its first line", ret_line, LINE_MAX_BYTES,
+                                               reterr);
 
-    if (file == NULL) {
-        return lw_error_set(reterr, errno == ENOENT ? LW_ENOTFOUND : LW_EIO, "%.200s: %s", path,
-                            strerror(errno));
+    if (status == LW_OK) {
+        status = lw_first_line_check(path, ret_line, reterr);
     }
-    n = fread(ret_line, 1, LINE_MAX_BYTES - 1, file);
-    is_read = ferror(file) == 0;
-    (void)fclose(file);
-    if (!is_read) {
-        return lw_error_set(reterr, LW_EIO, "%.200s: it cannot be read", path);
+    if (status == LW_OK && ret_line[0] == '\0') {
+        return lw_error_set(reterr, LW_EFORMAT, "%.200s: its first line must have 1 to %d bytes",
+                            path, LINE_MAX_BYTES - 2);
     }
-    ret_line[n] = '\0';
-    n = strcspn(ret_line, "\r\n");
-    ret_line[n] = '\0';
-    for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)ret_line[i] < ' ' || ret_line[i] == 0x7f) {
-            return lw_error_set(reterr, LW_EFORMAT, "%.200s: byte %zu may not stand in a header",
-                                path, i + 1);
-        }
-    }
-    return n > 0 && n < LINE_MAX_BYTES - 1
-               ? LW_OK
-               : lw_error_set(reterr, LW_EFORMAT, "%.200s: its first line must have 1 to %d bytes",
-                              path, LINE_MAX_BYTES - 2);
+    return status;
 }
 
 static bool header_add(struct lw_scrape_target *target, const char *text)
